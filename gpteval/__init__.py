@@ -1,0 +1,62 @@
+"""gpteval compares GPT generations: the same items through every model, with error bars.
+
+The names below are the public Python API; they are imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpteval.core.data import file, generated, hub, sacrebleu_set
+    from gpteval.core.errors import GptevalError
+    from gpteval.core.task import Task, task
+    from gpteval.core.types import Choice, Generate, Item, Rolling
+    from gpteval.metrics.base import Metric
+    from gpteval.run.api import run
+
+try:
+    __version__ = version("gpteval")
+except PackageNotFoundError:  # a checkout that was never installed
+    __version__ = "0+unknown"
+
+_HOMES = {
+    "Choice": "gpteval.core.types",
+    "Generate": "gpteval.core.types",
+    "GptevalError": "gpteval.core.errors",
+    "Item": "gpteval.core.types",
+    "Metric": "gpteval.metrics.base",
+    "Rolling": "gpteval.core.types",
+    "Task": "gpteval.core.task",
+    "file": "gpteval.core.data",
+    "generated": "gpteval.core.data",
+    "hub": "gpteval.core.data",
+    "run": "gpteval.run.api",
+    "sacrebleu_set": "gpteval.core.data",
+    "task": "gpteval.core.task",
+}
+
+__all__ = [
+    "Choice",
+    "Generate",
+    "GptevalError",
+    "Item",
+    "Metric",
+    "Rolling",
+    "Task",
+    "__version__",
+    "file",
+    "generated",
+    "hub",
+    "run",
+    "sacrebleu_set",
+    "task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gpteval' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

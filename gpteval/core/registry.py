@@ -1,0 +1,138 @@
+"""Named things that plugins can add: tasks from files and entry points; models, metrics, reports from entry points."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from gpteval.core.content import content_dir
+from gpteval.core.errors import GptevalError, PluginError, UnknownNameError, UsageError
+from gpteval.core.task import Task
+from gpteval.core.types import FAMILIES
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Names to objects of one ``kind``, filled by the package and by entry points of ``gpteval.<kind>s``.
+
+    An entry point's target is an object with a ``name``, a list of such objects, or a function
+    without arguments that returns either. A broken one is kept in ``problems``; the rest load.
+    """
+
+    def __init__(self, kind: str, builtin: Iterable[T]) -> None:
+        self.kind = kind
+        self.problems: list[PluginError] = []
+        self._objects: dict[str, T] = {}
+        for thing in builtin:
+            self.add(thing)
+        for point in entry_points(group=f"gpteval.{kind}s"):
+            try:
+                target = point.load()
+                target = target() if callable(target) and not hasattr(target, "name") else target
+                for thing in target if isinstance(target, list | tuple) else [target]:
+                    self.add(thing)
+            except Exception as error:  # a plugin may raise anything; the others must still load
+                self.problems.append(PluginError(f"entry point {point.name} ({point.value}): {_reason(error)}"))
+
+    def add(self, thing: T) -> None:
+        name: str = thing.name  # type: ignore[attr-defined]
+        if name in self._objects:
+            raise PluginError(f"two {self.kind}s are named {name!r}", "rename one of them")
+        self._objects[name] = thing
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._objects[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._objects, f"'gpteval {self.kind}s' lists all") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._objects
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, GptevalError) else f"{type(error).__name__}: {error}"
+
+
+def _load_module(path: Path) -> ModuleType:
+    """Import one plugin file under a name of its own. Raises PluginError with file and line."""
+    name = f"gpteval_plugin_{hashlib.sha1(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise PluginError(f"{path.name}, line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if f.filename == str(path)]
+        raise PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {_reason(error)}") from error
+    return module
+
+
+def tasks_in_file(path: Path) -> list[Task]:
+    """Every task bound to a module-level name of the file, alone or in a list."""
+    found: list[Task] = []
+    for value in vars(_load_module(path)).values():
+        for thing in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(thing, Task) and thing not in found:
+                found.append(thing)
+    return found
+
+
+@cache
+def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
+    """The shipped tasks, those of ``folders`` and ``$GPTEVAL_TASK_PATH``, and entry points'.
+
+    A broken file is reported in ``problems`` with file and line; the others load.
+    """
+    extra = [Path(p) for p in os.environ.get("GPTEVAL_TASK_PATH", "").split(os.pathsep) if p]
+    for folder in [*folders, *extra]:
+        if not folder.is_dir():
+            raise UsageError(f"the task folder {folder} does not exist", "check --task-dir and GPTEVAL_TASK_PATH")
+    registry: Registry[Task] = Registry("task", ())
+    for folder in [content_dir("tasks"), *folders, *extra]:
+        for path in sorted(folder.glob("*.py")):
+            try:
+                for found in tasks_in_file(path):
+                    registry.add(found)
+            except PluginError as error:
+                registry.problems.append(error)
+    return registry
+
+
+def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
+    """Tasks by name, family, suite or ``all``, each once, in the order asked. Raises UnknownNameError."""
+    suites = {suite for task in registry.values() for suite in task.suites}
+    chosen: dict[str, Task] = {}
+    for name in names:
+        if name in registry:
+            group = [registry[name]]
+        elif name == "all":
+            group = list(registry.values())
+        elif name in FAMILIES or name in suites:
+            group = [t for t in registry.values() if name == t.family or name in t.suites]
+        else:
+            known = [*registry, *suites, *FAMILIES, "all"]
+            raise UnknownNameError("task", name, known, "'gpteval tasks' lists all")
+        chosen |= {t.name: t for t in group}
+    return list(chosen.values())

@@ -1,0 +1,103 @@
+"""Declaring a task: data source, prompt function, metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpteval.core.data import Source
+from gpteval.core.errors import TaskError
+from gpteval.core.types import FAMILIES, Family, Item, Request
+
+PromptFunction = Callable[[Item], Request]
+Prepare = Callable[[Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark: where its rows come from, the request each row makes, and how answers are scored.
+
+    ``metric`` names the primary metric, ``metrics`` further ones. ``shots`` is the default number
+    of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
+    item). ``prepare`` turns the source's rows into items' rows where the two differ (lines into
+    pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
+    Raise ``version`` when a change alters results.
+    """
+
+    name: str
+    family: Family
+    source: Source
+    prompt: PromptFunction
+    metric: str
+    metrics: tuple[str, ...] = ()
+    shots: int = 0
+    shots_from: str | None = None
+    separator: str = "\n\n"
+    preamble: str = ""
+    prepare: Prepare | None = None
+    chance: float | None = None
+    licence: str = ""
+    suites: tuple[str, ...] = ()
+    version: int = 1
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise TaskError(f"task name {self.name!r} may hold only letters, digits, '_', '-' and '.'")
+        if self.family not in FAMILIES:
+            raise TaskError(f"task {self.name}: unknown family {self.family!r}; one of {', '.join(FAMILIES)}")
+        if self.shots < 0:
+            raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """The primary metric first."""
+        return (self.metric, *(m for m in self.metrics if m != self.metric))
+
+
+def task(
+    *,
+    family: Family,
+    source: Source,
+    metric: str,
+    metrics: Iterable[str] = (),
+    name: str | None = None,
+    shots: int = 0,
+    shots_from: str | None = None,
+    separator: str = "\n\n",
+    preamble: str = "",
+    prepare: Prepare | None = None,
+    chance: float | None = None,
+    licence: str = "",
+    suites: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[PromptFunction], Task]:
+    """Turn a prompt function into a :class:`Task` named after it (or ``name``).
+
+    The loader finds the task as a module-level name, or in a module-level list of tasks.
+    The function's docstring is the task's description.
+    """
+
+    def decorate(prompt: PromptFunction) -> Task:
+        return Task(
+            name=name or prompt.__name__,
+            family=family,
+            source=source,
+            prompt=prompt,
+            metric=metric,
+            metrics=tuple(metrics),
+            shots=shots,
+            shots_from=shots_from,
+            separator=separator,
+            preamble=preamble,
+            prepare=prepare,
+            chance=chance,
+            licence=licence,
+            suites=tuple(suites),
+            version=version,
+            description=" ".join((prompt.__doc__ or "").split()),
+        )
+
+    return decorate

@@ -1,0 +1,294 @@
+"""The values that flow through an evaluation: Item -> Request -> Prompt -> Outcome -> Record -> Result.
+
+All are frozen. Log-probabilities are natural logarithms (nats), summed in float32 or better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gpteval.core.errors import ColumnError, ItemError
+
+Family = Literal["lm", "qa", "translation", "summarization", "classification"]
+FAMILIES: tuple[Family, ...] = ("lm", "qa", "translation", "summarization", "classification")
+
+
+def digest(*parts: object, size: int = 8) -> str:
+    """Stable hex digest of JSON-serialisable ``parts``, 2 * ``size`` characters."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Mapping[str, Any]):
+    """One row of a task's data. ``id`` is a digest of the row's content, so it survives reordering.
+
+    Rows with equal content get ``-2``, ``-3``, ... appended to their id.
+    """
+
+    id: str
+    fields: Mapping[str, Any]
+
+    @property
+    def content_id(self) -> str:
+        """The id without the suffix of repeated rows: equal for rows of equal content."""
+        return self.id.partition("-")[0]
+
+    def __getitem__(self, column: str) -> Any:
+        try:
+            return self.fields[column]
+        except KeyError:
+            raise ColumnError(
+                f"item {self.id} has no column {column!r}; it has {', '.join(map(repr, self.fields))}",
+                "check the task's source: dataset id, config and split",
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Score each of ``continuations`` after ``context``; ``gold`` is the index of the right one.
+
+    ``neutral`` is a context that says nothing of the question (GPT-3 used ``"Answer:"``); with it,
+    the unconditional scores that ``acc_uncond`` needs are computed too.
+    Continuations bring their own leading space.
+    """
+
+    context: str
+    continuations: Sequence[str]
+    gold: int
+    neutral: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.continuations, str):
+            raise ItemError("continuations must be a list of strings, not one string")
+        object.__setattr__(self, "continuations", tuple(self.continuations))
+        if not self.continuations:
+            raise ItemError("there are no continuations to choose from")
+        for index, text in enumerate(self.continuations):
+            if not isinstance(text, str) or not text.strip():
+                raise ItemError(f"continuation {index} is empty: {text!r}")
+        if not 0 <= self.gold < len(self.continuations):
+            raise ItemError(f"gold index {self.gold} is outside 0..{len(self.continuations) - 1}")
+
+    @property
+    def prompt(self) -> str:
+        return self.context
+
+    @property
+    def answer(self) -> str:
+        """What a few-shot example shows after the prompt."""
+        return self.continuations[self.gold]
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """Score ``text`` whole, in windows. Words and bytes are counted on ``original`` (default: ``text``).
+
+    ``original`` is the text before a de-tokeniser changed it, so that perplexities per word
+    compare with published ones.
+    """
+
+    text: str
+    original: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise ItemError("the text to be scored is empty")
+
+    @property
+    def prompt(self) -> str:
+        return self.text
+
+    @property
+    def answer(self) -> str:
+        return ""
+
+    @property
+    def counted(self) -> str:
+        return self.text if self.original is None else self.original
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Continue ``prompt`` until one of ``stop``, an end token, or ``max_new_tokens``.
+
+    The generated text is compared with ``references``. A few-shot example shows the first
+    reference after a space. Decoding is greedy.
+    """
+
+    prompt: str
+    references: Sequence[str]
+    stop: Sequence[str] = ("\n",)
+    max_new_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("references", "stop"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
+        if not self.prompt:
+            raise ItemError("the prompt is empty")
+        if not self.references:
+            raise ItemError("there is no reference to compare with")
+        if self.max_new_tokens < 1:
+            raise ItemError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+
+    @property
+    def answer(self) -> str:
+        space = "" if self.prompt[-1].isspace() else " "
+        return space + self.references[0]
+
+
+Request = Choice | Rolling | Generate
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request with the few-shot examples that go before it.
+
+    ``preamble`` and each of ``examples`` end with their separator, so the exact text is a plain
+    join. Examples stay apart so that whole ones can be dropped when the window is too short.
+    """
+
+    item_id: str
+    request: Request
+    examples: tuple[str, ...] = ()
+    preamble: str = ""
+
+    def text(self, dropped: int = 0) -> str:
+        """The text before the continuation, without the first ``dropped`` examples."""
+        return self.preamble + "".join(self.examples[dropped:]) + self.request.prompt
+
+    @property
+    def hash(self) -> str:
+        request = self.request
+        rest: object = ()
+        if isinstance(request, Choice):
+            rest = (request.continuations, request.neutral)
+        elif isinstance(request, Generate):
+            rest = (request.stop, request.max_new_tokens)
+        return digest(self.text(), rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One scored continuation: sum of log-probs over ``tokens`` tokens; ``greedy``: every token was the argmax."""
+
+    logprob: float
+    tokens: int
+    greedy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What computing an outcome took: wall-clock seconds (its share of the batch) and tokens through the model."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for."""
+
+    scores: tuple[Score, ...]
+    neutral: tuple[Score, ...] = ()
+    shots_dropped: int = 0
+    tokens_cut: int = 0
+    cost: Cost = field(default=Cost(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """Outcome of a Rolling. ``unscored`` tokens had nothing to be conditioned on (GPT-1's first)."""
+
+    logprob: float
+    tokens: int
+    unscored: int = 0
+    cost: Cost = field(default=Cost(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it."""
+
+    text: str
+    finish: Literal["stop", "eos", "length"]
+    tokens: int
+    shots_dropped: int = 0
+    tokens_cut: int = 0
+    cost: Cost = field(default=Cost(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No outcome, and why. Counts as wrong where wrong is defined, and lowers the coverage."""
+
+    error: str
+    cost: Cost = field(default=Cost(), compare=False)
+
+
+Outcome = Scored | Rolled | Generated | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item's part of a result: what is written to ``samples/``.
+
+    ``values``: the metric's value on this item alone. ``stats``: its sufficient statistics, which
+    sum over items to the corpus value.
+    """
+
+    item_id: str
+    prompt: Prompt
+    outcome: Outcome
+    values: Mapping[str, float]
+    stats: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One metric of one model on one task; a row of ``results.json`` (fields as in the public contract)."""
+
+    model: str
+    generation: str
+    n_params: int | None
+    task: str
+    family: str
+    shots: int
+    protocol: str
+    profile: str
+    metric: str
+    primary: bool
+    higher_is_better: bool
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    stderr: float | None
+    n: int
+    coverage: float
+    truncated: int
+    chance: float | None
+    seconds: float
+    tokens: int
+    published: Mapping[str, Any] | None = None
+    signature: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A model and task that gave no result, and why."""
+
+    model: str
+    task: str
+    error: str

@@ -1,0 +1,79 @@
+"""What a metric is: it extracts sufficient statistics from one item, and turns their sums into a value."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpteval.core.types import Outcome, Request
+
+Floats = NDArray[np.float64]
+Kind = Literal["binary", "mean", "ratio"]
+
+
+class Metric(ABC):
+    """One number for a set of items.
+
+    ``stats`` gives an item's sufficient statistics, a vector of fixed length within a task;
+    ``value`` maps their sum over any (re)sample of items to the metric, for a whole batch of
+    resamples at once. Intervals, paired tests and sharding need nothing else.
+
+    ``kind`` chooses the interval: ``binary`` (mean of 0/1 scores) and ``mean`` have statistics
+    ``(score, 1)``; everything else is a ``ratio`` and is bootstrapped.
+    ``scale`` is the value of a perfect answer where there is one (1.0; BLEU and chrF 100.0), else None.
+    """
+
+    name: str
+    kind: Kind = "ratio"
+    higher_is_better: bool = True
+    scale: float | None = 1.0
+    needs_neutral: bool = False  # the request must have a neutral context
+
+    @abstractmethod
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        """Sufficient statistics of one item that has an outcome (never ``Failed``)."""
+
+    @abstractmethod
+    def value(self, sums: Floats) -> Floats:
+        """Sums of statistics, shape [..., d], to values, shape [...]. 0/0 gives NaN, without a warning."""
+
+    def failed(self, request: Request) -> tuple[float, ...] | None:
+        """Statistics of an item that failed: those of a wrong answer, or None where wrong is not defined."""
+        return None
+
+    def chance(self, requests: Sequence[Request]) -> float | None:
+        """The expected value of guessing uniformly, or None where guessing is not defined."""
+        return None
+
+    def signature(self) -> str:
+        """What the number depends on besides the texts: tokenizer, smoothing, library version."""
+        return ""
+
+
+class MeanMetric(Metric):
+    """The mean of a score in 0..1 per item; a failed item scores 0."""
+
+    kind: Kind = "mean"
+
+    @abstractmethod
+    def score(self, request: Request, outcome: Outcome) -> float:
+        """The item's score."""
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        return (float(self.score(request, outcome)), 1.0)
+
+    def failed(self, request: Request) -> tuple[float, ...] | None:
+        return (0.0, 1.0)
+
+    def value(self, sums: Floats) -> Floats:
+        return divide(sums[..., 0], sums[..., 1])
+
+
+def divide(numerator: Floats, denominator: Floats) -> Floats:
+    """Elementwise quotient; NaN where the denominator is 0."""
+    quotient = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
