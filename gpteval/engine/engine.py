@@ -1,0 +1,199 @@
+"""The engine: prompts in, outcomes out. Plans batches by a token budget and goes on after out-of-memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from gpteval.core.errors import ModelError
+from gpteval.core.types import Outcome, Prompt
+from gpteval.engine.encode import Encoded, Encoder
+from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
+from gpteval.models.loader import HFModel
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a list of prompts needs: each distinct row once, in batches, and how to assemble outcomes.
+
+    Batches depend on the prompts alone, not on what is known already, so that a continued run
+    computes the same batches as an undisturbed one and gets the same last digit.
+    """
+
+    encoded: Sequence[Encoded]
+    keys: Sequence[tuple[bytes | None, ...]]
+    rows: Mapping[bytes, Row]
+    batches: Sequence[Sequence[bytes]]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that must pass through the model, at most."""
+        return sum(row.length for row in self.rows.values())
+
+    def outcomes(self, results: Mapping[bytes, RowResult]) -> list[Outcome]:
+        """The outcome of each prompt, in order. ``results`` must hold every row."""
+        return [
+            encoded.outcome([None if key is None else results[key] for key in keys])
+            for encoded, keys in zip(self.encoded, self.keys, strict=True)
+        ]
+
+
+class Engine:
+    """Runs rows through one model.
+
+    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory.
+    """
+
+    def __init__(
+        self,
+        model: HFModel,
+        *,
+        batch_tokens: int | None = None,
+        stride: int | None = None,
+        sampling: Sampling | None = None,
+    ) -> None:
+        self.model = model
+        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling())
+        self._asked = batch_tokens
+        self._limit = sys.maxsize  # padded tokens that are known not to fit
+        self.backoffs = 0
+
+    def plan(self, prompts: Sequence[Prompt]) -> Plan:
+        """Encode prompts and form batches. Raises ItemError naming the item. Loads no weights."""
+        encoded = self.encoder.encode(prompts)
+        rows: dict[bytes, Row] = {}
+        keys = []
+        for one in encoded:
+            of_prompt: list[bytes | None] = []
+            for row in one.rows:
+                key = None if row is None else row_key(self.model.key, row)
+                of_prompt.append(key)
+                if row is not None and key is not None:
+                    rows[key] = row
+            keys.append(tuple(of_prompt))
+        return Plan(encoded, keys, rows, form_batches(rows, self.budget))
+
+    @cached_property
+    def budget(self) -> int:
+        """Padded tokens a batch."""
+        return self._asked or max(self.model.window, auto_budget(self.model))
+
+    def compute(self, plan: Plan, known: Mapping[bytes, RowResult]) -> Iterator[dict[bytes, RowResult]]:
+        """Compute the rows that are not ``known``, a batch at a time, longest rows first.
+
+        Out of memory halves the batch, and the budget of all later ones, and goes on; ModelError
+        when one row alone does not fit.
+        """
+        for batch in plan.batches:
+            queue = [[key for key in batch if key not in known]]
+            while queue:
+                keys = queue.pop(0)
+                padded = len(keys) * max((plan.rows[key].length for key in keys), default=0)
+                results = None if padded > self._limit and len(keys) > 1 else self._attempt(keys, plan.rows)
+                if results is not None:
+                    if results:
+                        yield results
+                elif len(keys) == 1:
+                    raise ModelError(
+                        f"model {self.model.info.name}: out of memory on a single row of {padded} tokens",
+                        "use a smaller model, --dtype bfloat16, or another device",
+                    )
+                else:
+                    middle = (len(keys) + 1) // 2
+                    queue[:0] = [keys[:middle], keys[middle:]]
+
+    def _attempt(self, keys: Sequence[bytes], rows: Mapping[bytes, Row]) -> dict[bytes, RowResult] | None:
+        """Results of one batch with their cost, or None when it did not fit into memory."""
+        import torch
+
+        if not keys:
+            return {}
+        begin = time.perf_counter()
+        try:
+            results = self._forward([rows[key] for key in keys])
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise ModelError(f"model {self.model.info.name} failed: {error}") from error
+            self._limit = len(keys) * max(rows[key].length for key in keys) // 2
+            self.backoffs += 1
+            results = []
+        if not results:  # outside of the handler, so that the failed batch's tensors are free
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            return None
+        share = (time.perf_counter() - begin) / max(1, sum(r.processed for r in results))
+        return {
+            key: replace(result, seconds=share * result.processed) for key, result in zip(keys, results, strict=True)
+        }
+
+    def _forward(self, rows: Sequence[Row]) -> list[RowResult]:
+        from gpteval.engine.generate import generate_batch
+        from gpteval.engine.score import score_batch
+
+        score = [row for row in rows if isinstance(row, ScoreRow)]
+        if score:
+            return score_batch(self.model.module, score)
+        return generate_batch(self.model.module, self.model.codec, [r for r in rows if isinstance(r, GenerateRow)])
+
+    def run(self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None = None) -> list[Outcome]:
+        """Outcomes of ``prompts`` without a store; ``progress`` is told the tokens done."""
+        plan = self.plan(prompts)
+        results: dict[bytes, RowResult] = {}
+        for batch in self.compute(plan, results):
+            results |= batch
+            if progress:
+                progress(sum(r.processed for r in batch.values()))
+        return plan.outcomes(results)
+
+    def facts(self) -> dict[str, Any]:
+        """What ran, for the manifest. Loads the weights."""
+        return {"attention": self.model.attention, "batch_tokens": self.budget, "memory_backoffs": self.backoffs}
+
+
+def form_batches(rows: Mapping[bytes, Row], budget: int) -> list[list[bytes]]:
+    """Length-sorted batches, longest first, whose padded size stays within ``budget`` tokens.
+
+    Score rows and generate rows never share a batch. A row longer than the budget is a batch alone.
+    """
+    batches: list[list[bytes]] = []
+    for kind in (ScoreRow, GenerateRow):
+        group = [key for key, row in rows.items() if isinstance(row, kind)]
+        group.sort(key=lambda key: (-rows[key].length, key))
+        batch: list[bytes] = []
+        for key in group:
+            if batch and (len(batch) + 1) * rows[batch[0]].length > budget:
+                batches.append(batch)
+                batch = []
+            batch.append(key)
+        if batch:
+            batches.append(batch)
+    return batches
+
+
+def auto_budget(model: HFModel) -> int:
+    """Padded tokens a batch that fit the free memory, by a rough count of what one token needs.
+
+    Per token: float32 and native logits over the vocabulary, the widest activations, and the
+    attention weights of architectures that materialise them. 0.4 of a GPU's free memory is used,
+    256 MiB on a CPU, where larger batches bring nothing.
+    """
+    import torch
+
+    text = model.config.get_text_config()
+    vocabulary, width, heads = text.vocab_size, text.hidden_size, text.num_attention_heads
+    need = 10 * vocabulary + 64 * width + 8 * heads * min(model.window, 2048)
+    if model.device.startswith("cuda"):
+        free, _ = torch.cuda.mem_get_info()
+        return int(min(65536, max(1024, 0.4 * free / need)))
+    return int(min(8192, max(1024, 2**28 / need)))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "out of memory" in text or "can't allocate" in text

@@ -1,0 +1,136 @@
+"""Known models: names, generations, sizes, windows, dates, licences. Resolves what a user typed.
+
+The facts of the public models come from ``gpteval/reference/models.csv``; the embedded nano models
+and entry points of group ``gpteval.models`` add theirs. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.registry import Registry
+from gpteval.nano import nano_models
+
+# Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
+GENERATION_OF = {
+    "openai-gpt": "gpt1",
+    "gpt2": "gpt2",
+    "gpt_neo": "gpt3",
+    "gptj": "gpt3",
+    "gpt_neox": "gpt3",
+    "opt": "gpt3",
+    "gpt_oss": "gpt4",
+}
+GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model that can be named. ``location`` is a Hub id, or a folder when ``local``."""
+
+    name: str
+    location: str
+    generation: str = ""
+    local: bool = False
+    n_params: int | None = None
+    window: int | None = None
+    release_date: str = ""
+    licence: str = ""
+    aliases: tuple[str, ...] = ()
+    revision: str | None = None
+    group: str = ""
+
+
+def _catalogued() -> Iterable[ModelInfo]:
+    with files("gpteval.reference").joinpath("models.csv").open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            if row["weights_public"] != "yes" or not row["hub_id"]:
+                continue
+            name = row["hub_id"].rpartition("/")[2].lower()
+            extra = {row["model"], row["hub_id"], *row["hub_id_aliases"].split(";")} - {name, ""}
+            yield ModelInfo(
+                name=name,
+                location=row["hub_id"],
+                generation=row["generation"],
+                n_params=int(row["n_params"]),
+                window=int(row["context_length"]),
+                release_date=row["release_date"],
+                licence=row["licence"],
+                aliases=tuple(sorted({alias.strip() for alias in extra})) + (("gpt1",) if name == "openai-gpt" else ()),
+            )
+
+
+def _embedded() -> Iterable[ModelInfo]:
+    for name, folder in nano_models().items():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        yield ModelInfo(
+            name=name,
+            location=str(folder),
+            local=True,
+            generation=GENERATION_OF[config["model_type"]],
+            n_params=config.get("n_params"),
+            window=window_of(config),
+            licence="Apache-2.0",
+            group="nano",
+        )
+
+
+def window_of(config: dict[str, object]) -> int | None:
+    """The model's context length in tokens, from its configuration; None where it states none."""
+    for key in ("n_positions", "max_position_embeddings", "n_ctx"):
+        value = config.get(key)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+@cache
+def model_registry() -> Registry[ModelInfo]:
+    """All catalogued models."""
+    return Registry("model", [*_embedded(), *_catalogued()])
+
+
+def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
+    """What the user typed, to models: catalogue names and aliases (any case), groups such as ``nano``,
+    local folders, Hub ids; each with an optional ``@revision``. Each model once, in the order asked.
+
+    Raises UnknownNameError with the nearest names, UsageError for a folder that holds no model.
+    """
+    chosen: dict[str, ModelInfo] = {}
+    for spec in specs:
+        for info in _resolve(spec):
+            same = chosen.get(info.name)
+            if same is not None and same.location != info.location:
+                info = replace(info, name="/".join(Path(info.location).parts[-2:]))
+            chosen[info.name] = info
+    return list(chosen.values())
+
+
+def _resolve(spec: str) -> list[ModelInfo]:
+    registry = model_registry()
+    group = [info for info in registry.values() if info.group == spec]
+    if group:
+        return group
+    name, _, revision = spec.partition("@")
+    by_name = {key.lower(): info for info in registry.values() for key in (info.name, *info.aliases)}
+    if name.lower() in by_name:
+        info = by_name[name.lower()]
+        return [replace(info, name=f"{info.name}@{revision}", revision=revision) if revision else info]
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UsageError(f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it")
+        return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return [ModelInfo(name=spec, location=name, revision=revision or None)]
+    groups = {info.group for info in registry.values() if info.group}
+    known = [*registry, *(alias for info in registry.values() for alias in info.aliases), *groups]
+    raise UnknownNameError("model", spec, known, "or a Hub id 'org/name', or a local folder; 'gpteval models' lists all")

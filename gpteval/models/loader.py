@@ -1,0 +1,179 @@
+"""Loading a model with transformers: files, device, dtype, safety. Weights load only when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import GptevalError, ModelError, UsageError
+from gpteval.core.types import digest
+from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
+from gpteval.models.tokenizer import Codec
+
+os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+FALLBACK_WINDOW = 2048  # for a configuration that states none, as lm-evaluation-harness assumes
+_DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py")  # files that decide the outcomes
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """``device``: auto is CUDA, then MPS, then CPU. ``dtype``: auto is the checkpoint's, float32 on a CPU."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+
+
+def pick_device(name: str) -> str:
+    """``auto``, or a device that torch can use here. Raises UsageError."""
+    import torch
+
+    usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = [kind for kind, ok in usable.items() if ok]
+    if name == "auto":
+        return here[0]
+    if name.partition(":")[0] not in here:
+        raise UsageError(f"device {name!r} cannot be used here", f"usable: auto, {', '.join(here)}")
+    return name
+
+
+class HFModel:
+    """A causal language model of transformers with its tokenizer.
+
+    Construction reads the configuration and the tokenizer; the first use of ``module`` loads the
+    weights. Both raise ModelError with the way out.
+    """
+
+    def __init__(self, info: ModelInfo, options: LoadOptions | None = None) -> None:
+        import torch
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        self.info = info
+        self.options = options or LoadOptions()
+        self.device = pick_device(self.options.device)
+        if self.options.dtype not in DTYPES:
+            raise UsageError(f"unknown dtype {self.options.dtype!r}", f"one of {', '.join(DTYPES)}")
+        self._remote = {"trust_remote_code": self.options.trust_remote_code}
+        with self._explained():
+            self.config: Any = transformers.AutoConfig.from_pretrained(
+                info.location, revision=info.revision, **self._remote
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                info.location, revision=info.revision, **self._remote
+            )
+            with torch.device("meta"):
+                skeleton = transformers.AutoModelForCausalLM.from_config(self.config, **self._remote)
+        text = self.config.get_text_config()
+        eos = text.eos_token_id
+        self.codec = Codec(tokenizer, extra_eos=[eos] if isinstance(eos, int) else eos or [])
+        self.window: int = window_of(text.to_dict()) or FALLBACK_WINDOW
+        self.revision: str = getattr(self.config, "_commit_hash", None) or ("local" if info.local else "unknown")
+        self.info = replace(
+            info,
+            generation=info.generation or GENERATION_OF.get(text.model_type, "other"),
+            window=self.window,
+            n_params=int(skeleton.num_parameters()),
+        )
+
+    @property
+    def dtype(self) -> str:
+        """The dtype the weights are computed in."""
+        if self.options.dtype != "auto":
+            return self.options.dtype
+        stated = str(getattr(self.config, "dtype", None) or "float32").removeprefix("torch.")
+        return "float32" if self.device == "cpu" else stated
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What identifies weights, configuration and tokenizer: the Hub's commit, or a digest of local files."""
+        if not self.info.local:
+            return f"{self.info.location}@{self.revision}"
+        total = hashlib.sha256()
+        try:
+            for path in sorted(Path(self.info.location).iterdir()):
+                if path.suffix in _DETERMINING and path.is_file():
+                    with path.open("rb") as handle:
+                        total.update(path.name.encode() + hashlib.file_digest(handle, "sha256").digest())
+        except OSError as error:
+            raise ModelError(f"cannot read model {self.info.name}: {error.strerror}") from error
+        return f"sha256:{total.hexdigest()[:24]}"
+
+    @property
+    def key(self) -> str:
+        """Digest of everything about the model that determines its outcomes."""
+        return digest(self.fingerprint, self.dtype, self.device.partition(":")[0], self.window)
+
+    @cached_property
+    def module(self) -> Any:
+        """The ``PreTrainedModel`` on its device, in evaluation mode."""
+        import torch
+        import transformers
+
+        with self._explained():
+            model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+                self.info.location,
+                revision=self.info.revision,
+                dtype=getattr(torch, self.dtype),
+                use_safetensors=None if self.options.allow_pickle else True,
+                output_loading_info=True,
+                **self._remote,
+            )
+        missing = sorted(loading["missing_keys"])
+        if missing:
+            raise ModelError(
+                f"model {self.info.name}: the checkpoint lacks {len(missing)} tensors, first {missing[0]}",
+                "its scores would be those of random weights; check that it is a causal language model",
+            )
+        rows, tokens = model.get_input_embeddings().weight.shape[0], len(self.codec.tokenizer)
+        if tokens > rows:
+            raise ModelError(
+                f"model {self.info.name}: its tokenizer has {tokens} tokens but its embedding only {rows} rows",
+                "the tokenizer belongs to another model",
+            )
+        return model.to(self.device).eval()
+
+    @property
+    def attention(self) -> str:
+        """The attention implementation that runs, once the weights are loaded."""
+        return str(self.module.config._attn_implementation)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except GptevalError:
+            raise
+        except Exception as error:  # transformers, safetensors and the Hub client raise many kinds
+            raise ModelError(*_explain(self.info, error)) from error
+
+
+def _explain(info: ModelInfo, error: Exception) -> tuple[str, str]:
+    """Message and hint for what went wrong while loading."""
+    text = " ".join(str(error).split())
+    message = f"cannot load model {info.name}: {text[:300] or type(error).__name__}"
+    if "trust_remote_code" in text or "custom code" in text:
+        return (
+            f"model {info.name} needs code from its own repository",
+            "read that code first; --trust-remote-code lets it run on your machine",
+        )
+    if "safetensors" in text and ("does not appear to have" in text or "no file named" in text):
+        return (
+            f"model {info.name} has no safetensors weights",
+            "--allow-pickle loads its .bin weights; a pickle can run any code, so use it only for sources you trust",
+        )
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return message, "it does not fit: choose a smaller model, or --dtype bfloat16"
+    if any(sign in text for sign in ("offline", "onnect", "resolve", "not a local folder")):
+        return message, "check the name and the network; with HF_HUB_OFFLINE=1 only downloaded models load"
+    return message, "check that the folder or Hub id holds a causal language model and its tokenizer"

@@ -1,0 +1,98 @@
+"""A tokenizer with the policies that make generations comparable: conditioning, newlines, end tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+_NEWLINES = re.compile(r"\s*\n\s*")
+_PROBE = "Été à Noël.\nA b"
+
+
+class Codec:
+    """Text to token ids and back.
+
+    ``prefix``: special tokens that the tokenizer itself puts before a text (OPT's ``</s>``).
+    ``condition``: the token that an empty context is replaced by: bos, else eos, else None (GPT-1).
+
+    Newlines: GPT-1's tokenizer turns them into spaces, so line breaks in prompts and stop strings
+    would be lost. Its released code kept each run of white space with a newline as one token of its
+    own, ``\\n</w>``; where a vocabulary has that token, so do we. Where a tokenizer loses newlines
+    and has no such token, they are written as ``/``, the way verse is quoted in prose.
+    ``lossy`` says that decoding does not give the text back (lower-casing, accents).
+    """
+
+    def __init__(self, tokenizer: Any, extra_eos: Sequence[int] = ()) -> None:
+        self.tokenizer = tokenizer
+        with_special = list(tokenizer("a")["input_ids"])
+        plain = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+        start = with_special.index(plain[0]) if plain and plain[0] in with_special else 0
+        self.prefix: tuple[int, ...] = tuple(with_special[:start])
+        bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+        self.condition: int | None = bos if bos is not None else eos
+        self.eos: frozenset[int] = frozenset([*extra_eos, *([] if eos is None else [eos])])
+        self.newline_token: int | None = None
+        self.newline_mark: str | None = None
+        if "\n" not in self.decode(tokenizer("a\nb", add_special_tokens=False)["input_ids"]):
+            self.newline_token = tokenizer.get_vocab().get("\n</w>")
+            if self.newline_token is None:
+                self.newline_mark = " / "
+
+    @cached_property
+    def lossy(self) -> bool:
+        return self.decode(self.encode([_PROBE])[0]).strip() != _PROBE
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without special tokens."""
+        if not texts:
+            return []
+        if self.newline_token is not None:
+            return self._encode_lines(texts)
+        if self.newline_mark is not None:
+            texts = [_NEWLINES.sub(self.newline_mark, text) for text in texts]
+        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def _encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
+        split = [_NEWLINES.split(text) for text in texts]
+        flat = self.tokenizer(
+            [line for lines in split for line in lines], add_special_tokens=False, verbose=False
+        )["input_ids"]
+        encoded, position = [], 0
+        for lines in split:
+            ids: list[int] = []
+            for number in range(len(lines)):
+                if number:
+                    ids.append(self.newline_token)  # type: ignore[arg-type]
+                ids.extend(flat[position])
+                position += 1
+            encoded.append(ids)
+        return encoded
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def stops(self, stop: Sequence[str]) -> tuple[str, ...]:
+        """Stop strings as they appear in this tokenizer's decoded text."""
+        if self.newline_token is not None:
+            return tuple(re.sub(r"\n+", "\n", text) for text in stop)
+        if self.newline_mark is not None:
+            return tuple(re.sub(r"\n+", self.newline_mark.strip(), text) for text in stop)
+        return tuple(stop)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know of this tokenizer."""
+        notes = []
+        if self.lossy:
+            notes.append("lossy tokenizer: its text is not the original's, so bits per byte flatter it")
+        if self.condition is None:
+            notes.append("no bos or eos token: the first token of a text without context is not scored")
+        if self.newline_token is not None:
+            notes.append("newlines are fed as the vocabulary's own newline token")
+        if self.newline_mark is not None:
+            notes.append("the tokenizer drops newlines: they are written as '/'")
+        return tuple(notes)

@@ -1,0 +1,140 @@
+"""The engine against the naive computation, one text at a time, on all six architectures."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Rolling, Scored
+from gpteval.engine.engine import Engine
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel, LoadOptions
+from tests.tiny import ARCHITECTURES, TEXT, save_tiny
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HFModel:
+    folder = save_tiny(tmp_path_factory.mktemp("tiny") / request.param, request.param)
+    return HFModel(ModelInfo(name=request.param, location=str(folder), local=True), LoadOptions(device="cpu"))
+
+
+def naive_logprob(model: HFModel, context: list[int], targets: list[int]) -> tuple[float, bool]:
+    """One row, every logit, float64 log-softmax."""
+    ids = torch.tensor([context + targets[:-1]])
+    with torch.inference_mode():
+        logits = model.module(input_ids=ids).logits[0].double()
+    logprobs = torch.log_softmax(logits, dim=-1)
+    total, greedy = 0.0, True
+    for place, target in enumerate(targets, len(context)):
+        total += float(logprobs[place - 1, target])
+        greedy = greedy and int(logits[place - 1].argmax()) == target
+    return total, greedy
+
+
+def naive_ids(model: HFModel, text: str) -> list[int]:
+    """Ids of a text without newlines, as the tokenizer itself gives them."""
+    return list(model.codec.tokenizer(text)["input_ids"])
+
+
+def words(seed: int, count: int) -> str:
+    generator = random.Random(seed)
+    return " ".join(generator.choice(" ".join(TEXT).split()) for _ in range(count))
+
+
+def test_choice_log_probs_equal_the_naive_ones(model: HFModel) -> None:
+    prompts = [
+        Prompt(f"i{n}", Choice(words(n, 1 + n % 7) + " is", [" the dog", " a", " quick brown fox over"], gold=0))
+        for n in range(23)
+    ]
+    outcomes = Engine(model, batch_tokens=300).run(prompts)
+    for prompt, outcome in zip(prompts, outcomes, strict=True):
+        assert isinstance(outcome, Scored)
+        context = naive_ids(model, prompt.text())
+        for continuation, score in zip(prompt.request.continuations, outcome.scores, strict=True):  # type: ignore[union-attr]
+            whole = naive_ids(model, prompt.text() + continuation)
+            logprob, greedy = naive_logprob(model, whole[: len(context)], whole[len(context) :])
+            assert score.logprob == pytest.approx(logprob, abs=1e-4)
+            assert score.greedy is greedy
+            assert score.tokens == len(whole) - len(context)
+
+
+def test_greedy_flag_is_true_for_the_models_own_choice(model: HFModel) -> None:
+    context = "the quick brown"
+    ids = naive_ids(model, context)
+    with torch.inference_mode():
+        best = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
+    from gpteval.engine.rows import ScoreRow
+    from gpteval.engine.score import score_batch
+
+    other = (best + 1) % model.module.config.vocab_size
+    results = score_batch(model.module, [ScoreRow(tuple(ids), (best,)), ScoreRow(tuple(ids), (other,))])
+    assert [r.greedy for r in results] == [True, False]
+
+
+def test_rolling_equals_a_loop_over_windows(model: HFModel) -> None:
+    text = words(3, 90)
+    ids = list(model.codec.tokenizer(text, add_special_tokens=False)["input_ids"])
+    start = [] if model.codec.condition is None else [model.codec.condition]
+    sequence, window = start + ids, model.window
+    assert len(sequence) > 2 * window, "the text must span several windows"
+    expected, position = 0.0, 1
+    while position < len(sequence):
+        end = min(position + window, len(sequence))
+        context = sequence[max(0, end - 1 - window) : position]
+        expected += naive_logprob(model, context, sequence[position:end])[0]
+        position = end
+    (outcome,) = Engine(model).run([Prompt("doc", Rolling(text))])
+    assert isinstance(outcome, Rolled)
+    assert outcome.logprob == pytest.approx(expected, rel=1e-5)
+    assert outcome.tokens + outcome.unscored == len(ids)
+
+
+def naive_generate(model: HFModel, ids: list[int], stop: tuple[str, ...], limit: int) -> tuple[str, str]:
+    """One prompt, no cache: the whole sequence again for each token."""
+    new: list[int] = []
+    while len(new) < limit:
+        with torch.inference_mode():
+            token = int(model.module(input_ids=torch.tensor([ids + new])).logits[0, -1].argmax())
+        if token in model.codec.eos:
+            return model.codec.decode(new), "eos"
+        new.append(token)
+        text = model.codec.decode(new)
+        for at in sorted(text.find(s) for s in stop if s in text):
+            return text[:at], "stop"
+    return model.codec.decode(new), "length"
+
+
+def test_greedy_texts_are_identical(model: HFModel) -> None:
+    stop = ("e", "\n", "q")
+    prompts = [Prompt(f"i{n}", Generate(words(n, 1 + 2 * n), [""], stop, max_new_tokens=12)) for n in range(9)]
+    prompts += [Prompt(f"j{n}", Generate(words(n, 3), [""], ("zzz",), max_new_tokens=12)) for n in range(5)]
+    outcomes = Engine(model, batch_tokens=400).run(prompts)
+    finishes = set()
+    for prompt, outcome in zip(prompts, outcomes, strict=True):
+        assert isinstance(outcome, Generated)
+        request = prompt.request
+        assert isinstance(request, Generate)
+        limit = request.max_new_tokens
+        ids = naive_ids(model, prompt.text())[-(model.window - limit) :]
+        expected = naive_generate(model, ids, model.codec.stops(request.stop), limit)
+        assert (outcome.text, outcome.finish) == expected
+        finishes.add(outcome.finish)
+    assert {"stop", "length"} <= finishes, "the prompts must show rows that leave early and rows that do not"
+
+
+def test_numbers_do_not_depend_on_the_batch(model: HFModel) -> None:
+    prompts = [Prompt(f"i{n}", Choice(words(n, 1 + n % 9), [" dog", " lazy sky"], gold=0)) for n in range(12)]
+    one = Engine(model, batch_tokens=1).run(prompts)
+    many = Engine(model, batch_tokens=100_000).run(prompts)
+    for a, b in zip(one, many, strict=True):
+        assert isinstance(a, Scored)
+        assert isinstance(b, Scored)
+        assert [s.logprob for s in a.scores] == pytest.approx([s.logprob for s in b.scores], abs=1e-4)
+
+
+def test_tests_use_the_architectures_they_name(model: HFModel) -> None:
+    assert model.module.config.model_type == model.info.name
+    assert Path(model.info.location).name == model.info.name
