@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpteval.core.task import Task, task
     from gpteval.core.types import Choice, Generate, Item, Rolling
     from gpteval.metrics.base import Metric
-    from gpteval.run.api import run
+    from gpteval.run.api import evaluate
 
 try:
     __version__ = version("gpteval")
@@ -30,10 +30,10 @@ _HOMES = {
     "Metric": "gpteval.metrics.base",
     "Rolling": "gpteval.core.types",
     "Task": "gpteval.core.task",
+    "evaluate": "gpteval.run.api",
     "file": "gpteval.core.data",
     "generated": "gpteval.core.data",
     "hub": "gpteval.core.data",
-    "run": "gpteval.run.api",
     "sacrebleu_set": "gpteval.core.data",
     "task": "gpteval.core.task",
 }
@@ -47,10 +47,10 @@ __all__ = [
     "Rolling",
     "Task",
     "__version__",
+    "evaluate",
     "file",
     "generated",
     "hub",
-    "run",
     "sacrebleu_set",
     "task",
 ]

@@ -76,6 +76,11 @@ def _pool(task: Task, every: tuple[Item, ...], loaded: Rows) -> tuple[tuple[Item
         return every, (note,)
 
 
+def takes_examples(data: TaskData) -> bool:
+    """Whether examples can go before this task's prompts: not where whole texts are scored."""
+    return not isinstance(_request(data.task, data.items[0]), Rolling)
+
+
 def build_prompts(data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsMode = "per-item") -> list[Prompt]:
     """The prompt of every item with ``shots`` examples.
 
@@ -85,7 +90,7 @@ def build_prompts(data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsM
     Raises TaskError when the pool is too small, ItemError or ColumnError naming the item.
     """
     task = data.task
-    if shots and data.items and isinstance(_request(task, data.items[0]), Rolling):
+    if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
     contents = Counter(item.content_id for item in data.pool)
     rendered: dict[int, str] = {}

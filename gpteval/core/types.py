@@ -257,7 +257,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One metric of one model on one task; a row of ``results.json`` (fields as in the public contract)."""
+    """One metric of one model on one task; a row of ``results.json`` (fields as in the public contract).
+
+    Beyond the contract: ``interval`` names the method of the interval, ``signature`` what the
+    metric's number depends on, ``notes`` what a reader should know.
+    """
 
     model: str
     generation: str
@@ -281,6 +285,7 @@ class Result:
     seconds: float
     tokens: int
     published: Mapping[str, Any] | None = None
+    interval: str = ""
     signature: str = ""
     notes: tuple[str, ...] = ()
 

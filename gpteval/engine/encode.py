@@ -50,7 +50,12 @@ class Encoded:
         if isinstance(self.request, Generate):
             (result,) = found
             return Generated(
-                result.text, result.finish, result.tokens, self.shots_dropped, self.tokens_cut, cost  # type: ignore[arg-type]
+                result.text,
+                result.finish,
+                result.tokens,
+                self.shots_dropped,
+                self.tokens_cut,
+                cost,  # type: ignore[arg-type]
             )
         scores = tuple(Score(r.logprob, r.tokens, r.greedy) if r else Score(0.0, 0, False) for r in results)
         count = len(self.request.continuations)

@@ -151,7 +151,11 @@ class Engine:
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest. Loads the weights."""
-        return {"attention": self.model.attention, "batch_tokens": self.budget, "memory_backoffs": self.backoffs}
+        return {
+            "attention": self.model.attention,
+            "batch_tokens": self.budget,
+            "memory_backoffs": self.backoffs,
+        }
 
 
 def form_batches(rows: Mapping[bytes, Row], budget: int) -> list[list[bytes]]:
@@ -196,4 +200,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     import torch
 
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "out of memory" in text or "can't allocate" in text
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError) or "out of memory" in text or "can't allocate" in text
+    )

@@ -65,7 +65,7 @@ class RowResult:
     processed: int = 0
 
     def dumps(self) -> str:
-        return json.dumps([v for v in asdict(self).values()], ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def loads(cls, text: str) -> RowResult:

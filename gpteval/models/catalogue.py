@@ -127,10 +127,14 @@ def _resolve(spec: str) -> list[ModelInfo]:
     folder = Path(spec).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UsageError(f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it")
+            raise UsageError(
+                f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
+            )
         return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return [ModelInfo(name=spec, location=name, revision=revision or None)]
     groups = {info.group for info in registry.values() if info.group}
     known = [*registry, *(alias for info in registry.values() for alias in info.aliases), *groups]
-    raise UnknownNameError("model", spec, known, "or a Hub id 'org/name', or a local folder; 'gpteval models' lists all")
+    raise UnknownNameError(
+        "model", spec, known, "or a Hub id 'org/name', or a local folder; 'gpteval models' lists all"
+    )

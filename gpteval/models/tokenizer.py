@@ -57,9 +57,9 @@ class Codec:
 
     def _encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
         split = [_NEWLINES.split(text) for text in texts]
-        flat = self.tokenizer(
-            [line for lines in split for line in lines], add_special_tokens=False, verbose=False
-        )["input_ids"]
+        flat = self.tokenizer([line for lines in split for line in lines], add_special_tokens=False, verbose=False)[
+            "input_ids"
+        ]
         encoded, position = [], 0
         for lines in split:
             ids: list[int] = []

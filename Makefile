@@ -1,0 +1,42 @@
+# One command for each habit. The first use of any of them makes .venv/ with everything in it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LIMIT ?= 200
+
+export HF_HUB_OFFLINE ?= 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+export TOKENIZERS_PARALLELISM ?= true
+
+.PHONY: demo test check bench docs clean
+
+demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the path of an HTML report
+	$(BIN)/gpteval run --models nano --tasks nano --limit $(LIMIT) --out runs/demo
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+check: $(READY)  ## lint, types, and whether the generated docs are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python scripts/make_docs.py --check
+
+bench: $(READY)  ## speed of the engine on this machine
+	$(BIN)/python benchmarks/engine.py
+
+docs: $(READY)  ## write the generated parts of the docs anew
+	$(BIN)/python scripts/make_docs.py
+
+# torch first and by its exact version: a plain install could take a build for other hardware.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,3 @@
+from gpteval.cli import main
+
+main()

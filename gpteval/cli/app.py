@@ -1,0 +1,244 @@
+"""The commands. Heavy libraries are imported by the command that needs them, so that --help is instant."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import gpteval
+from gpteval.core.errors import UsageError
+
+app = typer.Typer(
+    name="gpteval",
+    help="Compare GPT generations on the same items, with error bars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
+AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
+RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]
+TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files; may be repeated")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(gpteval.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in _names(text)) or None
+    except ValueError:
+        raise UsageError(f"--shots takes numbers such as 0,1,5, not {text!r}") from None
+
+
+def _print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
+    print()
+
+
+@app.command()
+def run(
+    models: Annotated[str, typer.Option(help="names, Hub ids, local folders, or nano; separated by commas")],
+    tasks: Annotated[str, typer.Option(help="task names, families, suites, or all; separated by commas")],
+    shots: Annotated[
+        str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")] = None,
+    seed: Annotated[int, typer.Option(help="for the subset, the examples and the bootstrap")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    batch_tokens: Annotated[str, typer.Option(help="padded tokens a batch, or auto")] = "auto",
+    stride: Annotated[
+        int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="gpteval")] = "gpteval",
+    executor: Annotated[str, typer.Option(help="inline")] = "inline",
+    shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
+    task_dir: TaskDir = None,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run models on tasks, and write results, samples and an HTML report.
+
+    Stopped for whatever reason, the same command continues where it was.
+    """
+    from gpteval.cli.running import run_command
+    from gpteval.models.loader import LoadOptions
+    from gpteval.run.config import RunConfig
+
+    if executor != "inline":
+        raise UsageError(f"the executor {executor!r} is not there yet; use --executor inline")
+    if batch_tokens != "auto" and not batch_tokens.isdigit():
+        raise UsageError(f"--batch-tokens takes auto or a number, not {batch_tokens!r}")
+    config = RunConfig(
+        models=_names(models),
+        tasks=_names(tasks),
+        shots=_numbers(shots),
+        limit=limit,
+        seed=seed,
+        shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
+        profile=profile,
+        stride=stride,
+        batch_tokens=None if batch_tokens == "auto" else int(batch_tokens),
+        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
+        task_dirs=tuple(task_dir or ()),
+        out=out,
+        cache=not no_cache,
+        command=_command_line(),
+    )
+    raise typer.Exit(run_command(config, report=not no_report, as_json=as_json))
+
+
+def _command_line() -> str:
+    """The command as typed, absolute paths shortened to their last part."""
+    import shlex
+
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["gpteval", *words])
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the known models: generation, size, window, release date, licence."""
+    from gpteval.cli.listing import list_models
+
+    list_models(as_json)
+
+
+@app.command()
+def tasks(task_dir: TaskDir = None, as_json: Json = False) -> None:
+    """List the tasks: family, metric, examples, source."""
+    from gpteval.cli.listing import list_tasks
+
+    list_tasks(tuple(task_dir or ()), as_json)
+
+
+@app.command()
+def show(
+    task: Annotated[str, typer.Argument(help="the task's name")],
+    shots: Annotated[int, typer.Option(help="examples in the prompt")] = 0,
+    model: Annotated[str | None, typer.Option(help="also show the tokens of this model's tokenizer")] = None,
+    item: Annotated[str | None, typer.Option(help="the item's id; default: the first")] = None,
+    seed: Annotated[int, typer.Option(help="for drawing the examples")] = 0,
+    task_dir: TaskDir = None,
+) -> None:
+    """Show the exact prompt of an item, and its tokens."""
+    from gpteval.cli.showing import show_prompt
+
+    show_prompt(task, shots, model, item, seed, tuple(task_dir or ()))
+
+
+@app.command()
+def samples(
+    run: Annotated[Path, typer.Argument(help="the run's folder")],
+    model: Annotated[str, typer.Option(help="the model's name")],
+    task: Annotated[str, typer.Option(help="the task's name")],
+    shots: Annotated[int | None, typer.Option(help="which number of examples, when there are several")] = None,
+    limit: Annotated[int | None, typer.Option(help="at most this many")] = None,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="one JSON object a line")] = False,
+) -> None:
+    """Print a run's records: prompts, choices, log-probs, generated text, metrics."""
+    from gpteval.cli.showing import show_samples
+
+    show_samples(run, model, task, shots, limit, jsonl)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    out: Annotated[
+        Path | None, typer.Option(help="the HTML file; default: report.html in the first run's folder")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="a folder of reports/")] = "leaderboard",
+) -> None:
+    """Make one HTML file of one or more runs."""
+    from gpteval.report import build_report
+
+    print(build_report(runs, out or runs[0] / "report.html", kind=kind))
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Option(help="name, Hub id or local folder")],
+    prompt: Annotated[str, typer.Option(help="the text to continue")],
+    n: Annotated[int, typer.Option("-n", min=1, help="how many continuations")] = 1,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="tokens at most")] = 50,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy; default: 1 when -n is above 1")] = -1.0,
+    top_k: Annotated[int, typer.Option(min=0, help="draw from the k likeliest tokens; 0: from all")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="end at this text; may be repeated")] = None,
+    seed: Annotated[int, typer.Option(help="for sampling")] = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
+    as_json: Json = False,
+) -> None:
+    """Continue a prompt."""
+    from gpteval.cli.showing import show_generated
+    from gpteval.engine.rows import Sampling
+    from gpteval.models.loader import LoadOptions
+
+    if temperature < 0:
+        temperature = 1.0 if n > 1 else 0.0
+    load = LoadOptions(device, dtype, allow_pickle, trust_remote_code)
+    show_generated(
+        model, prompt, n, max_new_tokens, tuple(stop or ()), Sampling(temperature, top_k, seed), load, as_json
+    )
+
+
+@app.command()
+def pretrain(
+    recipe: Annotated[str, typer.Option(help="gpt1-nano, gpt2-nano or gpt3-nano")],
+    out: Annotated[Path | None, typer.Option(help="the model's folder; default: runs/pretrain/RECIPE")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="optimiser steps; default: the recipe's")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0.0, help="stop after this time")] = None,
+    seed: Annotated[int, typer.Option(help="for data, weights and order")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Train an embedded model from nothing, on text that the project generates."""
+    from gpteval.cli.training import pretrain_command
+
+    pretrain_command(recipe, out or Path("runs/pretrain") / recipe, steps, max_minutes, seed, device)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: libraries, devices, cache, data, plugins."""
+    from gpteval.cli.checkup import doctor_command
+
+    raise typer.Exit(doctor_command(as_json))

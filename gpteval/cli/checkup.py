@@ -1,0 +1,102 @@
+"""``gpteval doctor``: what this machine has, and what would stand in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import gpteval
+from gpteval.core.errors import GptevalError
+from gpteval.core.registry import task_registry
+from gpteval.models.catalogue import model_registry
+
+LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "plotly")
+
+
+def doctor_command(as_json: bool) -> int:
+    """Print the checks; 1 when one of them failed."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("gpteval", lambda: f"{gpteval.__version__}, Python {sys.version.split()[0]}"),
+        *[(name, lambda name=name: _library(name)) for name in LIBRARIES],  # type: ignore[misc]
+        ("devices", _devices),
+        ("embedded models", _embedded),
+        ("tasks", _tasks),
+        ("cache", _cache),
+        ("data", _data),
+        ("network", _network),
+    ]
+    rows = []
+    for name, check in checks:
+        try:
+            rows.append({"check": name, "ok": True, "found": check()})
+        except (GptevalError, ImportError, OSError) as error:
+            rows.append({"check": name, "ok": False, "found": str(error)})
+    if as_json:
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+    else:
+        for row in rows:
+            print(f"{'ok ' if row['ok'] else 'BAD'}  {row['check']:<16} {row['found']}")
+    return 0 if all(row["ok"] for row in rows) else 1
+
+
+def _library(name: str) -> str:
+    try:
+        found = version(name.replace("_", "-"))
+    except PackageNotFoundError:
+        raise GptevalError("not installed", f"pip install {name.replace('_', '-')}") from None
+    if name != "evaluate":  # takes seconds to import, and only some metrics need it
+        import_module(name)
+    return found
+
+
+def _devices() -> str:
+    import torch
+
+    from gpteval.models.loader import pick_device
+
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return f"auto is {pick_device('auto')}; {', '.join(gpus) or 'no GPU'}; {torch.get_num_threads()} CPU threads"
+
+
+def _embedded() -> str:
+    names = [i.name for i in model_registry().values() if i.group == "nano"]
+    if not names:
+        raise GptevalError("none found", "reinstall gpteval, or train them with gpteval pretrain")
+    return ", ".join(names)
+
+
+def _tasks() -> str:
+    registry = task_registry()
+    if registry.problems:
+        raise GptevalError("; ".join(str(p) for p in registry.problems))
+    return f"{len(registry)} tasks"
+
+
+def _cache() -> str:
+    from gpteval.run.journal import cache_path
+
+    path = cache_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise GptevalError("the cache folder is not writable", "set GPTEVAL_CACHE to one that is")
+    return f"{path.stat().st_size / 1e6:.1f} MB" if path.exists() else "empty"
+
+
+def _data() -> str:
+    root = os.environ.get("GPTEVAL_DATA")
+    if not root:
+        return "GPTEVAL_DATA is not set: data come from the Hub"
+    if not Path(root).is_dir():
+        raise GptevalError("GPTEVAL_DATA names a folder that does not exist")
+    return f"GPTEVAL_DATA holds {sum(1 for _ in Path(root).glob('*/*/*/*.*'))} splits"
+
+
+def _network() -> str:
+    off = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    return "HF_HUB_OFFLINE is set: only downloaded models and data" if off else "online: the Hub is asked"

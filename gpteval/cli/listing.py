@@ -1,0 +1,87 @@
+"""``gpteval models`` and ``gpteval tasks``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gpteval.core.registry import task_registry
+from gpteval.core.types import FAMILIES
+from gpteval.models.catalogue import GENERATIONS, model_registry
+
+
+def list_models(as_json: bool) -> None:
+    infos = sorted(
+        model_registry().values(), key=lambda i: (i.group != "nano", GENERATIONS.index(i.generation), i.release_date)
+    )
+    if as_json:
+        hidden = ("location", "revision")
+        rows = [{k: v for k, v in asdict(i).items() if k not in hidden or not i.local} for i in infos]
+        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return
+    table = _table("model", "generation", "parameters", "window", "released", "licence", "Hub id")
+    for i in infos:
+        where = "embedded" if i.local else i.location
+        table.add_row(i.name, i.generation, _size(i.n_params), str(i.window or ""), i.release_date, i.licence.partition(";")[0], where)
+    _show(table)
+    print("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
+
+
+def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
+    registry = task_registry(folders)
+    for problem in registry.problems:
+        print(f"warning: plugin not loaded: {problem}", file=sys.stderr)
+    found = sorted(registry.values(), key=lambda t: (FAMILIES.index(t.family), t.name))
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "name": t.name,
+                "family": t.family,
+                "metric": t.metric,
+                "metrics": list(t.all_metrics),
+                "shots": t.shots,
+                "shots_from": t.shots_from,
+                "source": t.source.label,
+                "licence": t.licence,
+                "suites": list(t.suites),
+                "version": t.version,
+                "description": t.description,
+            }
+            for t in found
+        ]
+        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return
+    table = _table("task", "family", "metric", "source", "description")
+    for t in found:
+        table.add_row(t.name, t.family, t.metric, t.source.label, t.description)
+    _show(table)
+    suites = sorted({suite for t in found for suite in t.suites})
+    print(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(suites) or 'none'}), or all.")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("model", "task", "generation"))
+    return table
+
+
+def _show(table: Table) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def _size(n: int | None) -> str:
+    if n is None:
+        return ""
+    return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.1f}M"

@@ -1,0 +1,149 @@
+"""``gpteval run``: progress while it runs, a line for each finished task, a summary."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as Bar
+from rich.text import Text
+
+from gpteval.core.errors import GptevalError
+from gpteval.core.types import Failure, Result
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import Listener, Unit, execute
+
+QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Bar) -> Text:
+        return Text(f"{task.speed:,.0f} tok/s" if task.speed else "")
+
+
+class ConsoleListener(Listener):
+    """Progress on stderr; a line for each finished unit on stdout (stderr when stdout is for JSON)."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.out = sys.stderr if as_json else sys.stdout
+        self.bar: Progress | None = None
+        self.units = self.finished = self.done = self.total = 0
+        self.spoke = time.monotonic()
+
+    def began(self, units: int, folder: Path) -> None:
+        self.units = units
+        self.console.print(f"{units} results to make, into {folder}", soft_wrap=True)
+
+    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
+        self.done, self.total = known, tokens
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:3.0f}%"),
+                _Rate(),
+                TimeRemainingColumn(compact=True),
+                console=self.console,
+                transient=True,
+            )
+            self.bar.add_task(f"[{self.finished + 1}/{self.units}] {unit.label}", total=tokens, completed=known)
+            self.bar.start()
+
+    def advanced(self, unit: Unit, tokens: int) -> None:
+        self.done += tokens
+        if self.bar is not None:
+            self.bar.advance(self.bar.task_ids[0], tokens)
+        elif time.monotonic() - self.spoke > QUIET_SECONDS:
+            self.spoke = time.monotonic()
+            share = self.done / max(1, self.total)
+            self.console.print(f"[{self.finished + 1}/{self.units}] {unit.label}: {share:.0%}", markup=False)
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        self._end()
+        print(result_line(next(r for r in results if r.primary)), file=self.out, flush=True)
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        self._end()
+        first = failure.error.partition("\n")[0]
+        print(
+            f"{unit.model.name:<16} {unit.task.name:<18} {unit.shots:>2}-shot  FAILED: {first}",
+            file=self.out,
+            flush=True,
+        )
+
+    def warned(self, message: str) -> None:
+        self.console.print(f"warning: {message}", markup=False, soft_wrap=True)
+
+    def _end(self) -> None:
+        self.finished += 1
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def number(value: float | None) -> str:
+    """A metric's value for people: fractions with three digits, larger numbers with two."""
+    if value is None or value != value:
+        return "n/a"
+    if abs(value) < 2:
+        return f"{value:.3f}"
+    return f"{value:.2f}" if abs(value) < 10_000 else f"{value:.3g}"
+
+
+def result_line(result: Result) -> str:
+    """One line for a finished result."""
+    interval = "" if result.ci_low is None else f" [{number(result.ci_low)}, {number(result.ci_high)}]"
+    marks = [f"n={result.n}"]
+    if result.coverage < 1:
+        marks.append(f"coverage {result.coverage:.1%}")
+    if result.truncated:
+        marks.append(f"{result.truncated} truncated")
+    if result.chance is not None:
+        marks.append(f"chance {number(result.chance)}")
+    score = f"{result.metric} {number(result.value)}{interval}"
+    return f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}"
+
+
+def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
+    """Execute the run, print what came of it, and return the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    listener = ConsoleListener(as_json)
+    begin = time.perf_counter()
+    try:
+        outcome = execute(config, listener)
+    finally:
+        if listener.bar is not None:
+            listener.bar.stop()
+    code = 1 if outcome.failures else 0
+    say = listener.console.print
+    say(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
+    for error in dict.fromkeys(f.error for f in outcome.failures):
+        pairs = [f"{f.model} on {f.task}" for f in outcome.failures if f.error == error]
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        say(f"failed: {', '.join(pairs[:3])}{more}\n  {error}", markup=False, soft_wrap=True)
+    if as_json:
+        print((outcome.folder / "results.json").read_text(encoding="utf-8"), end="")
+    say(f"results: {outcome.folder / 'results.json'}", soft_wrap=True)
+    if report and outcome.results:
+        try:
+            from gpteval.report import build_report
+
+            path = build_report([outcome.folder], outcome.folder / "report.html")
+            say(f"report:  {path}", soft_wrap=True)
+        except GptevalError as error:
+            say(f"the report could not be written: {error}\n  try: gpteval report {outcome.folder}", markup=False)
+            code = 1
+    if outcome.failures:
+        say("mend the causes and run the same command again: finished results are kept")
+    return code
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

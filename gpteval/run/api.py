@@ -1,0 +1,42 @@
+"""``gpteval.evaluate``: a run from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gpteval.models.loader import LoadOptions
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import Listener, RunOutcome, execute
+
+
+def evaluate(
+    models: str | Sequence[str],
+    tasks: str | Sequence[str],
+    *,
+    shots: int | Sequence[int] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    listener: Listener | None = None,
+    **settings: Any,
+) -> RunOutcome:
+    """Run ``models`` on ``tasks``; what ``gpteval run`` does, without its report.
+
+    ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises UsageError for
+    names and folders that cannot be used; what fails later is in ``failures`` of the outcome.
+    """
+    config = RunConfig(
+        models=(models,) if isinstance(models, str) else tuple(models),
+        tasks=(tasks,) if isinstance(tasks, str) else tuple(tasks),
+        shots=(shots,) if isinstance(shots, int) else None if shots is None else tuple(shots),
+        limit=limit,
+        seed=seed,
+        out=None if out is None else Path(out),
+        load=LoadOptions(device=device, dtype=dtype),
+        **settings,
+    )
+    return execute(config, listener)

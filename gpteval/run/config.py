@@ -1,0 +1,78 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import UsageError
+from gpteval.core.prompts import ShotsMode
+from gpteval.core.types import digest
+from gpteval.models.loader import LoadOptions
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One ``gpteval run``. ``shots`` None means each task's own default.
+
+    ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
+    """
+
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    shots: tuple[int, ...] | None = None
+    limit: int | None = None
+    seed: int = 0
+    shots_mode: ShotsMode = "per-item"
+    profile: str = "gpteval"
+    stride: int | None = None
+    batch_tokens: int | None = None
+    load: LoadOptions = field(default_factory=LoadOptions)
+    task_dirs: tuple[Path, ...] = ()
+    out: Path | None = None
+    cache: bool = True
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        checks: Sequence[tuple[bool, str]] = (
+            (bool(self.models), "no models named; for example --models nano"),
+            (bool(self.tasks), "no tasks named; for example --tasks all"),
+            (self.limit is None or self.limit > 0, f"--limit must be at least 1, not {self.limit}"),
+            (all(k >= 0 for k in self.shots or ()), "--shots cannot be negative"),
+            (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
+            (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
+            (
+                self.profile == "gpteval",
+                f"the profile {self.profile!r} is not there yet; use --profile gpteval",
+            ),
+            (
+                self.shots_mode in ("per-item", "fixed"),
+                f"--shots-mode is per-item or fixed, not {self.shots_mode!r}",
+            ),
+        )
+        for fine, message in checks:
+            if not fine:
+                raise UsageError(message)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "limit": self.limit,
+            "shots_mode": self.shots_mode,
+            "profile": self.profile,
+            "stride": self.stride,
+            "dtype": self.load.dtype,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """``out``, or a folder under ``runs/`` that the same command finds again."""
+        if self.out is not None:
+            return self.out
+        words = re.sub(r"[^a-z0-9]+", "-", "-".join((*self.models, *self.tasks)).lower()).strip("-")
+        unique = digest(self.models, self.tasks, self.shots, self.settings, asdict(self.load), size=3)
+        return Path("runs") / f"{words[:40].rstrip('-')}-{unique}"

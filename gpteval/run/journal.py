@@ -1,0 +1,136 @@
+"""Finished batches on disk, so that a killed run continues: SQLite in WAL mode, one transaction a batch.
+
+A run's own journal lies in its folder and is what resuming rests on. The shared cache, of the same
+form, lets other runs use the same results; losing it costs time only.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from gpteval.core.errors import StoreError
+from gpteval.engine.rows import RowResult
+
+_CHUNK = 500  # keys a query; SQLite's own limit on variables is higher everywhere
+
+
+class Journal:
+    """A table of row results by key. One process writes; a damaged file is set aside and begun anew."""
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreError(
+                    f"cannot open {path.name}: {error}", "is the folder writable, the disk full?"
+                ) from error
+            aside = path.with_name(path.name + ".damaged")
+            path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            warn(f"{path.name} was damaged ({error}); kept as {aside.name}, its results are computed again")
+            self._db = self._open()
+        except OSError as error:
+            raise StoreError(f"cannot create {path.parent}: {error.strerror}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+            (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, RowResult]:
+        """The results that are there. An unreadable one counts as not there."""
+        wanted = list(keys)
+        found: dict[bytes, RowResult] = {}
+        try:
+            for begin in range(0, len(wanted), _CHUNK):
+                part = wanted[begin : begin + _CHUNK]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, value FROM results WHERE key IN ({marks})"
+                for key, value in self._db.execute(query, part):
+                    try:
+                        found[key] = RowResult.loads(value)
+                    except (ValueError, TypeError):
+                        continue
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"cannot read {self.path.name}: {error}", "delete it and run again") from error
+        return found
+
+    def put(self, results: Mapping[bytes, RowResult]) -> None:
+        """Store a batch: all of it or nothing."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO results VALUES (?, ?)",
+                    [(k, r.dumps()) for k, r in results.items()],
+                )
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"cannot write {self.path.name}: {error}",
+                "free some space, then run the same command again: it continues where it stopped",
+            ) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def cache_path() -> Path:
+    """The shared cache: ``$GPTEVAL_CACHE``, else ``~/.cache/gpteval`` (or ``$XDG_CACHE_HOME``)."""
+    root = os.environ.get("GPTEVAL_CACHE")
+    if not root:
+        root = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpteval")
+    return Path(root) / "outcomes.sqlite"
+
+
+class ResultStore:
+    """The run's journal, with the shared cache behind it. Trouble with the cache is a warning, no more."""
+
+    def __init__(self, journal: Journal, cache: Journal | None, warn: Callable[[str], None]) -> None:
+        self.journal, self.cache, self.warn = journal, cache, warn
+
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, RowResult]:
+        wanted = list(keys)
+        found = self.journal.get(wanted)
+        if self.cache is not None and len(found) < len(wanted):
+            try:
+                shared = self.cache.get(key for key in wanted if key not in found)
+            except StoreError as error:
+                self._without_cache(error)
+            else:
+                if shared:
+                    self.journal.put(shared)
+                    found |= shared
+        return found
+
+    def put(self, results: Mapping[bytes, RowResult]) -> None:
+        self.journal.put(results)
+        if self.cache is not None:
+            try:
+                self.cache.put(results)
+            except StoreError as error:
+                self._without_cache(error)
+
+    def close(self) -> None:
+        self.journal.close()
+        if self.cache is not None:
+            self.cache.close()
+
+    def _without_cache(self, error: StoreError) -> None:
+        self.warn(f"going on without the shared cache: {error.message}")
+        self.cache = None

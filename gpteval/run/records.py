@@ -1,0 +1,187 @@
+"""From outcomes to records, from records to results and sample files."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpteval.core.errors import GptevalError, TaskError
+from gpteval.core.prompts import TaskData
+from gpteval.core.types import (
+    Choice,
+    Failed,
+    Generate,
+    Generated,
+    Outcome,
+    Prompt,
+    Record,
+    Result,
+    Rolled,
+    Scored,
+)
+from gpteval.metrics.base import Metric
+from gpteval.metrics.choice import prediction
+from gpteval.metrics.intervals import estimate
+from gpteval.metrics.registry import metric_registry
+
+PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
+
+
+def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
+    """The task's metrics, the primary first. Raises UnknownNameError, or TaskError for a missing neutral context."""
+    metrics = [metric_registry()[name] for name in data.task.all_metrics]
+    for metric in metrics:
+        if metric.needs_neutral and any(
+            not isinstance(p.request, Choice) or p.request.neutral is None for p in prompts
+        ):
+            raise TaskError(
+                f"task {data.task.name}: {metric.name} needs a neutral context in every Choice",
+                'give one, for example neutral="Answer:"',
+            )
+    return metrics
+
+
+def make_records(prompts: Sequence[Prompt], outcomes: Sequence[Outcome], metrics: Sequence[Metric]) -> list[Record]:
+    """A record an item, with each metric's statistics. Raises GptevalError when every single item failed."""
+    records = []
+    for prompt, outcome in zip(prompts, outcomes, strict=True):
+        stats: dict[str, tuple[float, ...]] = {}
+        for metric in metrics:
+            found = (
+                metric.failed(prompt.request) if isinstance(outcome, Failed) else metric.stats(prompt.request, outcome)
+            )
+            if found is not None:
+                stats[metric.name] = found
+        values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
+        records.append(Record(prompt.item_id, prompt, outcome, values, stats))
+    failed = [r.outcome for r in records if isinstance(r.outcome, Failed)]
+    if len(failed) == len(records):
+        raise GptevalError(f"all {len(records)} items failed, the first with: {failed[0].error}")
+    return records
+
+
+def make_results(
+    records: Sequence[Record],
+    metrics: Sequence[Metric],
+    *,
+    common: Mapping[str, Any],
+    data: TaskData,
+    notes: Sequence[str],
+    seed: int,
+) -> list[Result]:
+    """A result a metric. ``common`` holds the fields that all of them share."""
+    requests = [record.prompt.request for record in records]
+    answered = [record for record in records if not isinstance(record.outcome, Failed)]
+    truncated = sum(_is_truncated(record.outcome) for record in records)
+    results = []
+    for number, metric in enumerate(metrics):
+        stats = np.array([r.stats[metric.name] for r in records if metric.name in r.stats], dtype=float)
+        interval = estimate(metric, stats, seed=seed)
+        chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
+        results.append(
+            Result(
+                **common,
+                metric=metric.name,
+                primary=number == 0,
+                higher_is_better=metric.higher_is_better,
+                value=interval.value,
+                ci_low=interval.ci_low,
+                ci_high=interval.ci_high,
+                stderr=interval.stderr,
+                n=len(records),
+                coverage=len(answered) / len(records),
+                truncated=truncated,
+                chance=chance,
+                interval=interval.method,
+                signature=metric.signature(),
+                notes=(*data.notes, *notes),
+            )
+        )
+    return results
+
+
+def protocol(shots: int) -> str:
+    return PROTOCOLS.get(shots, "few_shot")
+
+
+def _is_truncated(outcome: Outcome) -> bool:
+    return isinstance(outcome, Scored | Generated) and bool(outcome.shots_dropped or outcome.tokens_cut)
+
+
+def samples_parquet(records: Sequence[Record]) -> bytes:
+    """The records as a Parquet file: one row an item, columns as in ``docs/results.md``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("item_id", pa.string()),
+            ("prompt", pa.string()),
+            ("prompt_hash", pa.string()),
+            ("choices", pa.list_(pa.string())),
+            ("logprobs", pa.list_(pa.float64())),
+            ("token_counts", pa.list_(pa.int64())),
+            ("neutral_logprobs", pa.list_(pa.float64())),
+            ("gold", pa.int64()),
+            ("prediction", pa.int64()),
+            ("generated", pa.string()),
+            ("references", pa.list_(pa.string())),
+            ("finish", pa.string()),
+            ("truncated", pa.bool_()),
+            ("shots_dropped", pa.int64()),
+            ("tokens_cut", pa.int64()),
+            ("error", pa.string()),
+            ("values", pa.string()),
+            ("stats", pa.string()),
+        ]
+    )
+    table = pa.Table.from_pylist([_sample(record) for record in records], schema=schema)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _sample(record: Record) -> dict[str, Any]:
+    request, outcome = record.prompt.request, record.outcome
+    dropped = outcome.shots_dropped if isinstance(outcome, Scored | Generated) else 0
+    row: dict[str, Any] = {
+        "item_id": record.item_id,
+        "prompt": record.prompt.text(dropped),
+        "prompt_hash": record.prompt.hash,
+        "truncated": _is_truncated(outcome),
+        "shots_dropped": dropped,
+        "values": json.dumps(record.values),
+        "stats": json.dumps(record.stats),
+    }
+    if isinstance(request, Choice):
+        row |= {"choices": list(request.continuations), "gold": request.gold}
+    if isinstance(request, Generate):
+        row["references"] = list(request.references)
+    match outcome:
+        case Scored():
+            row |= {
+                "logprobs": [score.logprob for score in outcome.scores],
+                "token_counts": [score.tokens for score in outcome.scores],
+                "neutral_logprobs": [score.logprob for score in outcome.neutral] or None,
+                "prediction": prediction(request, outcome) if len(outcome.scores) > 1 else None,
+                "tokens_cut": outcome.tokens_cut,
+            }
+        case Rolled():
+            row |= {"logprobs": [outcome.logprob], "token_counts": [outcome.tokens]}
+        case Generated():
+            row |= {"generated": outcome.text, "finish": outcome.finish, "tokens_cut": outcome.tokens_cut}
+            row["token_counts"] = [outcome.tokens]
+        case Failed():
+            row["error"] = outcome.error
+    return {key: _printable(value) for key, value in row.items()}
+
+
+def _printable(value: Any) -> Any:
+    """Text that can be written as UTF-8: lone surrogates become '?'."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return [_printable(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,347 @@
+"""Running models over tasks, one unit (model, task, shots) after the other, in this process.
+
+Everything a model gives is journalled batch by batch; each finished unit is written to results.json
+and samples/ at once. A unit that cannot be done becomes a failure, and the others go on.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import gpteval
+from gpteval.core.errors import GptevalError, OutputError, StoreError
+from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples
+from gpteval.core.registry import select_tasks, task_registry
+from gpteval.core.task import Task
+from gpteval.core.types import Failed, Failure, Outcome, Prompt, Result, Rolled, digest
+from gpteval.engine.engine import Engine
+from gpteval.models.catalogue import ModelInfo, resolve_models
+from gpteval.models.loader import HFModel, pick_device
+from gpteval.run.config import RunConfig
+from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, sample_file
+from gpteval.run.journal import Journal, ResultStore, cache_path
+from gpteval.run.records import make_records, make_results, protocol, samples_parquet, task_metrics
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One model on one task with one number of examples."""
+
+    model: ModelInfo
+    task: Task
+    shots: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.model.name} on {self.task.name}, {self.shots}-shot"
+
+
+class Listener:
+    """Told how a run goes; the command line shows it. Override what you need."""
+
+    def began(self, units: int, folder: Path) -> None: ...
+
+    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
+        """``known`` of about ``tokens`` tokens are there from an earlier run."""
+
+    def advanced(self, unit: Unit, tokens: int) -> None: ...
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None: ...
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
+
+    def warned(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run gave: results of this command's units, failures, and the folder that holds all."""
+
+    folder: Path
+    results: tuple[Result, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass
+class _Run:
+    """The state of a run under way."""
+
+    config: RunConfig
+    folder: RunFolder
+    store: ResultStore
+    table: ResultTable
+    manifest: dict[str, Any]
+    listener: Listener
+    results: list[Result] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
+    prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
+
+    def load(self, task: Task) -> None:
+        """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""
+        config = self.config
+        most = max(self.config.shots or (task.shots,))
+        try:
+            data = load_task(task, shots=most, limit=config.limit, seed=config.seed)
+            takes_examples(data)
+            for note in data.notes:
+                self.listener.warned(f"{task.name}: {note}")
+            self.data[task.name] = data
+        except GptevalError as error:
+            self.data[task.name] = error
+
+    def shots(self, task: Task) -> Sequence[int]:
+        """The numbers of examples to run ``task`` with; 0 for a task that scores whole texts."""
+        data = self.data[task.name]
+        if isinstance(data, TaskData) and not takes_examples(data):
+            return (0,)
+        return tuple(dict.fromkeys(self.config.shots or (task.shots,)))
+
+    def prompts_of(self, data: TaskData, shots: int) -> list[Prompt]:
+        """The unit's prompts, built once for all models. Raises TaskError, ItemError or ColumnError."""
+        key = (data.task.name, shots)
+        if key not in self.prompts:
+            config = self.config
+            self.prompts[key] = build_prompts(data, shots=shots, seed=config.seed, mode=config.shots_mode)
+        return self.prompts[key]
+
+    def run_unit(self, engine: Engine, unit: Unit) -> list[Result]:
+        """Score one unit and write its files. Raises GptevalError."""
+        data = self.data[unit.task.name]
+        if isinstance(data, GptevalError):
+            raise data
+        prompts = self.prompts_of(data, unit.shots)
+        metrics = task_metrics(data, prompts)
+        plan = engine.plan(prompts)
+        known = self.store.get(plan.rows)
+        self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
+        for batch in engine.compute(plan, known):
+            self.store.put(batch)
+            known |= batch
+            self.listener.advanced(unit, sum(plan.rows[key].length for key in batch))
+            self._note_facts(engine)
+        outcomes = plan.outcomes(known)
+        records = make_records(prompts, outcomes, metrics)
+        info = engine.model.info
+        common = {
+            "model": info.name,
+            "generation": info.generation,
+            "n_params": info.n_params,
+            "task": unit.task.name,
+            "family": unit.task.family,
+            "shots": unit.shots,
+            "protocol": protocol(unit.shots),
+            "profile": self.config.profile,
+            "seconds": sum(known[key].seconds for key in plan.rows),
+            "tokens": sum(known[key].processed for key in plan.rows),
+        }
+        notes = _notes(engine.model, outcomes)
+        results = make_results(records, metrics, common=common, data=data, notes=notes, seed=self.config.seed)
+        self.folder.write(sample_file(info.name, unit.task.name, unit.shots), samples_parquet(records))
+        self._note_unit(unit, data, prompts)
+        self.table.add(results)
+        self.save()
+        return results
+
+    def _note_facts(self, engine: Engine) -> None:
+        """What ran, once weights are loaded, for the manifest."""
+        facts = self.manifest["models"].setdefault(engine.model.info.name, {})
+        facts.update(engine.facts(), peak_memory_bytes=_peak_memory(engine.model.device))
+
+    def note_model(self, model: HFModel) -> None:
+        info = model.info
+        known = self.manifest["models"].get(info.name, {})
+        self.manifest["models"][info.name] = known | {
+            "location": "local" if info.local else info.location,
+            "revision": model.revision,
+            "fingerprint": model.fingerprint,
+            "generation": info.generation,
+            "n_params": info.n_params,
+            "window": model.window,
+            "release_date": info.release_date,
+            "licence": info.licence,
+            "architecture": model.config.model_type,
+            "dtype": model.dtype,
+            "device": model.device,
+            "lossy_tokenizer": model.codec.lossy,
+            "notes": list(model.codec.notes),
+        }
+
+    def _note_unit(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
+        task = unit.task
+        entry = self.manifest["tasks"].setdefault(task.name, {})
+        entry |= {
+            "family": task.family,
+            "source": task.source.label,
+            "revision": data.revision,
+            "licence": task.licence,
+            "version": task.version,
+            "description": task.description,
+            "items": len(data.items),
+        }
+        entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
+        sample = {"model": unit.model.name, "task": task.name, "shots": unit.shots}
+        others = [s for s in self.manifest["samples"] if any(s[k] != v for k, v in sample.items())]
+        self.manifest["samples"] = [
+            *others,
+            sample | {"file": sample_file(unit.model.name, task.name, unit.shots)},
+        ]
+
+    def fail(self, unit: Unit, error: GptevalError) -> None:
+        failure = Failure(unit.model.name, unit.task.name, str(error))
+        self.failures.append(failure)
+        self.table.fail(failure)
+        self.save()
+        self.listener.unit_failed(unit, failure)
+
+    def save(self) -> None:
+        run = {"name": self.folder.path.name, "command": self.config.command, "gpteval": gpteval.__version__}
+        self.folder.write_json("results.json", self.table.document(run | self.config.settings))
+        self.folder.write_json("manifest.json", self.manifest)
+
+
+def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
+    """Run every model on every task and write the run's folder.
+
+    Raises UsageError before any work when a name is unknown or the folder cannot be used, and
+    StoreError when results can no longer be written. Everything else becomes a failure.
+    """
+    listener = listener or Listener()
+    registry = task_registry(config.task_dirs)
+    for problem in registry.problems:
+        listener.warned(f"plugin not loaded: {problem}")
+    tasks = select_tasks(registry, config.tasks)
+    models = resolve_models(config.models)
+    pick_device(config.load.device)
+    folder = RunFolder(config.folder)
+    run: _Run | None = None
+    try:
+        run = _open(config, folder, listener)
+        for task in tasks:
+            run.load(task)
+        units = [(task, shots) for task in tasks for shots in run.shots(task)]
+        listener.began(len(models) * len(units), folder.path)
+        for model in models:
+            _run_model(run, model, [Unit(model, task, shots) for task, shots in units])
+        run.save()
+    finally:
+        if run is not None:
+            run.store.close()
+        folder.close()
+    return RunOutcome(folder.path, tuple(run.results), tuple(run.failures))
+
+
+def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
+    config = run.config
+    try:
+        model = HFModel(info, config.load)
+        run.note_model(model)
+    except StoreError:
+        raise
+    except GptevalError as error:
+        for unit in units:
+            run.fail(unit, error)
+        return
+    engine = Engine(model, batch_tokens=config.batch_tokens, stride=config.stride)
+    for unit in units:
+        try:
+            results = run.run_unit(engine, unit)
+        except StoreError:
+            raise
+        except GptevalError as error:
+            run.fail(unit, error)
+        except Exception as error:  # a plugin's metric or an unforeseen state must not take the other units down
+            run.fail(unit, GptevalError(f"{type(error).__name__}: {error}", "this is a bug; please report it"))
+        else:
+            run.results += results
+            run.listener.unit_done(unit, results)
+
+
+def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
+    """Journal, cache and earlier results of the folder. Raises OutputError when those have other settings."""
+    manifest = folder.read_json("manifest.json")
+    earlier = manifest.get("config", config.settings)
+    differing = [k for k, v in config.settings.items() if earlier.get(k) != v]
+    if differing:
+        had = ", ".join(f"{k}={earlier.get(k)}" for k in differing)
+        now = ", ".join(f"{k}={config.settings[k]}" for k in differing)
+        raise OutputError(
+            f"{folder.path} holds a run with {had}; this command has {now}",
+            "choose another folder with --out",
+        )
+    journal = Journal(folder.path / "journal.sqlite", listener.warned)
+    cache = None
+    if config.cache:
+        try:
+            cache = Journal(cache_path(), listener.warned)
+        except StoreError as error:
+            listener.warned(f"going on without the shared cache: {error.message}")
+    manifest = {
+        "schema": SCHEMA,
+        "gpteval": gpteval.__version__,
+        "command": config.command,
+        "created": manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": config.settings,
+        "versions": _versions(),
+        "hardware": _hardware(),
+        "models": manifest.get("models", {}),
+        "tasks": manifest.get("tasks", {}),
+        "samples": manifest.get("samples", []),
+    }
+    table = ResultTable(folder.read_json("results.json"))
+    return _Run(config, folder, ResultStore(journal, cache, listener.warned), table, manifest, listener)
+
+
+def _notes(model: HFModel, outcomes: Sequence[Outcome]) -> list[str]:
+    """What a reader of this unit's numbers should know."""
+    notes = []
+    if any(isinstance(o, Rolled) for o in outcomes) and model.codec.lossy:
+        notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
+    if any(isinstance(o, Rolled) and o.unscored for o in outcomes):
+        notes.append("no bos or eos token: the first token of each text is not scored")
+    failed = [o.error for o in outcomes if isinstance(o, Failed)]
+    if failed:
+        notes.append(f"{len(failed)} items failed, the first with: {failed[0]}")
+    return notes
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("torch", "transformers", "tokenizers", "datasets", "sacrebleu", "rouge-score", "numpy"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+        "gpus": gpus,
+    }
+
+
+def _peak_memory(device: str) -> int:
+    """Bytes: the device's peak for CUDA, else the process's."""
+    import torch
+
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
