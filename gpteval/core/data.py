@@ -60,9 +60,9 @@ def read_rows(path: Path, origin: str) -> Rows:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        number = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{origin} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}",
+            f"{origin} is not UTF-8: byte 0x{data[error.start]:02x} in line {number}",
             "convert it, for example with iconv -f latin1 -t utf-8",
         ) from None
     if path.suffix == ".txt":
