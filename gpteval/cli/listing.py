@@ -29,7 +29,15 @@ def list_models(as_json: bool) -> None:
     table = _table("model", "generation", "parameters", "window", "released", "licence", "Hub id")
     for i in infos:
         where = "embedded" if i.local else i.location
-        table.add_row(i.name, i.generation, _size(i.n_params), str(i.window or ""), i.release_date, i.licence.partition(";")[0], where)
+        table.add_row(
+            i.name,
+            i.generation,
+            _size(i.n_params),
+            str(i.window or ""),
+            i.release_date,
+            i.licence.partition(";")[0],
+            where,
+        )
     _show(table)
     print("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
 

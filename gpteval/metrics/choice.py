@@ -1,0 +1,178 @@
+"""Metrics of Choice requests: accuracies under several normalisations, macro-F1, Matthews correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gpteval.core.types import Choice, Outcome, Request, Score, Scored
+from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric, divide
+
+Normalise = Callable[[Choice, Scored, int], float]
+
+
+def _parts(request: Request, outcome: Outcome) -> tuple[Choice, Scored]:
+    if not isinstance(request, Choice) or not isinstance(outcome, Scored):
+        raise TypeError(f"this metric scores Choice requests, not {type(request).__name__}")
+    return request, outcome
+
+
+def _best(scores: Sequence[float]) -> int:
+    """Index of the largest score; the lowest index among equals."""
+    return max(range(len(scores)), key=lambda n: (scores[n], -n))
+
+
+def prediction(request: Request, outcome: Outcome) -> int:
+    """The continuation with the largest summed log-probability; the lowest index among equals."""
+    _, scored = _parts(request, outcome)
+    return _best([score.logprob for score in scored.scores])
+
+
+def _bare(text: str) -> str:
+    """A continuation without its one leading space, as lm-evaluation-harness measures its length."""
+    return text.removeprefix(" ")
+
+
+class Accuracy(MeanMetric):
+    """Share of items whose gold continuation has the largest ``normalise``d score.
+
+    ``normalise(request, outcome, index)`` turns a continuation's summed log-probability into the
+    score that is compared.
+    """
+
+    kind: Kind = "binary"
+
+    def __init__(self, name: str, normalise: Normalise, *, needs_neutral: bool = False) -> None:
+        self.name = name
+        self.needs_neutral = needs_neutral
+        self._normalise = normalise
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        choice, scored = _parts(request, outcome)
+        scores = [self._normalise(choice, scored, index) for index in range(len(scored.scores))]
+        return float(_best(scores) == choice.gold)
+
+    def chance(self, requests: Sequence[Request]) -> float | None:
+        return float(np.mean([1 / len(r.continuations) for r in requests if isinstance(r, Choice)]))
+
+
+def _per_token(score: Score) -> float:
+    return score.logprob / max(1, score.tokens)
+
+
+ACCURACIES = (
+    # The sum of log-probs (lm-evaluation-harness: acc).
+    Accuracy("acc", lambda choice, scored, n: scored.scores[n].logprob),
+    # Per token, as the GPT-3 paper scores most of its multiple-choice tasks (section 2.4).
+    Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n])),
+    # Per character (lm-evaluation-harness: acc_norm).
+    Accuracy(
+        "acc_char", lambda choice, scored, n: scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n])))
+    ),
+    # Per UTF-8 byte.
+    Accuracy(
+        "acc_byte",
+        lambda choice, scored, n: scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n]).encode())),
+    ),
+    # Minus the log-prob after a neutral context: the GPT-3 paper's choice for ARC, OpenBookQA and RACE.
+    Accuracy(
+        "acc_uncond",
+        lambda choice, scored, n: scored.scores[n].logprob - scored.neutral[n].logprob,
+        needs_neutral=True,
+    ),
+)
+
+
+class GreedyAccuracy(MeanMetric):
+    """Share of items whose gold continuation is what greedy decoding gives (LAMBADA's accuracy)."""
+
+    name = "acc_greedy"
+    kind: Kind = "binary"
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        choice, scored = _parts(request, outcome)
+        return float(scored.scores[choice.gold].greedy)
+
+
+class TargetPerplexity(Metric):
+    """exp of the mean negative log-probability of the gold continuation: LAMBADA's perplexity, per target word.
+
+    Statistics: log-probability in nats, 1.
+    """
+
+    name = "target_perplexity"
+    higher_is_better = False
+    scale = None
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        choice, scored = _parts(request, outcome)
+        return (scored.scores[choice.gold].logprob, 1.0)
+
+    def value(self, sums: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.exp(-divide(sums[..., 0], sums[..., 1]))
+
+
+class ClassMetric(Metric):
+    """Metrics of predicted against true classes.
+
+    Statistics, K each: class was predicted rightly, class was predicted, class was true. A failed
+    item predicts no class at all.
+    """
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        choice, _ = _parts(request, outcome)
+        return self._cells(choice, prediction(request, outcome))
+
+    def failed(self, request: Request) -> tuple[float, ...] | None:
+        return self._cells(request, None) if isinstance(request, Choice) else None
+
+    @staticmethod
+    def _cells(choice: Choice, predicted: int | None) -> tuple[float, ...]:
+        count = len(choice.continuations)
+        cells = [0.0] * (3 * count)
+        cells[2 * count + choice.gold] = 1.0
+        if predicted is not None:
+            cells[count + predicted] = 1.0
+            cells[predicted] = float(predicted == choice.gold)
+        return tuple(cells)
+
+
+def _thirds(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    right, predicted, true = np.split(sums, 3, axis=-1)
+    return right, predicted, true
+
+
+class MacroF1(ClassMetric):
+    """Mean over classes of 2 TP / (predicted + true); classes that occur in neither are left out.
+
+    Equal to scikit-learn's ``f1_score(average="macro", zero_division=0)``.
+    """
+
+    name = "macro_f1"
+
+    def value(self, sums: Floats) -> Floats:
+        right, predicted, true = _thirds(sums)
+        f1 = divide(2 * right, predicted + true)
+        there = ~np.isnan(f1)
+        return divide(np.where(there, f1, 0.0).sum(axis=-1), there.sum(axis=-1).astype(float))
+
+
+class MatthewsCorrelation(ClassMetric):
+    """Matthews correlation for K classes (R_K of Gorodkin 2004); 0 where it is not defined.
+
+    Equal to scikit-learn's ``matthews_corrcoef``. The GLUE score of CoLA.
+    """
+
+    name = "mcc"
+
+    def value(self, sums: Floats) -> Floats:
+        right, predicted, true = _thirds(sums)
+        items = true.sum(axis=-1)
+        covariance = right.sum(axis=-1) * items - (predicted * true).sum(axis=-1)
+        spread = (items**2 - (predicted**2).sum(axis=-1)) * (items**2 - (true**2).sum(axis=-1))
+        return np.nan_to_num(divide(covariance, np.sqrt(np.maximum(spread, 0.0))), nan=0.0)
+
+    def chance(self, requests: Sequence[Request]) -> float | None:
+        return 0.0

@@ -1,0 +1,67 @@
+"""Metrics of whole texts: perplexities per token, word and byte, bits per byte, tokens per byte."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from gpteval.core.types import Outcome, Request, Rolled, Rolling
+from gpteval.metrics.base import Floats, Metric, divide
+
+# Positions in the statistics of a text.
+NATS, TOKENS, WORDS, BYTES = range(4)
+
+
+class TextMetric(Metric):
+    """A ratio of sums over texts.
+
+    Statistics: negative log-probability in nats, scored tokens, words, bytes. Words and bytes are
+    those of the original text; words are the pieces between runs of white space, blank ones at the
+    ends included, as lm-evaluation-harness counts.
+    """
+
+    higher_is_better = False
+    scale = None
+
+    def __init__(self, name: str, formula: Callable[[Floats], Floats], description: str) -> None:
+        self.name = name
+        self.__doc__ = description
+        self._formula = formula
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        if not isinstance(request, Rolling) or not isinstance(outcome, Rolled):
+            raise TypeError(f"{self.name} scores Rolling requests, not {type(request).__name__}")
+        words = len(re.split(r"\s+", request.counted))
+        size = len(request.counted.encode("utf-8", "replace"))
+        return (-outcome.logprob, float(outcome.tokens), float(words), float(size))
+
+    def value(self, sums: Floats) -> Floats:
+        return self._formula(sums)
+
+
+def _perplexity(unit: int) -> Callable[[Floats], Floats]:
+    def formula(sums: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            return np.exp(divide(sums[..., NATS], sums[..., unit]))
+
+    return formula
+
+
+TEXT_METRICS = (
+    TextMetric("token_perplexity", _perplexity(TOKENS), "exp(nats / scored tokens); compares models of one tokenizer"),
+    TextMetric("word_perplexity", _perplexity(WORDS), "exp(nats / words of the original text)"),
+    TextMetric("byte_perplexity", _perplexity(BYTES), "exp(nats / bytes of the original text)"),
+    TextMetric(
+        "bits_per_byte",
+        lambda sums: divide(sums[..., NATS], sums[..., BYTES] * math.log(2)),
+        "nats / (bytes of the original text * ln 2); compares models of any tokenizer",
+    ),
+    TextMetric(
+        "tokens_per_byte",
+        lambda sums: divide(sums[..., TOKENS], sums[..., BYTES]),
+        "scored tokens / bytes of the original text",
+    ),
+)

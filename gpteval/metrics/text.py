@@ -1,0 +1,174 @@
+"""Metrics of generated text: exact match and F1, BLEU and chrF, ROUGE. Libraries load on first use."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from gpteval.core.types import Generate, Generated, Outcome, Request
+from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+
+
+def normalise_answer(text: str) -> str:
+    """SQuAD's normalisation: lower-case, no punctuation, no English articles, single spaces.
+
+    Punctuation is every character of a Unicode category P or S; on ASCII that is what SQuAD's
+    evaluation script removes.
+    """
+    kept = "".join(c for c in text.lower() if unicodedata.category(c)[0] not in "PS")
+    return " ".join(_ARTICLES.sub(" ", kept).split())
+
+
+def _parts(request: Request, outcome: Outcome) -> tuple[Generate, str]:
+    if not isinstance(request, Generate) or not isinstance(outcome, Generated):
+        raise TypeError(f"this metric scores Generate requests, not {type(request).__name__}")
+    return request, outcome.text.strip()
+
+
+class ExactMatch(MeanMetric):
+    """Share of generated texts that equal a reference after SQuAD's normalisation."""
+
+    name = "exact_match"
+    kind: Kind = "binary"
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        generate, text = _parts(request, outcome)
+        answer = normalise_answer(text)
+        return float(any(answer == normalise_answer(reference) for reference in generate.references))
+
+
+class TokenF1(MeanMetric):
+    """SQuAD's F1: harmonic mean of word precision and recall against the best reference, mean over items."""
+
+    name = "f1"
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        generate, text = _parts(request, outcome)
+        return max(_word_f1(text, reference) for reference in generate.references)
+
+
+def _word_f1(text: str, reference: str) -> float:
+    found, wanted = normalise_answer(text).split(), normalise_answer(reference).split()
+    if not found or not wanted:
+        return float(found == wanted)
+    common = sum((Counter(found) & Counter(wanted)).values())
+    return 2 * common / (len(found) + len(wanted))
+
+
+class SacreMetric(Metric):
+    """A corpus metric of sacreBLEU with its default settings, 0..100.
+
+    Its own per-segment statistics are ours, so their sum gives exactly its corpus score.
+    """
+
+    scale = 100.0
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name = name
+        self._class = kind
+
+    def _metric(self) -> Any:
+        return _sacrebleu(self._class)
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        generate, text = _parts(request, outcome)
+        return self._segment(text, tuple(generate.references))
+
+    def failed(self, request: Request) -> tuple[float, ...] | None:
+        """An empty translation."""
+        return self._segment("", tuple(request.references)) if isinstance(request, Generate) else None
+
+    def _segment(self, text: str, references: tuple[str, ...]) -> tuple[float, ...]:
+        metric = self._metric()
+        (statistics,) = metric._extract_corpus_statistics([text], [[reference] for reference in references])
+        return tuple(float(number) for number in statistics)
+
+    def value(self, sums: Floats) -> Floats:
+        metric = self._metric()
+        flat = sums.reshape(-1, sums.shape[-1])
+        scores = [metric._compute_score_from_stats([int(number) for number in row]).score for row in flat]
+        return np.array(scores, dtype=float).reshape(sums.shape[:-1])
+
+    def signature(self) -> str:
+        """sacreBLEU's signature, for one reference a segment."""
+        metric = self._metric()
+        metric.num_refs = 1
+        return str(metric.get_signature())
+
+
+@cache
+def _sacrebleu(kind: str) -> Any:
+    import sacrebleu.metrics
+
+    return getattr(sacrebleu.metrics, kind)()
+
+
+class _Words:
+    """ROUGE's tokenizer for any script: lower-cased runs of letters and digits; English words are stemmed.
+
+    The stock tokenizer keeps a to z and 0 to 9 only, so a text in Cyrillic has no words at all.
+    On ASCII text the two give the same words. Scripts without spaces are split into characters.
+    """
+
+    def __init__(self, stemmer: Any) -> None:
+        self._stemmer = stemmer
+
+    def tokenize(self, text: str) -> list[str]:
+        words = re.findall(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W_぀-ヿ㐀-鿿豈-﫿]+", text.lower())
+        return [self._stemmer.stem(w) if w.isascii() and len(w) > 3 else w for w in words]
+
+
+@cache
+def _rouge(kind: str) -> Any:
+    from nltk.stem.porter import PorterStemmer
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer([kind], tokenizer=_Words(PorterStemmer()))
+
+
+class Rouge(MeanMetric):
+    """ROUGE F1 (Lin 2004) with the Porter stemmer, against the best reference, mean over items, 0..1.
+
+    rougeLsum takes each line as a sentence; a text of one line is split after ``.``, ``!`` and ``?``.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name = name
+        self._kind = kind
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        generate, text = _parts(request, outcome)
+        scorer = _rouge(self._kind)
+        if self._kind == "rougeLsum":
+            text, references = _lines(text), [_lines(r) for r in generate.references]
+        else:
+            references = list(generate.references)
+        return float(max(scorer.score(reference, text)[self._kind].fmeasure for reference in references))
+
+    def signature(self) -> str:
+        from importlib.metadata import version
+
+        return f"{self._kind}|stemmer:porter|tok:unicode|version:rouge-score-{version('rouge-score')}"
+
+
+def _lines(text: str) -> str:
+    return text if "\n" in text.strip() else re.sub(r"(?<=[.!?])\s+", "\n", text.strip())
+
+
+GENERATION_METRICS: tuple[Metric, ...] = (
+    ExactMatch(),
+    TokenF1(),
+    SacreMetric("bleu", "BLEU"),
+    SacreMetric("chrf", "CHRF"),
+    Rouge("rouge1", "rouge1"),
+    Rouge("rouge2", "rouge2"),
+    Rouge("rougeL", "rougeL"),
+    Rouge("rougeLsum", "rougeLsum"),
+)
