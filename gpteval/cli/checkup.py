@@ -22,7 +22,7 @@ def doctor_command(as_json: bool) -> int:
     """Print the checks; 1 when one of them failed."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("gpteval", lambda: f"{gpteval.__version__}, Python {sys.version.split()[0]}"),
-        *[(name, lambda name=name: _library(name)) for name in LIBRARIES],  # type: ignore[misc]
+        *[(name, lambda name=name: _library(name)) for name in LIBRARIES],
         ("devices", _devices),
         ("embedded models", _embedded),
         ("tasks", _tasks),

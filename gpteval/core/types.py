@@ -14,6 +14,7 @@ from typing import Any, Literal
 from gpteval.core.errors import ColumnError, ItemError
 
 Family = Literal["lm", "qa", "translation", "summarization", "classification"]
+Finish = Literal["stop", "eos", "length"]
 FAMILIES: tuple[Family, ...] = ("lm", "qa", "translation", "summarization", "classification")
 
 
@@ -222,7 +223,7 @@ class Generated:
     """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it."""
 
     text: str
-    finish: Literal["stop", "eos", "length"]
+    finish: Finish
     tokens: int
     shots_dropped: int = 0
     tokens_cut: int = 0

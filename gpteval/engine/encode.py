@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from gpteval.core.errors import ItemError
 from gpteval.core.types import (
     Choice,
     Cost,
     Failed,
+    Finish,
     Generate,
     Generated,
     Outcome,
@@ -49,14 +51,8 @@ class Encoded:
             return Rolled(sum(r.logprob for r in found), sum(r.tokens for r in found), self.unscored, cost)
         if isinstance(self.request, Generate):
             (result,) = found
-            return Generated(
-                result.text,
-                result.finish,
-                result.tokens,
-                self.shots_dropped,
-                self.tokens_cut,
-                cost,  # type: ignore[arg-type]
-            )
+            finish = cast(Finish, result.finish)
+            return Generated(result.text, finish, result.tokens, self.shots_dropped, self.tokens_cut, cost)
         scores = tuple(Score(r.logprob, r.tokens, r.greedy) if r else Score(0.0, 0, False) for r in results)
         count = len(self.request.continuations)
         return Scored(scores[:count], scores[count:], self.shots_dropped, self.tokens_cut, cost)

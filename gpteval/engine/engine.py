@@ -134,10 +134,12 @@ class Engine:
         from gpteval.engine.generate import generate_batch
         from gpteval.engine.score import score_batch
 
-        score = [row for row in rows if isinstance(row, ScoreRow)]
-        if score:
-            return score_batch(self.model.module, score)
-        return generate_batch(self.model.module, self.model.codec, [r for r in rows if isinstance(r, GenerateRow)])
+        results: list[RowResult]
+        if isinstance(rows[0], ScoreRow):
+            results = score_batch(self.model.module, rows)
+        else:
+            results = generate_batch(self.model.module, self.model.codec, rows)
+        return results
 
     def run(self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None = None) -> list[Outcome]:
         """Outcomes of ``prompts`` without a store; ``progress`` is told the tokens done."""

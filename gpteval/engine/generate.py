@@ -48,7 +48,7 @@ class _State:
         )
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
 def generate_batch(model: Any, codec: Codec, rows: Sequence[GenerateRow]) -> list[RowResult]:
     """Continue each row by itself; the settings are the row's, never the model's generation_config.
 

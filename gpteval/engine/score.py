@@ -15,7 +15,7 @@ CHUNK_BYTES = 64 * 2**20  # float32 logits turned into log-probabilities at a ti
 NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf); try --dtype float32"
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
 def score_batch(model: Any, rows: Sequence[ScoreRow]) -> list[RowResult]:
     """Sum of log-probs and greedy flag of each row's targets.
 
@@ -26,7 +26,9 @@ def score_batch(model: Any, rows: Sequence[ScoreRow]) -> list[RowResult]:
     device = model.device
     width = max(row.length for row in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
-    owners, places, targets = [], [], []
+    owners: list[int] = []
+    places: list[int] = []
+    targets: list[int] = []
     for number, row in enumerate(rows):
         ids[number, : row.length] = torch.tensor((*row.context, *row.targets[:-1]))
         owners += [number] * len(row.targets)

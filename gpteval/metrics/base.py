@@ -75,5 +75,6 @@ class MeanMetric(Metric):
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:
     """Elementwise quotient; NaN where the denominator is 0."""
-    quotient = np.full(np.broadcast(numerator, denominator).shape, np.nan)
-    return np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    quotient: Floats = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    return quotient

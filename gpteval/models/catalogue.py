@@ -50,10 +50,9 @@ class ModelInfo:
 
 
 def _catalogued() -> Iterable[ModelInfo]:
-    with files("gpteval.reference").joinpath("models.csv").open(encoding="utf-8", newline="") as handle:
-        for row in csv.DictReader(handle):
-            if row["weights_public"] != "yes" or not row["hub_id"]:
-                continue
+    text = files("gpteval.reference").joinpath("models.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines(keepends=True)):
+        if row["weights_public"] == "yes" and row["hub_id"]:
             name = row["hub_id"].rpartition("/")[2].lower()
             extra = {row["model"], row["hub_id"], *row["hub_id_aliases"].split(";")} - {name, ""}
             yield ModelInfo(
