@@ -26,7 +26,7 @@ _API = re.compile(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree)/([^/
 
 
 def publish(root: Path, kind: Kind, name: str, folder: Path, revision: str = "main") -> str:
-    """Put the files of ``folder`` on the server as a new commit of ``org/name``; ``revision`` names it. Its 40 hex digits."""
+    """Publish the files of ``folder`` as a commit of ``org/name`` that ``revision`` names. Its 40 hex digits."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = hashlib.sha1(name.encode())
     for path in files:
@@ -46,7 +46,12 @@ def publish_model(root: Path, name: str, folder: Path, revision: str = "main") -
 
 
 def publish_dataset(
-    root: Path, name: str, splits: Mapping[str, list[dict[str, Any]]], *, config: str = "default", revision: str = "main"
+    root: Path,
+    name: str,
+    splits: Mapping[str, list[dict[str, Any]]],
+    *,
+    config: str = "default",
+    revision: str = "main",
 ) -> str:
     """Publish rows as Parquet files of one config, with the README header that the Hub wants. The commit."""
     import tempfile
@@ -83,7 +88,8 @@ class HubServer:
 
     def env(self, home: Path, **changes: str) -> dict[str, str]:
         """The environment of a subprocess that knows this Hub only, with ``home`` as its HF_HOME."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "GPTEVAL_"))}
+        foreign = ("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         own = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
         return kept | own | {"GPTEVAL_CACHE": str(home / "gpteval")} | changes
 
@@ -92,7 +98,7 @@ class HubServer:
         return [r.split("/", 4)[-1] for r in self.requests if r.startswith("GET") and f"/{name}/resolve/" in r]
 
     def commit(self, kind: str, name: str, revision: str) -> str | None:
-        """The commit that ``revision`` names, "" when there is no such revision, None when there is no such repository."""
+        """The commit that ``revision`` names; "" without such a revision, None without such a repository."""
         refs = self.root / kind / name / "refs.json"
         if not refs.is_file():
             return None

@@ -1,0 +1,75 @@
+"""Common ground of all tests: no network, no trace outside temporary folders, none of the user's settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.hub_server import HubServer
+
+# Before anything imports a Hugging Face library: they read these once.
+_HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_errors=True)
+for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
+    del os.environ[_name]
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HOME"] = str(Path(_HOME.name, "hf"))
+os.environ["GPTEVAL_CACHE"] = str(Path(_HOME.name, "gpteval"))
+
+CHECKOUT = Path(__file__).parents[1]
+SHARED = CHECKOUT.parent / "shared"
+
+RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _folder_or_skip(path: Path) -> Path:
+    if not path.is_dir():
+        pytest.skip(f"{path.relative_to(CHECKOUT.parent)} is not there, beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public test data in the Hub's layout; a value for GPTEVAL_DATA."""
+    return _folder_or_skip(SHARED / "data" / "hub")
+
+
+@pytest.fixture(scope="session")
+def shared_tokenizers() -> Path:
+    """The real tokenizer files of GPT-1 and GPT-2, one folder each."""
+    return _folder_or_skip(SHARED / "tokenizers")
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> RunCli:
+    """``run_cli(*arguments, env={})`` runs ``python -m gpteval`` to its end; None in ``env`` removes a variable."""
+
+    def run(
+        *arguments: object, env: Mapping[str, str | None] | None = None, timeout: float = 300, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        changed = dict(os.environ) | (env or {})
+        return subprocess.run(
+            [sys.executable, "-m", "gpteval", *map(str, arguments)],
+            env={name: value for name, value in changed.items() if value is not None},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def hub_server(tmp_path: Path) -> Iterator[HubServer]:
+    """An empty local Hub: fill it with ``publish...(hub_server.root, ...)``, run a subprocess with its ``env()``."""
+    server = HubServer(tmp_path / "hub")
+    yield server
+    server.close()
