@@ -113,10 +113,15 @@ def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
     for folder in [content_dir("tasks"), *folders, *extra]:
         for path in sorted(folder.glob("*.py")):
             try:
-                for found in tasks_in_file(path):
-                    registry.add(found)
+                found = tasks_in_file(path)
             except PluginError as error:
                 registry.problems.append(error)
+                continue
+            for one in found:
+                try:
+                    registry.add(one)
+                except PluginError as error:
+                    registry.problems.append(PluginError(f"{path.name}: {error.message}", error.hint))
     return registry
 
 

@@ -1,0 +1,215 @@
+"""Registries: plugin files, folders, entry points; names, families, suites."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gpteval.core.content import content_dir
+from gpteval.core.errors import PluginError, TaskError, UnknownNameError, UsageError
+from gpteval.core.registry import Registry, select_tasks, task_registry, tasks_in_file
+from gpteval.core.task import Task
+from tests.conftest import CHECKOUT, RunCli
+
+PLUGIN = """
+from gpteval import Choice, generated, task
+
+rows = generated(lambda split: [{{"n": n}} for n in range(4)], revision="1")
+
+@task(family={family!r}, source=rows, metric="acc", suites={suites!r})
+def {name}(item):
+    \"\"\"Says   yes
+    or no.\"\"\"
+    return Choice(str(item["n"]), [" yes", " no"], gold=item["n"] % 2)
+"""
+
+
+def plugin(name: str, family: str = "qa", suites: tuple[str, ...] = ()) -> str:
+    return PLUGIN.format(name=name, family=family, suites=suites)
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def problems(registry: Registry[Task]) -> list[str]:
+    return [problem.message for problem in registry.problems]
+
+
+def test_a_plugin_file_adds_its_tasks(tmp_path: Path) -> None:
+    registry = task_registry((write(tmp_path, mine=plugin("my_task")),))
+    assert registry["my_task"].description == "Says yes or no."
+    assert "lambada_openai" in registry, "beside the shipped ones"
+    assert not registry.problems
+
+
+def test_tasks_may_be_made_in_a_list(tmp_path: Path) -> None:
+    many = plugin("one") + "\nfrom dataclasses import replace\nmore = [replace(one, name=f'n{k}') for k in range(3)]\n"
+    assert [t.name for t in tasks_in_file(write(tmp_path, many=many) / "many.py")] == ["one", "n0", "n1", "n2"]
+
+
+def test_a_broken_file_is_reported_with_its_line_and_the_others_load(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        a_syntax="import os\n\ndef broken(:\n    pass\n",
+        b_name="x = 1\ny = 2\nprint(undefined_name)\n",
+        c_import="import no_such_module_here\n",
+        d_deep="def helper():\n    return 1 / 0\n\n\nhelper()\n",
+        e_bad_task=plugin("bad", family="cooking"),
+        f_good=plugin("good"),
+    )
+    registry = task_registry((folder,))
+    assert "good" in registry
+    found = dict(problem.split(": ", 1) for problem in problems(registry))
+    assert list(found) == [
+        "a_syntax.py, line 3",
+        "b_name.py, line 3",
+        "c_import.py, line 1",
+        "d_deep.py, line 2",
+        "e_bad_task.py, line 6",
+    ]
+    assert "undefined_name" in found["b_name.py, line 3"]
+    assert "no_such_module_here" in found["c_import.py, line 1"]
+    assert "ZeroDivisionError" in found["d_deep.py, line 2"]
+    assert "unknown family 'cooking'" in found["e_bad_task.py, line 6"]
+
+
+def test_a_file_with_bytes_that_are_no_text_is_reported(tmp_path: Path) -> None:
+    (write(tmp_path, good=plugin("good")) / "latin.py").write_bytes(b"x = '\xe9t\xe9'\n")
+    registry = task_registry((tmp_path,))
+    assert "good" in registry
+    (problem,) = problems(registry)
+    assert problem.startswith("latin.py, line 1: ")
+
+
+def test_the_second_task_of_a_name_is_refused_and_the_first_stays(tmp_path: Path) -> None:
+    folder = write(tmp_path, a=plugin("same", family="qa"), b=plugin("same", family="lm"), c=plugin("sst2"))
+    registry = task_registry((folder,))
+    assert registry["same"].family == "qa"
+    assert registry["sst2"].family == "classification"
+    assert problems(registry) == ["b.py: two tasks are named 'same'", "c.py: two tasks are named 'sst2'"]
+
+
+def test_folders_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = write(tmp_path / "1", a=plugin("first")), write(tmp_path / "2", a=plugin("second"))
+    monkeypatch.setenv("GPTEVAL_TASK_PATH", f"{one}{os.pathsep}{two}")
+    task_registry.cache_clear()
+    try:
+        assert {"first", "second"} <= set(task_registry())
+        monkeypatch.setenv("GPTEVAL_TASK_PATH", str(tmp_path / "absent"))
+        task_registry.cache_clear()
+        with pytest.raises(UsageError, match="absent does not exist"):
+            task_registry()
+    finally:
+        task_registry.cache_clear()
+
+
+def test_an_unknown_name_offers_the_nearest() -> None:
+    registry = task_registry()
+    with pytest.raises(UnknownNameError, match=r"unknown task 'lambda_openai'\n.*lambada_openai") as caught:
+        registry["lambda_openai"]
+    assert caught.value.exit_code == 2
+    with pytest.raises(UnknownNameError, match=r"nearest:.*summarization"):
+        select_tasks(registry, ["summarisation"])
+    with pytest.raises(UnknownNameError) as none:
+        registry["zzzzzzzz"]
+    assert "nearest" not in str(none.value)
+
+
+def test_selection_by_name_family_suite_and_all(tmp_path: Path) -> None:
+    folder = write(tmp_path, a=plugin("a_task", suites=("mine",)), b=plugin("b_task", family="lm", suites=("mine",)))
+    registry = task_registry((folder,))
+
+    def names(*asked: str) -> list[str]:
+        return [task.name for task in select_tasks(registry, asked)]
+
+    assert names("sst2", "piqa", "sst2") == ["sst2", "piqa"]
+    assert names("mine") == ["a_task", "b_task"]
+    assert names("mine", "a_task") == ["a_task", "b_task"], "each once"
+    assert set(names("lm")) == {t.name for t in registry.values() if t.family == "lm"} > {"b_task", "wikitext2"}
+    assert names("all") == list(registry)
+    assert names() == []
+
+
+def test_a_task_checks_its_own_fields() -> None:
+    sst2 = task_registry()["sst2"]
+    from dataclasses import replace
+
+    for changes, message in [
+        ({"name": "a b"}, "may hold only"),
+        ({"name": ""}, "may hold only"),
+        ({"shots": -1}, "-1"),
+    ]:
+        with pytest.raises(TaskError, match=message):
+            replace(sst2, **changes)  # type: ignore[arg-type]
+    assert replace(sst2, metrics=("f1", "acc")).all_metrics == ("acc", "f1")
+
+
+def test_registry_refuses_a_second_object_of_a_name() -> None:
+    registry: Registry[Any] = Registry("model", [SimpleNamespace(name="a")])
+    with pytest.raises(PluginError, match="two models are named 'a'"):
+        registry.add(SimpleNamespace(name="a"))
+    assert len(registry) == 1
+
+
+def test_entry_points_add_tasks_and_a_broken_one_is_reported(tmp_path: Path) -> None:
+    """A third party's installed package: its folder and metadata on ``sys.path`` of a fresh interpreter."""
+    write(
+        tmp_path,
+        third_party=plugin("from_object")
+        + plugin("from_list")
+        + plugin("from_call")
+        + "\nlisted = [from_list]\n\ndef make():\n    return [from_call]\n",
+        third_party_broken="raise RuntimeError('not today')\n",
+    )
+    info = tmp_path / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[gpteval.tasks]\none = third_party:from_object\ntwo = third_party:listed\nthree = third_party:make\n"
+        "four = third_party_broken:task\nfive = third_party:absent\n"
+    )
+    code = (
+        "import json; from gpteval.core.registry import task_registry; r = task_registry();"
+        "print(json.dumps([list(r), [p.message for p in r.problems]]))"
+    )
+    path = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    names, reported = json.loads(done.stdout)
+    assert {"from_object", "from_list", "from_call", "sst2"} <= set(names)
+    assert sorted(problem.split(": ")[0] for problem in reported) == [
+        "entry point five (third_party:absent)",
+        "entry point four (third_party_broken:task)",
+    ]
+    assert any("not today" in problem for problem in reported)
+
+
+def test_the_command_lists_a_folder_and_warns_of_its_broken_file(tmp_path: Path, run_cli: RunCli) -> None:
+    folder = write(tmp_path, good=plugin("good_one"), bad="1 / 0\n")
+    done = run_cli("tasks", "--task-dir", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "good_one" in {row["name"] for row in json.loads(done.stdout)}
+    assert "bad.py, line 1: ZeroDivisionError" in done.stderr
+
+
+def test_shipped_content_is_found() -> None:
+    assert (content_dir("tasks") / "lm.py").is_file()
+    with pytest.raises(PluginError, match="reinstall"):
+        content_dir("no_such_kind")
