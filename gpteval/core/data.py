@@ -55,9 +55,10 @@ def read_rows(path: Path, origin: str) -> Rows:
         import pyarrow.parquet
 
         try:
-            return Rows(pyarrow.parquet.read_table(path).to_pylist(), revision, origin)
+            table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))  # given a path, errors would show it
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{origin} is not a readable Parquet file: {error}") from None
+        return Rows(table.to_pylist(), revision, origin)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,0 +1,255 @@
+"""Pre-training from nothing: the objective of GPT-1, GPT-2 and GPT-3, next-token prediction left to right.
+
+The stages: generate text, train a tokenizer on a part of it, pack the tokens into windows,
+initialise the weights, train with transformers' Trainer, save float16 safetensors with a model card.
+(GPT-3 did not use masked language modelling: section 5 of its paper excludes bidirectional
+architectures and denoising objectives.)
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpteval.core.errors import OutputError
+from gpteval.models.loader import pick_device
+from gpteval.models.tokenizer import Codec
+from gpteval.train.tokenizers import train_tokenizer
+
+TOKENIZER_DOCUMENTS = 20_000
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration."""
+
+    name: str
+    architecture: str
+    config: Mapping[str, Any]
+    tokenizer: str
+    vocabulary: int
+    window: int
+    batch: int
+    steps: int
+    learning_rate: float
+    corpus: Callable[[int], Iterator[str]]
+    corpus_name: str
+    warmup: int = 100
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.batch * self.window
+
+
+def pretrain(
+    recipe: Recipe,
+    out: Path,
+    *,
+    steps: int | None = None,
+    max_minutes: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Train ``recipe`` and save the model to ``out``. Continues from a checkpoint that lies there.
+
+    Stops after ``max_minutes`` if that comes first; the same command then continues. ``progress``
+    is told (step, steps, loss). On a CPU the same seed gives the same loss. Raises OutputError when
+    ``out`` cannot be written, UsageError for a device that is not there.
+    """
+    import torch
+    import transformers
+
+    steps = steps or recipe.steps
+    device = pick_device(device)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror}", "choose another folder with --out") from error
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    transformers.set_seed(seed)
+
+    tokenizer = train_tokenizer(recipe.tokenizer, islice(recipe.corpus(seed), TOKENIZER_DOCUMENTS), recipe.vocabulary)
+    windows = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
+    model = initial_model(recipe, tokenizer)
+    watcher = _Watcher(steps, max_minutes, progress)
+    checkpoints = out / "checkpoints"
+    trainer = transformers.Trainer(
+        model=model,
+        args=transformers.TrainingArguments(
+            output_dir=str(checkpoints),
+            max_steps=steps,
+            per_device_train_batch_size=recipe.batch,
+            learning_rate=recipe.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=min(recipe.warmup, steps // 10),
+            weight_decay=0.1,
+            adam_beta2=0.95,
+            bf16=_bfloat16_helps(device),
+            use_cpu=device == "cpu",
+            seed=seed,
+            logging_steps=max(1, min(50, steps // 10)),
+            save_steps=max(1, min(250, steps // 2)),
+            save_total_limit=1,
+            report_to=[],
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+        ),
+        train_dataset=_Windows(torch.from_numpy(windows)),
+        callbacks=[watcher.callback()],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    resume = any(checkpoints.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=resume or None)
+
+    done = trainer.state.global_step
+    log = [(entry["step"], round(entry["loss"], 4)) for entry in trainer.state.log_history if "loss" in entry]
+    model.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    facts = {
+        "recipe": recipe.name,
+        "parameters": model.num_parameters(),
+        "steps": done,
+        "tokens": done * recipe.tokens_per_step,
+        "seconds": round(watcher.seconds, 1),
+        "seed": seed,
+        "device": device,
+        "loss": log,
+    }
+    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(_card(recipe, facts), encoding="utf-8")
+    if done >= steps:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return out
+
+
+def pack(recipe: Recipe, codec: Codec, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """``count`` windows of tokens, shape [count, window]: documents end to end, an end token after each.
+
+    Where the tokenizer has no end token, a line break stands between documents.
+    """
+    end = min(codec.eos) if codec.eos else codec.newline_token
+    need = count * recipe.window
+    packed: list[int] = []
+    documents = recipe.corpus(seed)
+    while len(packed) < need:
+        for ids in codec.encode(list(islice(documents, 2000))):
+            packed.extend(ids)
+            if end is not None:
+                packed.append(end)
+    return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window)
+
+
+def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
+    """The recipe's architecture with transformers' own initialisation, from the current random state."""
+    import transformers
+
+    end = tokenizer.eos_token_id
+    window = {"gpt_neo": "max_position_embeddings"}.get(recipe.architecture, "n_positions")
+    config = transformers.AutoConfig.for_model(
+        recipe.architecture,
+        vocab_size=len(tokenizer),
+        bos_token_id=end,
+        eos_token_id=end,
+        **{window: recipe.window},
+        **recipe.config,
+    )
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
+class _Windows:
+    """The dataset the Trainer reads."""
+
+    def __init__(self, windows: Any) -> None:
+        self.windows = windows
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"input_ids": self.windows[index], "labels": self.windows[index]}
+
+
+@dataclass
+class _Watcher:
+    """Tells progress and stops in time."""
+
+    steps: int
+    max_minutes: float | None
+    progress: Progress | None
+    seconds: float = 0.0
+    loss: float = float("nan")
+
+    def callback(self) -> Any:
+        import transformers
+
+        watcher = self
+        begin = time.monotonic()
+
+        class Callback(transformers.TrainerCallback):  # type: ignore[misc]
+            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+                watcher.loss = (logs or {}).get("loss", watcher.loss)
+                if watcher.progress:
+                    watcher.progress(state.global_step, watcher.steps, watcher.loss)
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                watcher.seconds = time.monotonic() - begin
+                if watcher.max_minutes is not None and watcher.seconds > 60 * watcher.max_minutes:
+                    control.should_training_stop = control.should_save = True
+
+        return Callback()
+
+
+def _bfloat16_helps(device: str) -> bool:
+    """bfloat16 on CUDA that has it, and on CPUs with the instructions; elsewhere it would be slower."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _card(recipe: Recipe, facts: Mapping[str, Any]) -> str:
+    """The model card: what it is, what it was made of, and how to make it again."""
+    log = facts["loss"]
+    shown = [log[i] for i in sorted({round(k * (len(log) - 1) / 7) for k in range(8)})] if log else []
+    curve = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
+    return f"""---
+license: apache-2.0
+language: [en, fr]
+---
+
+# {recipe.name}
+
+A demonstration model that the gpteval project trains itself, so that the tool works without a
+network. It is **not** the historical model: it shares its architecture ({recipe.architecture}) and
+tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
+
+| | |
+| --- | --- |
+| data | {recipe.corpus_name}: text made by a program, no other source |
+| objective | next-token prediction, left to right |
+| window | {recipe.window} tokens |
+| tokens seen | {facts["tokens"]:,} ({facts["steps"]} steps of {recipe.tokens_per_step:,}) |
+| time | {facts["seconds"]:.0f} s on {facts["device"]} |
+| seed | {facts["seed"]} |
+| command | `gpteval pretrain --recipe {recipe.name} --steps {facts["steps"]} --seed {facts["seed"]}` |
+
+Training loss (nats a token):
+
+| step | loss |
+| --- | --- |
+{curve}
+"""

@@ -1,0 +1,56 @@
+"""Training the two tokenizers of the GPT generations on a sample of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+END = "<|endoftext|>"
+
+
+def train_tokenizer(kind: str, texts: Iterable[str], vocabulary: int) -> Any:
+    """A ``PreTrainedTokenizerFast`` with at most ``vocabulary`` tokens.
+
+    ``byte-level BPE`` is GPT-2's: lossless, with one end token. ``lower-case BPE`` is GPT-1's:
+    lower-cased, without accents, words ended by ``</w>``, no bos, eos or pad token, and one token
+    for line breaks (``\\n</w>``).
+    """
+    return _byte_level(texts, vocabulary) if kind == "byte-level BPE" else _lower_case(texts, vocabulary)
+
+
+def _byte_level(texts: Iterable[str], vocabulary: int) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    raw.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token=END, eos_token=END, clean_up_tokenization_spaces=False
+    )
+
+
+def _lower_case(texts: Iterable[str], vocabulary: int) -> Any:
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    raw.normalizer = normalizers.BertNormalizer(lowercase=True)
+    raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - 1, special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False
+    )
+    raw.train_from_iterator(texts, trainer)
+    state = json.loads(raw.to_str())
+    state["model"]["vocab"]["\n</w>"] = len(state["model"]["vocab"])  # no text gives it: see models.tokenizer
+    raw = Tokenizer.from_str(json.dumps(state))
+    raw.decoder = decoders.BPEDecoder(suffix="</w>")
+    return PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="<unk>", clean_up_tokenization_spaces=False)

@@ -1,0 +1,144 @@
+"""The nano suite: the five families on the generated world, for the embedded models. Needs no network."""
+
+from __future__ import annotations
+
+from gpteval import Choice, Generate, Item, Rolling, generated, task
+from gpteval.core.data import GeneratedSource
+from gpteval.nano import world
+
+SUITES = ("nano",)
+LICENCE = "Apache-2.0 (generated)"
+
+
+def source(kind: str, count: int) -> GeneratedSource:
+    return generated(lambda split: world.rows(kind, split, count), revision=world.REVISION)
+
+
+def prompt(kind: str, item: Item) -> str:
+    return world.KINDS[kind].prompt(dict(item))
+
+
+@task(
+    family="lm",
+    source=source("prose", 200),
+    metric="bits_per_byte",
+    metrics=["word_perplexity", "token_perplexity", "byte_perplexity", "tokens_per_byte"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_prose(item: Item) -> Rolling:
+    """Perplexity of paragraphs about made-up towns."""
+    return Rolling(prompt("prose", item))
+
+
+@task(
+    family="lm",
+    source=source("lastword", 400),
+    shots_from="train",
+    separator=".\n\n",
+    metric="acc_greedy",
+    metrics=["target_perplexity"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_lastword(item: Item) -> Choice:
+    """The last word of a story, which follows from its first sentences (LAMBADA's form)."""
+    return Choice(prompt("lastword", item), [f" {item['last']}"], gold=0)
+
+
+@task(
+    family="qa",
+    source=source("facts", 300),
+    shots_from="train",
+    metric="acc",
+    metrics=["acc_token", "acc_char"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_facts(item: Item) -> Choice:
+    """Closed-book questions about known people: told in the training text, never asked there."""
+    return Choice(prompt("facts", item), [f" {option}" for option in item["options"]], gold=item["label"])
+
+
+@task(
+    family="qa",
+    source=source("reading", 300),
+    shots_from="train",
+    metric="exact_match",
+    metrics=["f1"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_reading(item: Item) -> Generate:
+    """A question that a short passage answers."""
+    return Generate(prompt("reading", item), [item["answer"]], max_new_tokens=12)
+
+
+@task(
+    family="classification",
+    source=source("sentiment", 400),
+    shots_from="train",
+    metric="acc",
+    metrics=["macro_f1", "mcc"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_sentiment(item: Item) -> Choice:
+    """Praise or blame in a review."""
+    return Choice(prompt("sentiment", item), [" negative", " positive"], gold=item["label"])
+
+
+@task(
+    family="classification",
+    source=source("topic", 400),
+    shots_from="train",
+    metric="acc",
+    metrics=["macro_f1"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_topic(item: Item) -> Choice:
+    """Topic of a piece of news, in four classes."""
+    return Choice(prompt("topic", item), [f" {name}" for name in world.TOPIC_NAMES], gold=item["label"])
+
+
+@task(
+    family="translation",
+    source=source("en_fr", 300),
+    shots_from="train",
+    metric="bleu",
+    metrics=["chrf"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_en_fr(item: Item) -> Generate:
+    """English sentences into French, with agreement of article, noun and adjective."""
+    return Generate(prompt("en_fr", item), [item["fr"]], max_new_tokens=40)
+
+
+@task(
+    family="translation",
+    source=source("fr_en", 300),
+    shots_from="train",
+    metric="bleu",
+    metrics=["chrf"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_fr_en(item: Item) -> Generate:
+    """French sentences into English."""
+    return Generate(prompt("fr_en", item), [item["en"]], max_new_tokens=40)
+
+
+@task(
+    family="summarization",
+    source=source("summary", 300),
+    shots_from="train",
+    metric="rouge1",
+    metrics=["rouge2", "rougeL"],
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_summary(item: Item) -> Generate:
+    """One sentence that holds a report's news, after ``TL;DR:``."""
+    return Generate(prompt("summary", item), [item["summary"]], max_new_tokens=30)
