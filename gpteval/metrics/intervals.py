@@ -124,7 +124,14 @@ def normal_quantile(p: float) -> float:
 
 
 def t_quantile(p: float, df: int) -> float:
-    """Quantile of Student's t, p > 0.5: the root of its distribution function, by bisection."""
+    """Quantile of Student's t, p > 0.5, for whole degrees of freedom.
+
+    The root of the distribution function by bisection; above 1,000 degrees the expansion about the
+    normal quantile (Abramowitz and Stegun 26.7.5), exact to 1e-8 there.
+    """
+    if df > 1000:
+        z = normal_quantile(p)
+        return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df * df)
     low, high = 0.0, 1e4
     for _ in range(80):
         middle = (low + high) / 2
@@ -133,13 +140,7 @@ def t_quantile(p: float, df: int) -> float:
 
 
 def _t_cdf(t: float, df: int) -> float:
-    """P(T <= t), t >= 0, for whole degrees of freedom (Abramowitz and Stegun 26.7.3 and 26.7.4).
-
-    Above 1,000 degrees the normal distribution with Fisher's first correction, exact to 1e-6.
-    """
-    if df > 1000:
-        density = math.exp(-t * t / 2) / math.sqrt(2 * math.pi)
-        return NormalDist().cdf(t) - density * (t**3 + t) / (4 * df)
+    """P(T <= t), t >= 0 (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
     theta = math.atan(t / math.sqrt(df))
     cosine = math.cos(theta)
     total, term = 0.0, cosine if df % 2 else 1.0
