@@ -18,7 +18,7 @@ ShotsMode = Literal["per-item", "fixed"]
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's items and its pool of examples. Loaded once a run, shared by all models."""
+    """A task's items, in the rows' order, and its pool of examples, by id. Loaded once a run, shared by all models."""
 
     task: Task
     items: tuple[Item, ...]
@@ -58,7 +58,8 @@ def load_task(task: Task, *, shots: int = 0, limit: int | None = None, seed: int
         pool: tuple[Item, ...] = ()
         notes: tuple[str, ...] = ()
         if shots:
-            pool, notes = _pool(task, every, loaded)
+            unordered, notes = _pool(task, every, loaded)
+            pool = tuple(sorted(unordered, key=lambda item: item.id))
     except GptevalError as error:
         raise type(error)(f"task {task.name}: {error.message}", error.hint) from error
     return TaskData(task, items, pool, loaded.revision, notes)
@@ -129,7 +130,10 @@ def _draw(pool: Sequence[Item], item: Item, shots: int, key: tuple[object, ...])
 
 def _request(task: Task, item: Item) -> Request:
     try:
-        return task.prompt(item)
+        request = task.prompt(item)
+        if not isinstance(request, Request):
+            raise ItemError(f"the prompt function gave a {type(request).__name__}, not a Choice, Rolling or Generate")
+        return request
     except GptevalError as error:
         if item.id in error.message:
             raise type(error)(f"task {task.name}: {error.message}", error.hint) from error
