@@ -1,0 +1,215 @@
+"""The command line as a user meets it: exit codes, streams, speed, messages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunCli
+from tests.tiny import save_tiny
+
+HEAVY = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "scipy", "sklearn")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("m") / "tiny", window=256)
+
+
+@pytest.fixture(scope="module")
+def finished(run_cli: RunCli, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    done = run_cli(
+        "run", "--models", model, "--tasks", "nano_topic,nano_prose,nano_summary", "--limit", 6, "--out", out
+    )
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("command", [["--help"], ["tasks"], ["models"], ["run", "--help"], ["tasks", "--json"]])
+def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
+    code = (
+        f"import sys; sys.argv = ['gpteval', *{command!r}]\n"
+        "from gpteval.cli.app import app\n"
+        "try: app()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_help_is_instant(run_cli: RunCli) -> None:
+    """The promise is 0.3 s; the best of a few runs, since the machine may be busy."""
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        assert run_cli("--help").returncode == 0
+        times.append(time.perf_counter() - begin)
+    assert min(times) < 0.6, "twice the promise, for slow machines"
+
+
+def test_all_commands_are_there(run_cli: RunCli) -> None:
+    text = run_cli("--help").stdout
+    for name in "run models tasks show samples report generate pretrain doctor".split():
+        assert f"\n  {name} " in text
+
+
+def test_results_go_to_stdout_and_the_rest_to_stderr(finished: Path, run_cli: RunCli, model: Path) -> None:
+    again = run_cli("run", "--models", model, "--tasks", "nano_topic", "--limit", 6, "--out", finished, "--no-report")
+    assert again.returncode == 0
+    (line,) = again.stdout.splitlines()
+    assert line.split()[:4] == ["tiny", "nano_topic", "0-shot", "acc"]
+    assert "n=6" in line
+    assert "results:" in again.stderr
+
+
+def test_json_makes_stdout_one_document(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
+    done = run_cli(
+        "run",
+        "--models",
+        model,
+        "--tasks",
+        "nano_topic",
+        "--limit",
+        3,
+        "--out",
+        tmp_path / "r",
+        "--json",
+        "--no-report",
+    )
+    document = json.loads(done.stdout)
+    assert document == json.loads((tmp_path / "r" / "results.json").read_text())
+    for command in ("models", "tasks"):
+        assert isinstance(json.loads(run_cli(command, "--json").stdout), list)
+
+
+def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
+    html = (finished / "report.html").read_text(encoding="utf-8")
+    assert "nano_topic" in html
+    assert str(finished.parent) not in html
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "gtp2", "--tasks", "all"], "unknown model 'gtp2'"),
+        (["--models", "nano", "--tasks", "lambda_openai"], "nearest: lambada_openai"),
+        (["--models", "nano", "--tasks", "all", "--shots", "few"], "--shots takes numbers"),
+        (["--models", "nano", "--tasks", "all", "--limit", "0"], "--limit must be at least 1"),
+        (["--models", "nano", "--tasks", "all", "--device", "tpu"], "device 'tpu' cannot be used here"),
+        (["--models", "nano", "--tasks", "all", "--task-dir", "/nowhere"], "the task folder"),
+        (["--models", "nano", "--tasks", "all", "--out", "/proc/x"], "cannot write to the output folder"),
+        (["--models", ",", "--tasks", "all"], "no models named"),
+        (["--models", "nano"], "Missing option '--tasks'"),
+        (["--models", "nano", "--tasks", "all", "--executor", "ray"], "executor 'ray'"),
+        (["--models", "nano", "--tasks", "all", "--batch-tokens", "many"], "--batch-tokens"),
+    ],
+)
+def test_what_cannot_be_used_exits_with_2(run_cli: RunCli, arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = run_cli("run", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_failed_task_exits_with_1_and_saves_the_others(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "broken.py").write_text("from gpteval import task\n\nthis is no python\n")
+    (tmp_path / "tasks" / "bad.py").write_text(
+        "from gpteval import Generate, file, task\n"
+        '@task(family="qa", source=file("nowhere.jsonl"), metric="f1")\n'
+        'def bad(item): return Generate("x", ["y"])\n'
+    )
+    names = "nano_topic,nano_prose,bad,nano_facts,nano_sentiment"
+    done = run_cli(
+        *("run", "--models", model, "--tasks", names, "--limit", 3, "--out", tmp_path / "r", "--no-report"),
+        *("--task-dir", tmp_path / "tasks"),
+    )
+    assert done.returncode == 1
+    assert "broken.py, line 3" in done.stderr
+    assert "cannot read nowhere.jsonl" in done.stderr
+    document = json.loads((tmp_path / "r" / "results.json").read_text())
+    assert len({r["task"] for r in document["results"]}) == 4
+    assert [f["task"] for f in document["failures"]] == ["bad"]
+
+
+def test_an_interrupted_run_says_how_to_go_on(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gpteval",
+        "run",
+        "--models",
+        str(model),
+        "--tasks",
+        "nano",
+        "--batch-tokens",
+        "64",
+    ]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "r")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the first finished task
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command again to continue" in errors
+    assert "Traceback" not in errors
+
+
+def test_show_prints_the_exact_prompt_and_its_tokens(run_cli: RunCli, model: Path) -> None:
+    done = run_cli("show", "nano_topic", "--shots", 2, "--model", model)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("News: ") == 3
+    assert "=>" in done.stdout
+    item = done.stdout.split("item ")[1].split(",")[0]
+    assert f"item {item}," in run_cli("show", "nano_topic", "--item", item).stdout
+    unknown = run_cli("show", "nano_topic", "--item", "nope")
+    assert unknown.returncode == 2
+    assert "has no item 'nope'" in unknown.stderr
+
+
+def test_samples_prints_the_records(run_cli: RunCli, finished: Path) -> None:
+    done = run_cli("samples", finished, "--model", "tiny", "--task", "nano_topic", "--jsonl")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(rows) == 6
+    for row in rows:
+        assert {"item_id", "prompt", "choices", "logprobs", "gold", "metrics"} <= set(row)
+        assert row["metrics"]["acc"] == float(row["prediction"] == row["gold"])
+    generated = run_cli("samples", finished, "--model", "tiny", "--task", "nano_summary", "--jsonl", "--limit", 1)
+    assert "generated" in json.loads(generated.stdout)
+    assert "continuation" not in run_cli("samples", finished, "--model", "tiny", "--task", "nano_topic").stderr
+    missing = run_cli("samples", finished, "--model", "tiny", "--task", "sst2")
+    assert missing.returncode == 2
+    assert "it has tiny on nano_prose" in missing.stderr
+    assert run_cli("samples", finished / "nope", "--model", "a", "--task", "b").returncode == 2
+
+
+def test_generate_continues_a_prompt(run_cli: RunCli, model: Path) -> None:
+    ask = ("generate", "--model", model, "--prompt", "The quick", "--max-new-tokens", 5)
+    once, twice = run_cli(*ask), run_cli(*ask)
+    assert once.returncode == 0, once.stderr
+    assert once.stdout == twice.stdout
+    drawn = json.loads(run_cli(*ask, "-n", 3, "--json").stdout)
+    texts = [c["text"] for c in drawn["continuations"]]
+    assert len(texts) == 3
+    assert len(set(texts)) > 1, "several continuations are drawn, not repeated"
+    assert json.loads(run_cli(*ask, "-n", 3, "--json").stdout) == drawn, "the same seed draws the same"
+
+
+def test_doctor_finds_this_machine_fit(run_cli: RunCli) -> None:
+    done = run_cli("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "gpt3-nano" in done.stdout
+    bad = run_cli("doctor", env={"GPTEVAL_DATA": "/nowhere"})
+    assert bad.returncode == 1
+    assert "BAD  data" in bad.stdout
