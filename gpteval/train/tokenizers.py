@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Iterable
 from typing import Any
 
@@ -45,11 +46,20 @@ def _lower_case(texts: Iterable[str], vocabulary: int) -> Any:
     raw = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
     raw.normalizer = normalizers.BertNormalizer(lowercase=True)
     raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    texts = list(texts)
+    seen = "".join({letter for text in texts for letter in raw.normalizer.normalize_str(text)})
+    letters = sorted({*seen, *string.ascii_lowercase, *string.digits, *string.punctuation} - {*string.whitespace})
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - 1, special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False
+        vocab_size=vocabulary - 1,
+        # Letters that end words are named here: the trainer numbers them in an order that differs from run to run.
+        special_tokens=["<unk>", *(f"{letter}</w>" for letter in letters)],
+        initial_alphabet=letters,
+        end_of_word_suffix="</w>",
+        show_progress=False,
     )
     raw.train_from_iterator(texts, trainer)
     state = json.loads(raw.to_str())
+    state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] == "<unk>"]
     state["model"]["vocab"]["\n</w>"] = len(state["model"]["vocab"])  # no text gives it: see models.tokenizer
     raw = Tokenizer.from_str(json.dumps(state))
     raw.decoder = decoders.BPEDecoder(suffix="</w>")
