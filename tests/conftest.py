@@ -53,7 +53,7 @@ def run_cli() -> RunCli:
     def run(
         *arguments: object, env: Mapping[str, str | None] | None = None, timeout: float = 300, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
-        changed = dict(os.environ) | (env or {})
+        changed: dict[str, str | None] = {**os.environ, **(env or {})}
         return subprocess.run(
             [sys.executable, "-m", "gpteval", *map(str, arguments)],
             env={name: value for name, value in changed.items() if value is not None},

@@ -90,8 +90,9 @@ class HubServer:
         """The environment of a subprocess that knows this Hub only, with ``home`` as its HF_HOME."""
         foreign = ("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        own = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
-        return kept | own | {"GPTEVAL_CACHE": str(home / "gpteval")} | changes
+        own = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "GPTEVAL_CACHE": str(home / "gpteval")}
+        flags = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
+        return kept | own | flags | changes
 
     def downloads(self, name: str) -> list[str]:
         """The files of ``org/name`` that were downloaded, not only asked about."""

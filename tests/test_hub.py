@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, RunCli
 from tests.hub_server import HubServer, publish, publish_dataset, publish_model
 from tests.tiny import save_tiny
 
@@ -220,6 +220,41 @@ def test_models_and_their_revisions(hub_server: HubServer, tmp_path: Path) -> No
         assert plain[3] != pinned[3], "other weights"
         assert (plain[1], pinned[1]) == (new, old)
         assert plain[2] != pinned[2], "other outcomes may not be read from the cache"
+
+
+TASKS = """
+from gpteval import Choice, hub, task
+
+@task(family="qa", source=hub("org/data", split="test"), metric="acc")
+def colours(item):
+    return Choice(item["text"], [" red", " blue"], gold=item["label"])
+
+@task(family="qa", source=hub("org/data", split="test"), metric="acc")
+def wrong_column(item):
+    return Choice(item["sentence"], [" red", " blue"], gold=item["label"])
+
+@task(family="qa", source=hub("org/absent", split="test"), metric="acc")
+def absent(item):
+    return Choice(item["text"], [" red", " blue"], gold=item["label"])
+"""
+
+
+def test_a_run_on_the_hubs_data(hub_server: HubServer, tmp_path: Path, run_cli: RunCli) -> None:
+    commit = publish_dataset(hub_server.root, "org/data", SPLITS)
+    publish_model(hub_server.root, "org/tiny", save_tiny(tmp_path / "model"))
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mine.py").write_text(TASKS)
+    asked = ["--models", "org/tiny", "--tasks", "colours,wrong_column,absent", "--task-dir", tmp_path / "tasks"]
+    done = run_cli("run", *asked, "--out", tmp_path / "out", "--no-report", env=hub_server.env(tmp_path / "home"))
+    assert done.returncode == 1, "what failed is named, the rest is saved"
+    assert "Traceback" not in done.stderr
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["tasks"]["colours"]["revision"] == commit
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert {row["task"] for row in results["results"]} == {"colours"}
+    failures = {failure["task"]: failure["error"] for failure in results["failures"]}
+    assert "has no column 'sentence'" in failures["wrong_column"]
+    assert "Dataset 'org/absent' doesn't exist" in failures["absent"]
 
 
 def test_the_server_answers_like_the_hub(hub_server: HubServer) -> None:
