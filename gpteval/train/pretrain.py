@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ def pretrain(
 
     Stops after ``max_minutes`` if that comes first; the same command then continues. ``progress``
     is told (step, steps, loss). On a CPU the same seed gives the same loss. Raises OutputError when
-    ``out`` cannot be written, UsageError for a device that is not there.
+    ``out`` cannot be written or holds the checkpoints of a training with other settings, UsageError
+    for a device that is not there.
     """
     import torch
     import transformers
@@ -84,8 +85,12 @@ def pretrain(
     tokenizer = train_tokenizer(recipe.tokenizer, islice(recipe.corpus(seed), TOKENIZER_DOCUMENTS), recipe.vocabulary)
     windows = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
     model = initial_model(recipe, tokenizer)
-    watcher = _Watcher(steps, max_minutes, progress)
     checkpoints = out / "checkpoints"
+    settings = _settings(recipe, steps, seed)
+    resume = any(checkpoints.glob("checkpoint-*"))
+    watcher = _Watcher(steps, max_minutes, progress, checkpoints / "run.json", settings)
+    if resume:
+        watcher.spent = _spent(watcher.file, settings, out)
     trainer = transformers.Trainer(
         model=model,
         args=transformers.TrainingArguments(
@@ -111,7 +116,6 @@ def pretrain(
         callbacks=[watcher.callback()],
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    resume = any(checkpoints.glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume or None)
 
     done = trainer.state.global_step
@@ -122,8 +126,9 @@ def pretrain(
         "recipe": recipe.name,
         "parameters": model.num_parameters(),
         "steps": done,
+        "planned_steps": steps,
         "tokens": done * recipe.tokens_per_step,
-        "seconds": round(watcher.seconds, 1),
+        "seconds": round(watcher.spent, 1),
         "seed": seed,
         "device": device,
         "loss": log,
@@ -182,21 +187,43 @@ class _Windows:
         return {"input_ids": self.windows[index], "labels": self.windows[index]}
 
 
+def _settings(recipe: Recipe, steps: int, seed: int) -> dict[str, Any]:
+    """What a checkpoint must agree with to be continued."""
+    described = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "corpus"}
+    settings: dict[str, Any] = json.loads(json.dumps({**described, "steps": steps, "seed": seed}, default=dict))
+    return settings
+
+
+def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
+    """Seconds of training before the last checkpoint. Raises OutputError when that has other settings."""
+    if not file.is_file():
+        return 0.0  # killed just after the first checkpoint
+    run = json.loads(file.read_text(encoding="utf-8"))
+    if run["settings"] != settings:
+        raise OutputError(
+            f"{out} holds the checkpoints of an unfinished training with other settings",
+            "give the same --recipe, --steps and --seed to continue it, or another --out",
+        )
+    return float(run["seconds"])
+
+
 @dataclass
 class _Watcher:
-    """Tells progress and stops in time."""
+    """Tells progress, counts seconds and stops in time. ``file`` keeps both beside the checkpoints."""
 
     steps: int
     max_minutes: float | None
     progress: Progress | None
-    seconds: float = 0.0
+    file: Path
+    settings: Mapping[str, Any]
+    spent: float = 0.0
     loss: float = float("nan")
 
     def callback(self) -> Any:
         import transformers
 
         watcher = self
-        begin = time.monotonic()
+        before, begin = self.spent, time.monotonic()
 
         class Callback(transformers.TrainerCallback):  # type: ignore[misc]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
@@ -205,9 +232,14 @@ class _Watcher:
                     watcher.progress(state.global_step, watcher.steps, watcher.loss)
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                watcher.seconds = time.monotonic() - begin
-                if watcher.max_minutes is not None and watcher.seconds > 60 * watcher.max_minutes:
+                seconds = time.monotonic() - begin
+                watcher.spent = before + seconds
+                if watcher.max_minutes is not None and seconds > 60 * watcher.max_minutes:
                     control.should_training_stop = control.should_save = True
+
+            def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                run = {"settings": watcher.settings, "seconds": watcher.spent}
+                watcher.file.write_text(json.dumps(run), encoding="utf-8")
 
         return Callback()
 
@@ -245,7 +277,7 @@ tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
 | tokens seen | {facts["tokens"]:,} ({facts["steps"]} steps of {recipe.tokens_per_step:,}) |
 | time | {facts["seconds"]:.0f} s on {facts["device"]} |
 | seed | {facts["seed"]} |
-| command | `gpteval pretrain --recipe {recipe.name} --steps {facts["steps"]} --seed {facts["seed"]}` |
+| command | `gpteval pretrain --recipe {recipe.name} --steps {facts["planned_steps"]} --seed {facts["seed"]}` |
 
 Training loss (nats a token):
 
