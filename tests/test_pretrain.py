@@ -173,9 +173,7 @@ def test_gpt1s_tokenizer_is_like_the_real_one() -> None:
     assert codec.eos == frozenset()
     assert codec.newline_token is not None
     assert codec.decode(codec.encode(["News: Été\nTopic: music"])[0]) == "news : ete \n topic : music"
-    assert "<unk>" not in codec.decode(
-        codec.encode(["~ 1984 {x} @ 50% <a>"])[0]
-    )  # as other tasks may have
+    assert "<unk>" not in codec.decode(codec.encode(["~ 1984 {x} @ 50% <a>"])[0])  # as other tasks may have
 
 
 def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
