@@ -21,7 +21,9 @@ def commands() -> str:
     assert hasattr(group, "commands")
     parts = ["# Commands", "Made by `make docs` from the commands' own help."]
     for name, command in group.commands.items():
-        context = command.make_context(name, ["--help"], resilient_parsing=True, max_content_width=100, terminal_width=100)
+        context = command.make_context(
+            name, ["--help"], resilient_parsing=True, max_content_width=100, terminal_width=100
+        )
         context.command_path  # noqa: B018  (the usage line needs it computed)
         text = command.get_help(context).replace(f"Usage: {name}", f"Usage: gpteval {name}")
         parts.append(f"## gpteval {name}\n\n```text\n{text.strip()}\n```")

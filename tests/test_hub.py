@@ -209,7 +209,6 @@ for info in resolve_models(["org/tiny", "org/tiny@v1"]):
 """
 
 
-@pytest.mark.xfail(strict=True, reason="transformers 5.23 sets no config._commit_hash, which HFModel.revision reads")
 def test_models_and_their_revisions(hub_server: HubServer, tmp_path: Path) -> None:
     old = publish_model(hub_server.root, "org/tiny", save_tiny(tmp_path / "old", seed=1), revision="v1")
     new = publish_model(hub_server.root, "org/tiny", save_tiny(tmp_path / "new", seed=2))

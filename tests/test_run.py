@@ -284,6 +284,34 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     assert "out of memory on a single row" in document["failures"][0]["error"]
 
 
+def test_odd_texts_go_through(model_a: str, tmp_path: Path) -> None:
+    """Empty answers, control characters, lone surrogates, right-to-left text, a very long line."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    odd = [
+        "\\ud83d alone",
+        "nul \\u0000 here",
+        "\\u202eright to left",
+        "x" * 50_000,
+        "<script>alert(1)</script>",
+        "早安 ☃",
+    ]
+    (folder / "rows.jsonl").write_text("\n".join(f'{{"text": "{text}"}}' for text in odd))
+    (folder / "t.py").write_text(
+        "from pathlib import Path\nfrom gpteval import Choice, Generate, Rolling, file, task\n"
+        'rows = file(Path(__file__).parent / "rows.jsonl")\n'
+        '@task(family="lm", source=rows, metric="bits_per_byte")\n'
+        'def odd_texts(item): return Rolling(item["text"])\n'
+        '@task(family="qa", source=rows, metric="acc_byte")\n'
+        'def odd_choices(item): return Choice(item["text"], [" a", " " + item["text"][:9]], gold=0)\n'
+        '@task(family="translation", source=rows, metric="bleu", metrics=["f1", "rouge1"])\n'
+        'def odd_answers(item): return Generate(item["text"], [item["text"], ""], max_new_tokens=3)\n'
+    )
+    document = run([model_a], ("odd_texts", "odd_choices", "odd_answers"), tmp_path / "run", folder)
+    assert document["failures"] == []
+    assert {r["coverage"] for r in document["results"]} == {1.0}
+
+
 class TestDamage:
     def test_a_damaged_journal_is_set_aside(self, model_a: str, task_dir: Path, tmp_path: Path) -> None:
         first = run([model_a], ("texts",), tmp_path / "run", task_dir, cache=False)

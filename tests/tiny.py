@@ -102,7 +102,13 @@ def _config(architecture: str, vocabulary: int, window: int) -> Any:
 
 
 def save_tiny(
-    folder: Path, architecture: str = "gpt2", *, window: int = 48, seed: int = 0, tokenizer: Any = None, **overrides: Any
+    folder: Path,
+    architecture: str = "gpt2",
+    *,
+    window: int = 48,
+    seed: int = 0,
+    tokenizer: Any = None,
+    **overrides: Any,
 ) -> Path:
     """Save a random 2-layer model and tokenizer to ``folder``. Weights are large enough that greedy text varies."""
     import torch

@@ -73,7 +73,9 @@ ACCURACIES = (
     # Per UTF-8 byte.
     Accuracy(
         "acc_byte",
-        lambda choice, scored, n: scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n]).encode())),
+        lambda choice, scored, n: (
+            scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
+        ),
     ),
     # Minus the log-prob after a neutral context: the GPT-3 paper's choice for ARC, OpenBookQA and RACE.
     Accuracy(

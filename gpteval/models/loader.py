@@ -69,22 +69,25 @@ class HFModel:
             self.config: Any = transformers.AutoConfig.from_pretrained(
                 info.location, revision=info.revision, **self._remote
             )
-            tokenizer = transformers.AutoTokenizer.from_pretrained(
-                info.location, revision=info.revision, **self._remote
-            )
+            self.revision: str = "local" if info.local else _served_revision(info)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(info.location, **self._pinned, **self._remote)
             with torch.device("meta"):
                 skeleton = transformers.AutoModelForCausalLM.from_config(self.config, **self._remote)
         text = self.config.get_text_config()
         eos = text.eos_token_id
         self.codec = Codec(tokenizer, extra_eos=[eos] if isinstance(eos, int) else eos or [])
         self.window: int = window_of(text.to_dict()) or FALLBACK_WINDOW
-        self.revision: str = getattr(self.config, "_commit_hash", None) or ("local" if info.local else "unknown")
         self.info = replace(
             info,
             generation=info.generation or GENERATION_OF.get(text.model_type, "other"),
             window=self.window,
             n_params=int(skeleton.num_parameters()),
         )
+
+    @property
+    def _pinned(self) -> dict[str, str | None]:
+        """The commit that the configuration came from: tokenizer and weights come from the same."""
+        return {"revision": self.info.revision if self.revision in ("local", "unknown") else self.revision}
 
     @property
     def dtype(self) -> str:
@@ -123,7 +126,7 @@ class HFModel:
         with self._explained():
             model, loading = transformers.AutoModelForCausalLM.from_pretrained(
                 self.info.location,
-                revision=self.info.revision,
+                **self._pinned,
                 dtype=getattr(torch, self.dtype),
                 use_safetensors=None if self.options.allow_pickle else True,
                 output_loading_info=True,
@@ -156,6 +159,14 @@ class HFModel:
             raise
         except Exception as error:  # transformers, safetensors and the Hub client raise many kinds
             raise ModelError(*_explain(self.info, error)) from error
+
+
+def _served_revision(info: ModelInfo) -> str:
+    """The commit that the Hub served: its files are kept in a folder of that name."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(info.location, "config.json", revision=info.revision)
+    return Path(path).parent.name if isinstance(path, str) else "unknown"
 
 
 def _explain(info: ModelInfo, error: Exception) -> tuple[str, str]:

@@ -45,9 +45,10 @@ class Codec:
         return self.decode(self.encode([_PROBE])[0]).strip() != _PROBE
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, without special tokens."""
+        """Token ids of each text, without special tokens. Lone surrogates, which are no text, become ``?``."""
         if not texts:
             return []
+        texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         if self.newline_token is not None:
             return self._encode_lines(texts)
         if self.newline_mark is not None:

@@ -1,0 +1,21 @@
+"""From run folders to one self-contained HTML file. Imports no torch, transformers, datasets or evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def build_report(runs: Sequence[Path], out: Path, *, kind: str = "leaderboard") -> Path:
+    """Write the report of one or more runs to ``out`` and return it.
+
+    ``kind`` is a folder of ``reports/``. Of a result that two runs have, the later run's is shown.
+    Raises UsageError for a folder that is no run's, StoreError for an unreadable file, OutputError
+    when ``out`` cannot be written.
+    """
+    from gpteval.report.html import write_report
+
+    return write_report(runs, out, kind)
+
+
+__all__ = ["build_report"]

@@ -1,0 +1,224 @@
+"""The leaderboard: models by generation, a column for each task's primary metric, intervals on shared axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from gpteval.core.types import FAMILIES
+from gpteval.metrics.registry import metric_registry
+from gpteval.report.load import Loaded
+
+GENERATIONS = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class", "other": "Other"}
+FAMILY_NAMES = {
+    "lm": "Language modelling",
+    "qa": "Question answering",
+    "translation": "Translation",
+    "summarization": "Summarization",
+    "classification": "Classification",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A task with a number of examples, and its primary metric."""
+
+    task: str
+    shots: int
+    family: str
+    metric: str
+    higher: bool
+    chance: float | None
+    low: float
+    high: float
+
+    @property
+    def id(self) -> str:
+        return f"{self.task}-{self.shots}"
+
+    @property
+    def label(self) -> str:
+        return self.task if self.shots == 0 else f"{self.task}, {self.shots}-shot"
+
+    def place(self, value: float | None) -> float | None:
+        """Position of ``value`` on the column's axis, in percent of its width."""
+        if value is None:
+            return None
+        span = self.high - self.low
+        return 50.0 if span <= 0 else 100 * (value - self.low) / span
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A result as shown. ``why`` is set where there is none."""
+
+    row: Mapping[str, Any] | None = None
+    text: str = ""
+    interval: str = ""
+    best: bool = False
+    near: bool = False
+    marks: tuple[str, ...] = ()
+    why: str = ""
+    bar: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the leaderboard. ``centred``: mean of (score - chance) / (perfect - chance) over ``tasks`` tasks."""
+
+    name: str
+    generation: str
+    n_params: int | None
+    centred: float | None
+    tasks: int
+    cells: tuple[Cell, ...] = ()
+
+    @property
+    def size(self) -> str:
+        n = self.n_params
+        if n is None:
+            return "unknown"
+        return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.2f}M"
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    columns: tuple[Column, ...]
+    groups: tuple[tuple[str, tuple[Model, ...]], ...]
+    primary: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def models(self) -> list[Model]:
+        return [model for _, models in self.groups for model in models]
+
+    def families(self) -> list[tuple[str, list[Column]]]:
+        found = [(f, [c for c in self.columns if c.family == f]) for f in FAMILIES]
+        return [(family, columns) for family, columns in found if columns]
+
+
+def is_fraction(metric: str) -> bool:
+    """Whether a metric is a share in 0..1, shown in percent."""
+    known = metric_registry()
+    return metric in known and known[metric].scale == 1.0
+
+
+def show(value: float | None, metric: str) -> str:
+    """A value for people: shares in percent with one decimal, others with three digits."""
+    if value is None:
+        return "n/a"
+    if is_fraction(metric):
+        return f"{100 * value:.1f}"
+    if abs(value) >= 10_000:
+        return f"{value:.2e}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+
+
+def show_interval(row: Mapping[str, Any]) -> str:
+    if row.get("ci_low") is None or row.get("ci_high") is None:
+        return ""
+    return f"{show(row['ci_low'], row['metric'])} to {show(row['ci_high'], row['metric'])}"
+
+
+def centred(row: Mapping[str, Any]) -> float | None:
+    """(value - chance) / (perfect - chance) of a row whose metric has a chance level, else None."""
+    known = metric_registry()
+    scale = known[row["metric"]].scale if row["metric"] in known else None
+    value, chance = row.get("value"), row.get("chance")
+    if scale is None or value is None or chance is None or chance >= scale:
+        return None
+    return float((value - chance) / (scale - chance))
+
+
+def leaderboard(loaded: Loaded) -> Leaderboard:
+    """Columns in the order of families, models by generation and size."""
+    primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in loaded.rows if r.get("primary")}
+    columns = tuple(sorted(_columns(primary.values()), key=lambda c: (FAMILIES.index(c.family), c.task, c.shots)))
+    facts = {r["model"]: r for r in loaded.rows}
+    groups = []
+    for generation in GENERATIONS:
+        names = [n for n, r in facts.items() if _generation(r) == generation]
+        models = [_model(name, facts[name], columns, primary, loaded) for name in names]
+        if models:
+            groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, m.name)))))
+    return Leaderboard(columns, tuple(groups), primary)
+
+
+def _generation(row: Mapping[str, Any]) -> str:
+    return row["generation"] if row.get("generation") in GENERATIONS else "other"
+
+
+def _columns(rows: Any) -> list[Column]:
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_id.setdefault(f"{row['task']}-{row['shots']}", []).append(row)
+    columns = []
+    for group in by_id.values():
+        first = group[0]
+        seen = [r[k] for r in group for k in ("value", "ci_low", "ci_high") if r.get(k) is not None]
+        chances = [r["chance"] for r in group if r.get("chance") is not None]
+        seen += chances
+        columns.append(
+            Column(
+                task=first["task"],
+                shots=first["shots"],
+                family=first["family"],
+                metric=first["metric"],
+                higher=first["higher_is_better"],
+                chance=chances[0] if chances else None,
+                low=min(seen, default=0.0),
+                high=max(seen, default=1.0),
+            )
+        )
+    return columns
+
+
+def _model(
+    name: str,
+    facts: Mapping[str, Any],
+    columns: Sequence[Column],
+    primary: Mapping[tuple[str, str], Mapping[str, Any]],
+    loaded: Loaded,
+) -> Model:
+    rows = [primary.get((name, c.id)) for c in columns]
+    scores = [s for r in rows if r is not None and (s := centred(r)) is not None]
+    cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
+    mean = fmean(scores) if scores else None
+    return Model(name, _generation(facts), facts.get("n_params"), mean, len(scores), cells)
+
+
+def _cell(
+    name: str,
+    column: Column,
+    row: Mapping[str, Any] | None,
+    primary: Mapping[tuple[str, str], Mapping[str, Any]],
+    loaded: Loaded,
+) -> Cell:
+    if row is None or row.get("value") is None:
+        failed = [f["error"] for f in loaded.failures if f["model"] == name and f["task"] == column.task]
+        return Cell(why=failed[-1] if failed else "not run" if row is None else "the value is not finite")
+    rivals = [r for (_, where), r in primary.items() if where == column.id and r.get("value") is not None]
+    best = (max if column.higher else min)(rivals, key=lambda r: r["value"])
+    marks = []
+    if row.get("coverage", 1) < 1:
+        marks.append(f"coverage {row['coverage']:.1%}")
+    if row.get("truncated"):
+        marks.append(f"{row['truncated']} of {row['n']} prompts shortened to the window")
+    marks += row.get("notes", [])
+    places = [column.place(row.get(k)) for k in ("ci_low", "value", "ci_high")]
+    return Cell(
+        row=row,
+        text=show(row["value"], column.metric),
+        interval=show_interval(row),
+        best=row["value"] == best["value"],
+        near=row["value"] != best["value"] and _overlap(row, best),
+        marks=tuple(marks),
+        bar=(places[0], places[1], places[2]) if None not in places else None,  # type: ignore[arg-type]
+    )
+
+
+def _overlap(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    if None in (a.get("ci_low"), a.get("ci_high"), b.get("ci_low"), b.get("ci_high")):
+        return False
+    return bool(a["ci_low"] <= b["ci_high"] and b["ci_low"] <= a["ci_high"])
