@@ -128,8 +128,10 @@ def _command_line() -> str:
     """The command as typed, absolute paths shortened to their last part."""
     import shlex
 
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
-    return shlex.join(["gpteval", *words])
+    def short(name: str) -> str:
+        return Path(name).name if Path(name).is_absolute() else name
+
+    return shlex.join(["gpteval", *(",".join(map(short, word.split(","))) for word in sys.argv[1:])])
 
 
 @app.command()

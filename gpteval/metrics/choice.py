@@ -54,7 +54,8 @@ class Accuracy(MeanMetric):
         return float(_best(scores) == choice.gold)
 
     def chance(self, requests: Sequence[Request]) -> float | None:
-        return float(np.mean([1 / len(r.continuations) for r in requests if isinstance(r, Choice)]))
+        shares = [1 / len(r.continuations) for r in requests if isinstance(r, Choice)]
+        return float(np.mean(shares)) if shares else None
 
 
 def _per_token(score: Score) -> float:
@@ -117,7 +118,7 @@ class TargetPerplexity(Metric):
 
 
 class ClassMetric(Metric):
-    """Metrics of predicted against true classes.
+    """Metrics of predicted against true classes; every item of the task has the same K choices.
 
     Statistics, K each: class was predicted rightly, class was predicted, class was true. A failed
     item predicts no class at all.
@@ -149,7 +150,8 @@ def _thirds(sums: Floats) -> tuple[Floats, Floats, Floats]:
 class MacroF1(ClassMetric):
     """Mean over classes of 2 TP / (predicted + true); classes that occur in neither are left out.
 
-    Equal to scikit-learn's ``f1_score(average="macro", zero_division=0)``.
+    Equal to scikit-learn's ``f1_score(average="macro", zero_division=0)``. With failed items, equal
+    to it with their prediction a label of its own that ``labels`` does not name.
     """
 
     name = "macro_f1"
@@ -160,11 +162,22 @@ class MacroF1(ClassMetric):
         there = ~np.isnan(f1)
         return divide(np.where(there, f1, 0.0).sum(axis=-1), there.sum(axis=-1).astype(float))
 
+    def chance(self, requests: Sequence[Request]) -> float | None:
+        """The value at the expected statistics of a uniform guess, which its expectation nears as items grow."""
+        choices = [r for r in requests if isinstance(r, Choice)]
+        classes = {len(choice.continuations) for choice in choices}
+        if len(classes) != 1:
+            return None
+        (count,) = classes
+        true = np.bincount([choice.gold for choice in choices], minlength=count).astype(float)
+        return float(self.value(np.concatenate([true / count, np.full(count, len(choices) / count), true])))
+
 
 class MatthewsCorrelation(ClassMetric):
     """Matthews correlation for K classes (R_K of Gorodkin 2004); 0 where it is not defined.
 
-    Equal to scikit-learn's ``matthews_corrcoef``. The GLUE score of CoLA.
+    Equal to scikit-learn's ``matthews_corrcoef``, failed items' prediction a label of its own. The
+    GLUE score of CoLA.
     """
 
     name = "mcc"
@@ -172,8 +185,10 @@ class MatthewsCorrelation(ClassMetric):
     def value(self, sums: Floats) -> Floats:
         right, predicted, true = _thirds(sums)
         items = true.sum(axis=-1)
+        unanswered = items - predicted.sum(axis=-1)  # failed items: predicted as a class that is never true
         covariance = right.sum(axis=-1) * items - (predicted * true).sum(axis=-1)
-        spread = (items**2 - (predicted**2).sum(axis=-1)) * (items**2 - (true**2).sum(axis=-1))
+        predicted_spread = items**2 - (predicted**2).sum(axis=-1) - unanswered**2
+        spread = predicted_spread * (items**2 - (true**2).sum(axis=-1))
         return np.nan_to_num(divide(covariance, np.sqrt(np.maximum(spread, 0.0))), nan=0.0)
 
     def chance(self, requests: Sequence[Request]) -> float | None:

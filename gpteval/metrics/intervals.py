@@ -17,7 +17,7 @@ import numpy as np
 from gpteval.metrics.base import Floats, Metric
 
 EXACT_BELOW = 300  # items; for fewer, Wilson's interval can cover less than it says
-_CHUNK = 8_000_000  # bootstrap weights in memory at a time
+_CHUNK = 250_000  # bootstrap weights in memory at a time: what a processor's cache holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,11 @@ class Estimate:
 
 
 def estimate(metric: Metric, stats: Floats, *, seed: int = 0, draws: int = 1000, level: float = 0.95) -> Estimate:
-    """Value and interval of ``metric`` from its statistics, shape [n, d]. The same seed gives the same interval."""
+    """Value and interval of ``metric`` from its statistics, shape [n, d]. The same seed gives the same interval.
+
+    A bootstrap leaves out draws without a finite value. No items: the value is NaN. One item: only a
+    proportion has an interval.
+    """
     stats = np.asarray(stats, dtype=float)
     if stats.ndim != 2 or not len(stats):
         return Estimate(math.nan, None, None, None, 0, "")
@@ -46,8 +50,8 @@ def estimate(metric: Metric, stats: Floats, *, seed: int = 0, draws: int = 1000,
     if metric.kind == "mean":
         stderr = float(stats[:, 0].std(ddof=1) / math.sqrt(n))
         half = t_quantile((1 + level) / 2, n - 1) * stderr
-        top = math.inf if metric.scale is None else metric.scale
-        return Estimate(value, max(0.0, value - half), min(top, value + half), stderr, n, "t")
+        bottom, top = (-math.inf, math.inf) if metric.scale is None else (0.0, metric.scale)
+        return Estimate(value, max(bottom, value - half), min(top, value + half), stderr, n, "t")
     values = bootstrap(metric, stats, seed=seed, draws=draws)
     values = values[np.isfinite(values)]
     if len(values) < 2:
@@ -69,7 +73,7 @@ def _binary(value: float, n: int, level: float) -> Estimate:
 def bootstrap(metric: Metric, stats: Floats, *, seed: int, draws: int) -> Floats:
     """The metric on ``draws`` resamples of the items, shape [draws].
 
-    A resample is a vector of counts; its sums are a matrix product of counts and statistics.
+    A resample is a multinomial vector of counts; its sums are a matrix product of counts and statistics.
     """
     n = len(stats)
     generator = np.random.default_rng(seed)
@@ -78,7 +82,7 @@ def bootstrap(metric: Metric, stats: Floats, *, seed: int, draws: int) -> Floats
     for begin in range(0, draws, step):
         rows = min(step, draws - begin)
         picks = generator.integers(0, n, size=(rows, n))
-        picks += np.arange(rows)[:, None] * n
+        picks += np.arange(rows)[:, None] * n  # each resample counts in cells of its own
         counts = np.bincount(picks.ravel(), minlength=rows * n).reshape(rows, n)
         parts.append(metric.value(counts.astype(float) @ stats))
     return np.concatenate(parts)

@@ -62,6 +62,6 @@ TEXT_METRICS = (
     TextMetric(
         "tokens_per_byte",
         lambda sums: divide(sums[..., TOKENS], sums[..., BYTES]),
-        "scored tokens / bytes of the original text",
+        "scored tokens / bytes of the original text; times log2 of token_perplexity it is bits_per_byte",
     ),
 )

@@ -14,15 +14,20 @@ from gpteval.core.types import Generate, Generated, Outcome, Request
 from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+# Kana, and the Chinese characters of the basic plane.
+_ONE_CHARACTER_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+# White space after a sentence's end; Chinese and Japanese write none.
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
 
 
 def normalise_answer(text: str) -> str:
     """SQuAD's normalisation: lower-case, no punctuation, no English articles, single spaces.
 
     Punctuation is every character of a Unicode category P or S; on ASCII that is what SQuAD's
-    evaluation script removes.
+    evaluation script removes. Accents are composed first (NFC), so that one letter is one character.
     """
-    kept = "".join(c for c in text.lower() if unicodedata.category(c)[0] not in "PS")
+    composed = unicodedata.normalize("NFC", text.lower())
+    kept = "".join(c for c in composed if unicodedata.category(c)[0] not in "PS")
     return " ".join(_ARTICLES.sub(" ", kept).split())
 
 
@@ -45,7 +50,10 @@ class ExactMatch(MeanMetric):
 
 
 class TokenF1(MeanMetric):
-    """SQuAD's F1: harmonic mean of word precision and recall against the best reference, mean over items."""
+    """SQuAD's F1: harmonic mean of word precision and recall against the best reference, mean over items.
+
+    Where normalisation leaves no word, 1 if the other side has none either (as SQuAD 2.0), else 0.
+    """
 
     name = "f1"
 
@@ -111,18 +119,20 @@ def _sacrebleu(kind: str) -> Any:
 
 
 class _Words:
-    """ROUGE's tokenizer for any script: lower-cased runs of letters and digits; English words are stemmed.
+    """ROUGE's tokenizer for any script: lower-cased runs of letters, marks and digits; ASCII words are stemmed.
 
     The stock tokenizer keeps a to z and 0 to 9 only, so a text in Cyrillic has no words at all.
-    On ASCII text the two give the same words. Scripts without spaces are split into characters.
+    On ASCII text the two give the same words. Japanese kana and Chinese characters are a word each.
     """
 
     def __init__(self, stemmer: Any) -> None:
-        self._stemmer = stemmer
+        self._stem = cache(stemmer.stem)  # texts repeat their words; stemming is most of the time
 
     def tokenize(self, text: str) -> list[str]:
-        words = re.findall(r"[぀-ヿ㐀-鿿豈-﫿]|[^\W_぀-ヿ㐀-鿿豈-﫿]+", text.lower())
-        return [self._stemmer.stem(w) if w.isascii() and len(w) > 3 else w for w in words]
+        composed = unicodedata.normalize("NFC", text.lower())
+        kept = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in composed)
+        words = _ONE_CHARACTER_WORD.sub(r" \g<0> ", kept).split()
+        return [self._stem(w) if w.isascii() and len(w) > 3 else w for w in words]
 
 
 @cache
@@ -136,7 +146,8 @@ def _rouge(kind: str) -> Any:
 class Rouge(MeanMetric):
     """ROUGE F1 (Lin 2004) with the Porter stemmer, against the best reference, mean over items, 0..1.
 
-    rougeLsum takes each line as a sentence; a text of one line is split after ``.``, ``!`` and ``?``.
+    rougeLsum takes each line as a sentence; a text of one line is split after ``.``, ``!`` and ``?``
+    (an abbreviation's too, so published scores with another splitter can differ a little).
     """
 
     def __init__(self, name: str, kind: str) -> None:
@@ -159,7 +170,8 @@ class Rouge(MeanMetric):
 
 
 def _lines(text: str) -> str:
-    return text if "\n" in text.strip() else re.sub(r"(?<=[.!?])\s+", "\n", text.strip())
+    """A sentence a line, as rouge-score expects for rougeLsum."""
+    return text if "\n" in text.strip() else _SENTENCE_END.sub("\n", text.strip())
 
 
 GENERATION_METRICS: tuple[Metric, ...] = (

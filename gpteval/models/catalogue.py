@@ -70,12 +70,13 @@ def _catalogued() -> Iterable[ModelInfo]:
 def _embedded() -> Iterable[ModelInfo]:
     for name, folder in nano_models().items():
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         yield ModelInfo(
             name=name,
             location=str(folder),
             local=True,
             generation=GENERATION_OF[config["model_type"]],
-            n_params=config.get("n_params"),
+            n_params=training["parameters"],
             window=window_of(config),
             licence="Apache-2.0",
             group="nano",

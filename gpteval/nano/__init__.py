@@ -10,4 +10,4 @@ _MODELS = Path(__file__).resolve().parent / "models"
 def nano_models() -> dict[str, Path]:
     """The embedded models' folders by name, in the order of the generations."""
     folders = sorted(_MODELS.iterdir()) if _MODELS.is_dir() else []
-    return {folder.name: folder for folder in folders if (folder / "config.json").is_file()}
+    return {folder.name: folder for folder in folders if (folder / "training.json").is_file()}

@@ -10,6 +10,7 @@ from gpteval.report.tables import GENERATIONS, Column, Leaderboard, is_fraction
 COLOURS = {"gpt1": "#e69f00", "gpt2": "#0072b2", "gpt3": "#009e73", "gpt4": "#cc79a7", "other": "#7f7f7f"}
 SYMBOLS = {"gpt1": "circle", "gpt2": "square", "gpt3": "diamond", "gpt4": "star", "other": "cross"}
 WIDE = 3  # panels side by side
+PANEL = 250  # pixels a row of panels
 TRACE_TYPES = {"scatter"}
 
 
@@ -20,7 +21,9 @@ def family_figure(board: Leaderboard, columns: list[Column]) -> dict[str, Any]:
     across = min(WIDE, len(columns))
     down = -(-len(columns) // across)
     titles = [f"{c.label}<br><sub>{_axis(c)}</sub>" for c in columns]
-    figure = make_subplots(rows=down, cols=across, subplot_titles=titles, vertical_spacing=0.32 / down)
+    height = 110 + PANEL * down
+    spacing = 120 / (height - 140) if down > 1 else None  # room for slanted names and the next title, in pixels
+    figure = make_subplots(rows=down, cols=across, subplot_titles=titles, vertical_spacing=spacing)
     for number, column in enumerate(columns):
         place = {"row": number // across + 1, "col": number % across + 1}
         for generation, models in board.groups:
@@ -52,9 +55,9 @@ def family_figure(board: Leaderboard, columns: list[Column]) -> dict[str, Any]:
             figure.update_yaxes(type="log", **place)
     figure.update_layout(
         template="none",
-        height=60 + 250 * down,
-        margin={"l": 48, "r": 12, "t": 60, "b": 40},
-        legend={"orientation": "h", "y": 1.0 + 0.18 / down, "yanchor": "bottom"},
+        height=height,
+        margin={"l": 48, "r": 12, "t": 84, "b": 56},
+        legend={"orientation": "h", "y": 1 + 50 / (height - 140), "yanchor": "bottom"},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )

@@ -58,6 +58,7 @@ def render(loaded: Loaded, folder: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
+        finalize=printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -92,12 +93,17 @@ def script_json(document: object) -> str:
     return text
 
 
+def printable(value: object) -> object:
+    """What the template prints, without control characters and lone surrogates. Markup of our own passes."""
+    return _CONTROLS.sub("\ufffd", value) if type(value) is str else value
+
+
 def clip(text: object, longest: int = LONGEST) -> str:
-    """Text that can be shown: no control characters, at most ``longest`` characters with a note on the rest."""
-    clean = _CONTROLS.sub("\ufffd", str(text))
-    if len(clean) <= longest:
-        return clean
-    return f"{clean[: longest // 2]} [... {len(clean) - longest:,} characters not shown ...] {clean[-longest // 2 :]}"
+    """At most ``longest`` characters, with a note on those that are not shown."""
+    whole = str(text)
+    if len(whole) <= longest:
+        return whole
+    return f"{whole[: longest // 2]} [... {len(whole) - longest:,} characters not shown ...] {whole[-longest // 2 :]}"
 
 
 def clip_words(text: object) -> str:

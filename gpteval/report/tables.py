@@ -200,6 +200,7 @@ def _cell(
         return Cell(why=failed[-1] if failed else "not run" if row is None else "the value is not finite")
     rivals = [r for (_, where), r in primary.items() if where == column.id and r.get("value") is not None]
     best = (max if column.higher else min)(rivals, key=lambda r: r["value"])
+    contest = any(r["value"] != best["value"] for r in rivals)
     marks = []
     if row.get("coverage", 1) < 1:
         marks.append(f"coverage {row['coverage']:.1%}")
@@ -211,7 +212,7 @@ def _cell(
         row=row,
         text=show(row["value"], column.metric),
         interval=show_interval(row),
-        best=row["value"] == best["value"],
+        best=contest and row["value"] == best["value"],
         near=row["value"] != best["value"] and _overlap(row, best),
         marks=tuple(marks),
         bar=(places[0], places[1], places[2]) if None not in places else None,  # type: ignore[arg-type]

@@ -2,7 +2,11 @@
 // Views, sorting, filters, theme, charts. Without it the page shows everything, one section after the other.
 (() => {
   const root = document.documentElement;
-  const views = [...document.querySelectorAll("[data-view]")];
+  const views = [...document.querySelectorAll("[data-view]")].map((element) => {
+    const name = element.id;
+    element.removeAttribute("id"); // or the browser would scroll to it, past the page's head
+    return { element, name };
+  });
   const figures = JSON.parse(document.getElementById("figures").textContent);
   root.classList.add("js");
 
@@ -41,13 +45,13 @@
   // The view is the fragment: #leaderboard, #charts, #task=NAME.
   function show() {
     const wanted = decodeURIComponent(location.hash.slice(1));
-    const view = views.find((v) => v.id === wanted) || views[0];
-    for (const v of views) v.classList.toggle("active", v === view);
+    const view = views.find((v) => v.name === wanted) || views[0];
+    for (const v of views) v.element.classList.toggle("active", v === view);
     for (const link of document.querySelectorAll("nav a")) {
-      if (link.hash.slice(1) === view.id) link.setAttribute("aria-current", "page");
+      if (link.hash.slice(1) === view.name) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    taskList.value = view.id.startsWith("task=") ? view.id : "";
+    taskList.value = view.name.startsWith("task=") ? view.name : "";
     draw();
   }
   const taskList = document.getElementById("tasks");

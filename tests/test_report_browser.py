@@ -1,0 +1,144 @@
+"""The report in headless Chromium, from disk and without network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_report import TASKS, page, run  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.browser
+FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=chromium, args=FLAGS.split())
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, page: Path) -> Iterator[Any]:  # noqa: F811
+    """Opens the report and fails afterwards if it logged an error or asked for anything but itself."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_it(fragment: str = "", width: int = 1300, scheme: str = "light") -> Any:
+        context = browser.new_context(offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda e: troubles.append(str(e)))
+        tab.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else troubles.append(r.url))
+        tab.goto(page.as_uri() + fragment)
+        return tab
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def test_every_view_opens_by_its_fragment(open_page: Any) -> None:
+    names = ["leaderboard", "charts", "failures", "run", *(f"task={task}-0" for task, _, _ in TASKS)]
+    tab = open_page()
+    for name in names:
+        tab.evaluate(f"location.hash = '{name}'")
+        tab.wait_for_timeout(50)
+        assert tab.locator("[data-view].active").count() == 1
+        assert tab.evaluate("document.querySelector('[data-view].active').offsetHeight > 50")
+    tab.reload()
+    assert tab.locator(".active h2").inner_text().startswith("sst2"), "the view survives a reload"
+    assert tab.evaluate("scrollY") == 0
+
+
+def test_charts_draw_what_was_asked(open_page: Any) -> None:
+    tab = open_page("#charts")
+    tab.wait_for_selector(".js-plotly-plot .scatter")
+    assert tab.locator(".js-plotly-plot").count() == 5
+    types = tab.evaluate("[...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p._fullData.map(t => t.type))")
+    assert set(types) == {"scatter"}
+
+
+def test_sorting_sorts_and_says_so(open_page: Any) -> None:
+    tab = open_page()
+    header = tab.locator("th", has=tab.locator("button", has_text="sst2"))
+
+    def gpt2_models() -> list[str]:
+        return tab.locator("tbody.gpt2 tr:not(.group) th").all_inner_texts()
+
+    assert gpt2_models() == ["gpt2", "gpt2-xl"]
+    header.locator("button").focus()
+    tab.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "descending"
+    assert gpt2_models() == ["gpt2-xl", "gpt2"]
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert gpt2_models() == ["gpt2", "gpt2-xl"]
+    assert "sst2" in tab.locator("#live").inner_text()
+    tab.locator("button", has_text="wikitext2").click()
+    assert tab.locator("[aria-sort]").count() == 1
+    assert gpt2_models() == ["gpt2-xl", "gpt2"], "a metric that is better when lower begins with the lowest"
+
+
+def test_filtering_samples(open_page: Any) -> None:
+    tab = open_page("#task=piqa-0")
+    shown = tab.locator(".active article:visible")
+    assert shown.count() == 20
+    tab.locator(".active .filters select").select_option("split")
+    assert shown.count() == 10
+    assert tab.locator(".active .count").inner_text() == "10 shown"
+    tab.locator(".active .filters select").select_option("wrong")
+    assert shown.count() == 0
+
+
+def test_hostile_output_does_nothing(open_page: Any) -> None:
+    tab = open_page("#task=wmt-0")
+    tab.wait_for_timeout(100)
+    assert tab.evaluate("window.hit") is None
+    assert "<img src=x onerror=window.hit=2>" in tab.locator(".active pre").nth(-2).inner_text()
+
+
+@pytest.mark.parametrize("fragment", ["", "#charts", "#task=piqa-0", "#run", "#failures"])
+def test_a_narrow_page_does_not_overflow(open_page: Any, fragment: str) -> None:
+    tab = open_page(fragment, width=380)
+    tab.wait_for_timeout(200)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 380
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(open_page: Any, scheme: str) -> None:
+    """WCAG AA: 4.5 to 1 for the page's text colours, in the system's theme and after the button."""
+    tab = open_page(scheme=scheme)
+    contrast = """() => {
+      const linear = (x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+      const lum = (c) => { const v = c.match(/[\\d.]+/g).slice(0, 3).map((x) => linear(x / 255));
+        return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+      const ground = lum(getComputedStyle(document.body).backgroundColor);
+      return [...document.querySelectorAll('body, .ci, .more, .unit, caption, nav a, .brand')].map((e) => {
+        const ink = lum(getComputedStyle(e).color);
+        return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05); }); }"""
+    before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert min(tab.evaluate(contrast)) >= 4.5
+    tab.locator("#theme").click()
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    assert min(tab.evaluate(contrast)) >= 4.5
+
+
+def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:  # noqa: F811
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    assert tab.locator("section:visible").count() == 4 + len(TASKS)
+    context.close()
