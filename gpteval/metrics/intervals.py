@@ -17,7 +17,7 @@ import numpy as np
 from gpteval.metrics.base import Floats, Metric
 
 EXACT_BELOW = 300  # items; for fewer, Wilson's interval can cover less than it says
-_CHUNK = 250_000  # bootstrap weights in memory at a time: what a processor's cache holds
+_CHUNK = 100_000  # bootstrap weights in memory at a time: few, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def metric_path(name: str) -> str:
 def score_texts(
     names: Iterable[str], predictions: Sequence[str], references: Sequence[str | Sequence[str]]
 ) -> dict[str, float]:
-    """The metrics ``names`` over pairs of a text and its reference or references, on gpteval's scales; NaN over none."""
+    """The metrics ``names`` of texts against their reference or references, on gpteval's scales; NaN over none."""
     values = {}
     for name in names:
         metric = metric_registry()[name]
