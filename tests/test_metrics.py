@@ -148,8 +148,14 @@ def test_several_references_equal_sacrebleus_own_corpus_score() -> None:
 
 
 def test_the_signature_is_sacrebleus() -> None:
-    assert METRICS["bleu"].signature().startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert METRICS["chrf"].signature().startswith("nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
+    one, several = Generate("p", ["a"]), Generate("p", ["a", "b"])
+    assert METRICS["bleu"].signature([one, one]).startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
+    assert METRICS["chrf"].signature([several]).startswith("nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:")
+
+
+def test_a_varying_number_of_references_is_signed_so() -> None:
+    requests = [Generate("p", ["a"]), Generate("p", ["a", "b"])]
+    assert METRICS["bleu"].signature(requests).startswith("nrefs:var|")
 
 
 def test_a_failed_translation_counts_as_an_empty_one() -> None:

@@ -54,7 +54,8 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             return self._objects[name]
         except KeyError:
-            raise UnknownNameError(self.kind, name, self._objects, f"'gpteval {self.kind}s' lists all") from None
+            hint = f"'gpteval {self.kind}s' lists all" if self.kind in ("model", "task") else ""
+            raise UnknownNameError(self.kind, name, self._objects, hint) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._objects

@@ -49,8 +49,8 @@ class Metric(ABC):
         """The expected value of guessing uniformly, or None where guessing is not defined."""
         return None
 
-    def signature(self) -> str:
-        """What the number depends on besides the texts: tokenizer, smoothing, library version."""
+    def signature(self, requests: Sequence[Request]) -> str:
+        """What the number depends on besides the texts: references, tokenizer, smoothing, library version."""
         return ""
 
 

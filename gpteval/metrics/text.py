@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -104,10 +105,11 @@ class SacreMetric(Metric):
         scores = [metric._compute_score_from_stats([int(number) for number in row]).score for row in flat]
         return np.array(scores, dtype=float).reshape(sums.shape[:-1])
 
-    def signature(self) -> str:
-        """sacreBLEU's signature, for one reference a segment."""
+    def signature(self, requests: Sequence[Request]) -> str:
+        """sacreBLEU's signature; ``nrefs:var`` where the number of references varies."""
         metric = self._metric()
-        metric.num_refs = 1
+        counts = {len(request.references) for request in requests if isinstance(request, Generate)}
+        metric.num_refs = counts.pop() if len(counts) == 1 else -1  # sacreBLEU's own sign for "var"
         return str(metric.get_signature())
 
 
@@ -163,7 +165,7 @@ class Rouge(MeanMetric):
             references = list(generate.references)
         return float(max(scorer.score(reference, text)[self._kind].fmeasure for reference in references))
 
-    def signature(self) -> str:
+    def signature(self, requests: Sequence[Request]) -> str:
         from importlib.metadata import version
 
         return f"{self._kind}|stemmer:porter|tok:unicode|version:rouge-score-{version('rouge-score')}"

@@ -97,7 +97,7 @@ def make_results(
                 truncated=truncated,
                 chance=chance,
                 interval=interval.method,
-                signature=metric.signature(),
+                signature=metric.signature(requests),
                 notes=(*data.notes, *notes),
             )
         )
