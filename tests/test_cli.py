@@ -103,6 +103,7 @@ def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
         (["--models", "nano", "--tasks", "all", "--shots", "few"], "--shots takes numbers"),
         (["--models", "nano", "--tasks", "all", "--limit", "0"], "--limit must be at least 1"),
         (["--models", "nano", "--tasks", "all", "--device", "tpu"], "device 'tpu' cannot be used here"),
+        (["--models", "nano", "--tasks", "all", "--dtype", "float8"], "unknown dtype 'float8'"),
         (["--models", "nano", "--tasks", "all", "--task-dir", "/nowhere"], "the task folder"),
         (["--models", "nano", "--tasks", "all", "--out", "/proc/x"], "cannot write to the output folder"),
         (["--models", ",", "--tasks", "all"], "no models named"),

@@ -32,6 +32,10 @@ class LoadOptions:
     allow_pickle: bool = False
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise UsageError(f"unknown dtype {self.dtype!r}", f"one of {', '.join(DTYPES)}")
+
 
 def pick_device(name: str) -> str:
     """``auto``, or a device that torch can use here. Raises UsageError."""
@@ -62,8 +66,6 @@ class HFModel:
         self.info = info
         self.options = options or LoadOptions()
         self.device = pick_device(self.options.device)
-        if self.options.dtype not in DTYPES:
-            raise UsageError(f"unknown dtype {self.options.dtype!r}", f"one of {', '.join(DTYPES)}")
         self._remote = {"trust_remote_code": self.options.trust_remote_code}
         with self._explained():
             self.config: Any = transformers.AutoConfig.from_pretrained(
