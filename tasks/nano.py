@@ -48,7 +48,7 @@ def nano_lastword(item: Item) -> Choice:
 
 @task(
     family="qa",
-    source=source("facts", 300),
+    source=source("facts", 100),
     shots_from="train",
     metric="acc",
     metrics=["acc_token", "acc_char"],

@@ -75,8 +75,9 @@ class TestSeeds:
     def test_rows_differ_and_fewer_rows_are_the_first_of_more(self, name: str) -> None:
         for split in ("train", "test"):
             rows = world.rows(name, split, 300)
-            assert len({str(row) for row in rows}) == 300
-            assert world.rows(name, split, 100) == rows[:100]
+            assert len({str(world.KINDS[name].key(row)) for row in rows}) == len(rows)
+            assert len(rows) == 300 or (name == "facts" and len(rows) >= 50), "only facts run out"
+            assert world.rows(name, split, 50) == rows[:50]
 
 
 class TestSplits:
@@ -116,7 +117,7 @@ class TestSplits:
 
     def test_right_answers_are_spread_over_the_places(self) -> None:
         labels = [row["label"] for row in world.rows("facts", "test", 300)]
-        assert all(labels.count(place) > 40 for place in range(4))
+        assert all(labels.count(place) > len(labels) / 8 for place in range(4))
 
 
 def test_documents_are_rows_separated_by_blank_lines(documents: list[str]) -> None:
