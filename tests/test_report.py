@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from gpteval.core.errors import OutputError, StoreError, UnknownNameError, Usage
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
 from gpteval.report.html import clip, script_json
-from gpteval.report.load import SAMPLES, load_runs
-from gpteval.report.summary import sentences
+from gpteval.report.items import ITEMS, task_items
+from gpteval.report.load import load_runs
+from gpteval.report.summary import answer, comparisons
 from gpteval.report.tables import leaderboard, show
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=2> \u202eabc \x00 \x1b[31m"
@@ -77,6 +79,7 @@ def samples(folder: Path, model: str, task: str, metric: str) -> dict[str, Any]:
         if metric == "acc":
             chosen = n % 2 if model == "gpt2" else 0
             row |= {"choices": [" yes", HOSTILE], "logprobs": [-1.0, -2.5], "gold": 0, "prediction": chosen}
+            row["values"] = json.dumps({metric: 1.0 if chosen == 0 or n == 1 else 0.0})
         elif metric == "word_perplexity":
             row["logprobs"] = [-12.0]
         else:
@@ -120,6 +123,15 @@ def page(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report([run], tmp_path_factory.mktemp("out") / "report.html")
 
 
+def rewritten(run: Path, folder: Path, which: Callable[[dict[str, Any]], bool], **changes: object) -> Path:
+    """``folder`` as a copy of the run's results with some rows changed, without manifest and samples."""
+    document = json.loads((run / "results.json").read_text())
+    for row in document["results"]:
+        row |= changes if which(row) else {}
+    (folder / "results.json").write_text(json.dumps(document))
+    return folder
+
+
 def visible(page: Path) -> str:
     """The page without what is in script and style elements."""
     return re.sub(r"<(script|style)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
@@ -159,11 +171,34 @@ class TestNumbers:
         (gpt1, *_) = leaderboard(load_runs([run])).models
         assert (gpt1.centred, gpt1.tasks) == (pytest.approx(0.1), 2)  # (0.55 - 0.5) / 0.5, twice
 
-    def test_the_answer_says_what_the_data_support(self, run: Path) -> None:
-        first, second = sentences(leaderboard(load_runs([run])))
-        assert first.startswith("GPT-2 models beat GPT-1 by 30.0 points (")
-        assert "over 2 shared tasks with a chance level" in first
+    def test_the_answer_is_the_mean_score_of_each_generation(self, run: Path) -> None:
+        said = answer(leaderboard(load_runs([run]))).replace("\u00a0", " ")
+        assert said.startswith("Over the 2 tasks with a chance level that every generation ran, the mean score")
+        # stderr of a model's centred score on a task: 0.02 / 1.96 / (1 - 0.5); of two tasks' mean: that / sqrt(2)
+        assert said.endswith("is GPT-1 10.0 ± 2.8, GPT-2 40.0 ± 2.8, GPT-3 style 70.0 ± 2.8.")
+
+    def test_comparisons_say_what_the_data_support(self, run: Path) -> None:
+        first, second, ends = comparisons(leaderboard(load_runs([run])))
+        assert first == "GPT-2 models beat GPT-1 by 30.0 points (26.0 to 34.0) over 2 shared tasks."
         assert second.startswith("GPT-3 style models beat GPT-2 by 30.0 points (")
+        assert ends.startswith("GPT-3 style models beat GPT-1 by 60.0 points (")
+
+    def test_a_later_generation_can_fall_behind(self, run: Path, tmp_path: Path) -> None:
+        board = leaderboard(load_runs([rewritten(run, tmp_path, lambda r: r.get("model") == "neo", value=0.2)]))
+        assert comparisons(board)[1].startswith("GPT-3 style models fall behind GPT-2 by ")
+
+    def test_one_generation_is_compared_with_nothing(self, run: Path, tmp_path: Path) -> None:
+        board = leaderboard(load_runs([rewritten(run, tmp_path, lambda r: True, generation="gpt2")]))
+        assert answer(board) == ""
+        assert comparisons(board) == []
+
+    def test_a_perfect_score_is_not_certain(self, run: Path, tmp_path: Path) -> None:
+        """The usual standard error of 30 right of 30 is 0; the interval (88.4 to 100) knows better."""
+        sure = rewritten(
+            run, tmp_path, lambda r: r["chance"] is not None, value=1.0, stderr=0.0, ci_low=0.884, ci_high=1
+        )
+        assert all("cannot be told apart" in s for s in comparisons(leaderboard(load_runs([sure]))))
+        assert "± 0.0" not in answer(leaderboard(load_runs([sure])))
 
     def test_no_difference_is_called_none(self, run: Path, tmp_path: Path) -> None:
         document = json.loads((run / "results.json").read_text())
@@ -171,7 +206,7 @@ class TestNumbers:
             row |= {"value": 0.6, "ci_low": 0.5, "ci_high": 0.7, "stderr": 0.05}
         (tmp_path / "results.json").write_text(json.dumps(document))
         board = leaderboard(load_runs([tmp_path]))
-        assert all("cannot be told apart" in s for s in sentences(board))
+        assert all("cannot be told apart" in s for s in comparisons(board))
         assert not any(cell.best for m in board.models for cell in m.cells), "equal values have no best"
 
     def test_missing_values_and_intervals_do_not_break_it(self, run: Path, tmp_path: Path) -> None:
@@ -182,7 +217,7 @@ class TestNumbers:
         (tmp_path / "results.json").write_text(json.dumps(document))
         text = visible(build_report([tmp_path], tmp_path / "r.html"))
         assert "the value is not finite" in text
-        assert sentences(leaderboard(load_runs([tmp_path]))) == []
+        assert comparisons(leaderboard(load_runs([tmp_path]))) == []
 
     @pytest.mark.parametrize(
         ("value", "metric", "text"),
@@ -218,6 +253,69 @@ class TestMerging:
         text = visible(build_report([run, tmp_path], tmp_path / "r.html"))
         assert f"4 results were in several runs: those of {tmp_path.name} are shown" in text
 
+    def test_a_failure_that_a_later_run_mended_is_gone(self, run: Path, tmp_path: Path) -> None:
+        row = result("neo", "gpt3", 10, "wmt", "translation", "bleu", 5.0)
+        (tmp_path / "results.json").write_text(json.dumps({"results": [row]}))
+        assert load_runs([run, tmp_path]).failures == ()
+        assert [f["task"] for f in load_runs([tmp_path, run]).failures] == ["wmt"]
+
+    def test_other_data_under_the_same_name_is_remarked_on(self, run: Path, tmp_path: Path) -> None:
+        folders = []
+        for revision in ("a", "b"):
+            folder = tmp_path / revision
+            folder.mkdir()
+            folders.append(rewritten(run, folder, lambda r: False))
+            (folder / "manifest.json").write_text(json.dumps({"tasks": {"piqa": {"revision": revision}}}))
+        assert "piqa is not the same in these runs: its revision was a and is b" in load_runs(folders).remarks
+
+
+class TestTolerance:
+    def test_a_row_with_three_keys_is_enough(self, tmp_path: Path) -> None:
+        rows = [{"model": "m", "task": "t", "metric": "mine", "value": 3}, {"model": "m"}, "no row"]
+        (tmp_path / "results.json").write_text(json.dumps({"results": rows}))
+        text = visible(build_report([tmp_path], tmp_path / "r.html"))
+        assert "3.00" in text
+        assert "2 rows of" in text
+        assert "no manifest.json" in text
+
+    def test_infinite_values_are_missing_values(self, run: Path, tmp_path: Path) -> None:
+        folder = rewritten(run, tmp_path, lambda r: r["task"] == "wikitext2", value=float("inf"), ci_high=float("nan"))
+        assert "the value is not finite" in visible(build_report([folder], tmp_path / "r.html"))
+
+    def test_samples_are_found_without_a_manifest(self, run: Path, tmp_path: Path) -> None:
+        rewritten(run, tmp_path, lambda r: False)
+        (tmp_path / "samples").mkdir()
+        source = run / "samples" / "gpt2__piqa.parquet"
+        (tmp_path / "samples" / "gpt2__piqa__0shot.parquet").write_bytes(source.read_bytes())
+        assert list(load_runs([tmp_path]).samples) == [("piqa", 0)]
+
+    def test_a_manifest_cannot_point_outside_its_run(self, run: Path, tmp_path: Path) -> None:
+        rewritten(run, tmp_path, lambda r: False)
+        elsewhere = {"model": "gpt2", "task": "piqa", "shots": 0, "file": str(run / "samples" / "gpt2__piqa.parquet")}
+        (tmp_path / "manifest.json").write_text(json.dumps({"samples": [elsewhere]}))
+        assert load_runs([tmp_path]).samples == {}
+
+
+class TestItems:
+    def test_items_that_all_models_have_come_first(self, run: Path, tmp_path: Path) -> None:
+        loaded = load_runs([run])
+        (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
+        files = dict(loaded.samples["piqa", 0])
+        table = pq.read_table(files["gpt2"])
+        pq.write_table(table.slice(15), tmp_path / "late.parquet")
+        items = task_items(files | {"gpt2": tmp_path / "late.parquet"}, ["openai-gpt", "gpt2"], column)
+        assert [i["id"] for i in items] == [f"id{n:03}" for n in [*range(15, 30), *range(5)]]
+        assert [len(i["answers"]) for i in items] == [2] * 15 + [1] * 5
+
+    def test_right_is_what_the_primary_metric_says(self, run: Path, tmp_path: Path) -> None:
+        """A normalised accuracy can be right where the likeliest choice by summed log-probability is wrong."""
+        loaded = load_runs([run])
+        (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
+        (_, answer), *_ = task_items(loaded.samples["piqa", 0], ["gpt2"], column)[1]["answers"]
+        assert answer["right"]
+        assert [c["chosen"] for c in answer["choices"]] == [False, True]
+        assert "chooses otherwise" in answer["note"]
+
 
 class TestPage:
     def test_it_is_one_file_that_asks_for_nothing(self, page: Path) -> None:
@@ -244,10 +342,10 @@ class TestPage:
         for task, _, _ in TASKS:
             assert f'id="task={task}-0"' in text
         section = text.split('id="task=piqa-0"')[1].split("</section>")[0]
-        assert section.count("<article") == SAMPLES
+        assert section.count("<article") == ITEMS
         assert section.count("id000") == 1
-        assert section.count('class="answer-card"') == 4 * SAMPLES
-        assert f"{SAMPLES} of 30 items" in section
+        assert section.count('class="answer-card ') == 4 * ITEMS
+        assert f"{ITEMS} of 30 items" in section
         assert 'data-state="split"' in section
         assert 'data-state="right"' in section
 

@@ -76,7 +76,7 @@ def test_sorting_sorts_and_says_so(open_page: Any) -> None:
     header = tab.locator("th", has=tab.locator("button", has_text="sst2"))
 
     def gpt2_models() -> list[str]:
-        return tab.locator("tbody.gpt2 tr:not(.group) th").all_inner_texts()
+        return tab.locator(".board tr.gpt2:not(.group) th bdi").all_inner_texts()
 
     assert gpt2_models() == ["gpt2", "gpt2-xl"]
     header.locator("button").focus()
@@ -92,29 +92,63 @@ def test_sorting_sorts_and_says_so(open_page: Any) -> None:
     assert gpt2_models() == ["gpt2-xl", "gpt2"], "a metric that is better when lower begins with the lowest"
 
 
-def test_filtering_samples(open_page: Any) -> None:
+def test_sorting_across_generations_survives_a_reload(open_page: Any) -> None:
+    tab = open_page("#leaderboard&sort=wmt-0&order=descending")
+    names = tab.locator(".board tbody tr:not(.group) th bdi")
+    assert names.all_inner_texts() == ["openai-gpt", "gpt2-xl", "gpt2", "neo"]
+    tab.get_by_label("Group by generation").uncheck()
+    assert names.all_inner_texts() == ["gpt2-xl", "gpt2", "openai-gpt", "neo"], "no value stays last"
+    tab.reload()
+    assert names.all_inner_texts() == ["gpt2-xl", "gpt2", "openai-gpt", "neo"]
+    assert tab.locator(".board .group:visible").count() == 0
+    tab.get_by_label("Group by generation").check()
+    assert names.all_inner_texts() == ["openai-gpt", "gpt2-xl", "gpt2", "neo"]
+
+
+def test_stepping_through_samples(open_page: Any) -> None:
     tab = open_page("#task=piqa-0")
-    shown = tab.locator(".active article:visible")
-    assert shown.count() == 20
-    tab.locator(".active .filters select").select_option("split")
-    assert shown.count() == 10
-    assert tab.locator(".active .count").inner_text() == "10 shown"
-    tab.locator(".active .filters select").select_option("wrong")
+    shown = tab.locator(".active article:visible h4 code")
+    assert shown.all_inner_texts() == ["id000"]
+    tab.locator(".active .controls select").select_option("split")
+    assert shown.all_inner_texts() == ["id003"], "gpt2 is wrong on odd items, but for the first"
+    assert tab.locator(".active .count").inner_text() == "1 of 9"
+    tab.locator(".active [data-step='1']").click()
+    tab.keyboard.press("j")
+    assert shown.all_inner_texts() == ["id007"]
+    tab.reload()
+    assert shown.all_inner_texts() == ["id007"]
+    tab.keyboard.press("k")
+    assert shown.all_inner_texts() == ["id005"]
+    tab.locator(".active .controls select").select_option("wrong")
     assert shown.count() == 0
+
+
+def test_charts_follow_the_theme_and_the_width(open_page: Any) -> None:
+    tab = open_page("#charts")
+    tab.wait_for_selector(".js-plotly-plot .scatter")
+    look = "(({ font, width }) => [font.color, width])(document.querySelector('.js-plotly-plot')._fullLayout)"
+    before = tab.evaluate(look)
+    tab.locator("#theme").click()
+    tab.set_viewport_size({"width": 600, "height": 900})
+    tab.wait_for_timeout(400)
+    after = tab.evaluate(look)
+    assert after[0] != before[0]
+    assert after[1] < 600 < before[1]
 
 
 def test_hostile_output_does_nothing(open_page: Any) -> None:
     tab = open_page("#task=wmt-0")
     tab.wait_for_timeout(100)
     assert tab.evaluate("window.hit") is None
-    assert "<img src=x onerror=window.hit=2>" in tab.locator(".active pre").nth(-2).inner_text()
+    tab.keyboard.press("j")
+    assert "<img src=x onerror=window.hit=2>" in tab.locator(".active article:visible pre").last.inner_text()
 
 
 @pytest.mark.parametrize("fragment", ["", "#charts", "#task=piqa-0", "#run", "#failures"])
 def test_a_narrow_page_does_not_overflow(open_page: Any, fragment: str) -> None:
-    tab = open_page(fragment, width=380)
+    tab = open_page(fragment, width=390)
     tab.wait_for_timeout(200)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 380
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,78 +1,113 @@
-"""A plotly figure for each family: one small panel a task, one dot a model, with its interval."""
+"""A plotly figure for each family: one panel a task, one line a model, a dot with its interval."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpteval.report.tables import GENERATIONS, Column, Leaderboard, is_fraction
+from gpteval.report.tables import GENERATIONS, Column, Leaderboard, is_fraction, show, show_interval
 
-# Okabe and Ito's palette: told apart with any colour vision.
-COLOURS = {"gpt1": "#e69f00", "gpt2": "#0072b2", "gpt3": "#009e73", "gpt4": "#cc79a7", "other": "#7f7f7f"}
-SYMBOLS = {"gpt1": "circle", "gpt2": "square", "gpt3": "diamond", "gpt4": "star", "other": "cross"}
-WIDE = 3  # panels side by side
-PANEL = 250  # pixels a row of panels
+SYMBOLS = {"gpt1": "circle", "gpt2": "square", "gpt3": "diamond", "gpt4": "triangle-up", "other": "cross"}
 TRACE_TYPES = {"scatter"}
+LONGEST = 26  # characters of a model's name on an axis
 
 
-def family_figure(board: Leaderboard, columns: list[Column]) -> dict[str, Any]:
-    """The figure as plain JSON values: ``{"data": [...], "layout": {...}}``. Colours of text are the page's."""
-    from plotly.subplots import make_subplots
+def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, Any]:
+    """The figure as plain JSON values: ``{"data": [...], "layout": {...}}``.
 
-    across = min(WIDE, len(columns))
-    down = -(-len(columns) // across)
-    titles = [f"{c.label}<br><sub>{_axis(c)}</sub>" for c in columns]
-    height = 110 + PANEL * down
-    spacing = 120 / (height - 140) if down > 1 else None  # room for slanted names and the next title, in pixels
-    figure = make_subplots(rows=down, cols=across, subplot_titles=titles, vertical_spacing=spacing)
+    The page's script gives the panels their places, which depend on its width, and the colours, which
+    depend on its theme; ``layout.meta`` has the counts that it needs.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout={"template": "none"})
+    models = [m.name for m in board.models]
+    names = [_plain(n if len(n) <= LONGEST else f"{n[: LONGEST // 2]}…{n[-LONGEST // 2 + 1 :]}") for n in models]
     for number, column in enumerate(columns):
-        place = {"row": number // across + 1, "col": number % across + 1}
-        for generation, models in board.groups:
-            rows = [(m.name, board.primary.get((m.name, column.id))) for m in models]
-            shown = [(name, row) for name, row in rows if row is not None and row.get("value") is not None]
-            factor = 100 if is_fraction(column.metric) else 1
-            figure.add_scatter(
-                x=[name for name, _ in shown],
-                y=[row["value"] * factor for _, row in shown],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [_reach(row, "ci_high") * factor for _, row in shown],
-                    "arrayminus": [_reach(row, "ci_low") * factor for _, row in shown],
-                    "thickness": 1.5,
-                    "width": 4,
-                },
-                mode="markers",
-                marker={"color": COLOURS[generation], "size": 9, "symbol": SYMBOLS[generation]},
-                name=GENERATIONS[generation],
-                legendgroup=generation,
-                showlegend=number == 0,
-                **place,
-            )
+        suffix = str(number + 1) if number else ""
+        for generation, _ in board.groups:
+            trace = _dots(board, generation, column)
+            figure.add_scatter(**trace, xaxis=f"x{suffix}", yaxis=f"y{suffix}", showlegend=number == 0)
         if column.chance is not None:
-            level = column.chance * (100 if is_fraction(column.metric) else 1)
-            figure.add_hline(y=level, line={"dash": "dot", "width": 1, "color": "#888888"}, **place)
-        if not column.higher and column.low > 0 and column.high / column.low > 20:
-            figure.update_yaxes(type="log", **place)
+            level = column.chance * _factor(column)
+            ends = {"x0": level, "x1": level, "y0": 0, "y1": 1, "xref": f"x{suffix}", "yref": f"y{suffix} domain"}
+            figure.add_shape(type="line", line={"dash": "dot", "width": 1, "color": "#8a8f98"}, **ends)
+        figure.add_annotation(
+            text=f"<b>{_plain(column.label)}</b><br>{_plain(_axis(column))}",
+            xref=f"x{suffix} domain",
+            yref=f"y{suffix} domain",
+            x=0,
+            y=1,
+            xanchor="left",
+            yanchor="bottom",
+            align="left",
+            showarrow=False,
+        )
+        horizontal = {"type": "log" if column.log else "linear", "anchor": f"y{suffix}", "nticks": 5}
+        rows: dict[str, Any] = {"anchor": f"x{suffix}", "tickvals": list(range(len(models))), "ticktext": names}
+        rows |= {"range": [len(models) - 0.5, -0.5], "zeroline": False}
+        figure.update_layout({f"xaxis{suffix}": horizontal, f"yaxis{suffix}": rows})
     figure.update_layout(
-        template="none",
-        height=height,
-        margin={"l": 48, "r": 12, "t": 84, "b": 56},
-        legend={"orientation": "h", "y": 1 + 50 / (height - 140), "yanchor": "bottom"},
+        meta={"panels": len(columns), "rows": len(models)},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="closest",
     )
-    figure.update_xaxes(type="category", tickangle=-30, automargin=True)
-    figure.update_yaxes(automargin=True)
     document: dict[str, Any] = figure.to_plotly_json()
     assert {trace["type"] for trace in document["data"]} <= TRACE_TYPES
     return document
 
 
+def _dots(board: Leaderboard, generation: str, column: Column) -> dict[str, Any]:
+    """One generation's models in one panel, each on its own line."""
+    rows = [
+        (place, row)
+        for place, model in enumerate(board.models)
+        if model.generation == generation
+        and (row := board.primary.get((model.name, column.id))) is not None
+        and row.get("value") is not None
+    ]
+    factor = _factor(column)
+    return {
+        "x": [row["value"] * factor for _, row in rows],
+        "y": [place for place, _ in rows],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(row, "ci_high") * factor for _, row in rows],
+            "arrayminus": [_reach(row, "ci_low") * factor for _, row in rows],
+            "thickness": 1.5,
+            "width": 3,
+        },
+        "text": [_hover(row) for _, row in rows],
+        "hoverinfo": "text",
+        "mode": "markers",
+        "marker": {"size": 9, "symbol": SYMBOLS[generation]},
+        "name": GENERATIONS[generation],
+        "legendgroup": generation,
+    }
+
+
 def _axis(column: Column) -> str:
-    unit = ", %" if is_fraction(column.metric) else ""
+    unit = ", %" if is_fraction(column.metric) else ", log" if column.log else ""
     return f"{column.metric}{unit}, {'higher' if column.higher else 'lower'} is better"
 
 
-def _reach(row: Any, bound: str) -> float:
+def _hover(row: Mapping[str, Any]) -> str:
+    value, interval = show(row["value"], row["metric"]), show_interval(row)
+    return _plain(f"{row['model']}: {value}" + (f" ({interval})" if interval else ""))
+
+
+def _factor(column: Column) -> int:
+    return 100 if is_fraction(column.metric) else 1
+
+
+def _plain(text: str) -> str:
+    """Plotly reads some HTML in its texts: a name must not be any."""
+    return html.escape(text, quote=False)
+
+
+def _reach(row: Mapping[str, Any], bound: str) -> float:
     value = row.get(bound)
-    return 0.0 if value is None else abs(value - row["value"])
+    return 0.0 if value is None else abs(float(value) - float(row["value"]))

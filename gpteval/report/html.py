@@ -11,8 +11,10 @@ from typing import Any
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
-from gpteval.report.charts import COLOURS, family_figure
-from gpteval.report.load import SAMPLES, Loaded, load_runs, read_samples
+from gpteval.report.charts import family_figure
+from gpteval.report.items import task_items
+from gpteval.report.load import Loaded, load_runs
+from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import (
     FAMILY_NAMES,
     GENERATIONS,
@@ -25,7 +27,6 @@ from gpteval.report.tables import (
 )
 
 LONGEST = 2000  # characters of a prompt or output that are shown
-CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -51,8 +52,6 @@ def render(loaded: Loaded, folder: Path) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    from gpteval.report.summary import sentences
-
     board = leaderboard(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()}
     environment = jinja2.Environment(
@@ -63,21 +62,23 @@ def render(loaded: Loaded, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clip": clip, "show": show, "interval": show_interval, "pieces": clip_words}
+    environment.filters |= {"clip": clip, "pieces": clip_words}
+    environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
     return environment.get_template("template.html").render(
         title=" + ".join(loaded.names),
         version=gpteval.__version__,
-        sentences=sentences(board),
+        answer=answer(board),
+        comparisons=comparisons(board),
         board=board,
         families=board.families(),
         family_names=FAMILY_NAMES,
         generations=GENERATIONS,
-        colours=COLOURS,
+        generation_of={model.name: model.generation for model in board.models},
         is_fraction=is_fraction,
         tasks=[_task(loaded, board, column) for column in board.columns],
         failures=loaded.failures,
         remarks=loaded.remarks,
-        manifests=[(n, m) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
+        manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
         script=Markup((folder / "script.js").read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
@@ -113,73 +114,31 @@ def clip_words(text: object) -> str:
 def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
     """What the page of a task shows."""
     rows = [r for r in loaded.rows if r["task"] == column.task and r["shots"] == column.shots]
-    order = {m.name: n for n, m in enumerate(board.models)}
     facts: dict[str, Any] = {}
     for manifest in loaded.manifests:
-        facts |= manifest.get("tasks", {}).get(column.task, {})
+        facts |= (manifest.get("tasks") or {}).get(column.task) or {}
     names = list(dict.fromkeys(r["metric"] for r in sorted(rows, key=lambda r: not r.get("primary"))))
     by_model = {(r["model"], r["metric"]): r for r in rows}
-    models = sorted({r["model"] for r in rows}, key=lambda name: order[name])
+    models = [m for m in board.models if any(r["model"] == m.name for r in rows)]
+    notes = dict.fromkeys(f"{r['model']}: {note}" for r in rows for note in r["notes"])
     return {
         "column": column,
         "facts": facts,
         "metrics": names,
-        "models": [(name, [by_model.get((name, metric)) for metric in names]) for name in models],
-        "items": _items(loaded.samples.get((column.task, column.shots), {}), models, column),
+        "models": [(m, [by_model.get((m.name, metric)) for metric in names]) for m in models],
+        "notes": list(notes),
+        "items": task_items(loaded.samples.get((column.task, column.shots), {}), [m.name for m in models], column),
         "n": max((r["n"] for r in rows), default=0),
     }
 
 
-def _items(files: Mapping[str, Path], models: Sequence[str], column: Column) -> list[dict[str, Any]]:
-    """The first items, with each model's answer. The same items for all models."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    wanted: list[str] | None = None
-    for model in models:
-        if model in files:
-            rows = read_samples(files[model], wanted)
-            wanted = wanted or [row["item_id"] for row in rows]
-            for row in rows:
-                found.setdefault(row["item_id"], {})[model] = row
-    items = []
-    for item_id, answers in list(found.items())[:SAMPLES]:
-        shown = [(model, _answer(answers[model], column)) for model in models if model in answers]
-        right = [a["right"] for _, a in shown if a["right"] is not None]
-        state = "none" if not right else "right" if all(right) else "wrong" if not any(right) else "split"
-        first = next(iter(answers.values()))
-        items.append({"id": item_id, "prompt": first["prompt"], "row": first, "answers": shown, "state": state})
-    return items
-
-
-def _answer(row: dict[str, Any], column: Column) -> dict[str, Any]:
-    """One model's answer to an item: scored choices, a generated text, or a whole text's score."""
-    value = row["values"].get(column.metric)
-    binary = column.metric.startswith("acc") or column.metric == "exact_match"
-    if row.get("choices") and len(row["choices"]) > 1:
-        right = None if row.get("prediction") is None else row["prediction"] == row["gold"]
-    else:
-        right = bool(value) if binary and value is not None else None
+def _manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest's parts for people, and the whole as text without the list of files."""
+    whole = {key: value for key, value in manifest.items() if key != "samples"}
     return {
-        "row": row,
-        "right": right,
-        "choices": _choices(row),
-        "value": None if value is None else show(value, column.metric),
+        "command": manifest.get("command", ""),
+        "facts": {key: manifest[key] for key in ("created", "gpteval", "git") if manifest.get(key)}
+        | {k: v for group in ("config", "versions", "hardware") for k, v in (manifest.get(group) or {}).items()},
+        "models": manifest.get("models") or {},
+        "json": json.dumps(whole, indent=2, ensure_ascii=False),
     }
-
-
-def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    texts, logprobs = row.get("choices") or [], row.get("logprobs") or []
-    every = [
-        {
-            "text": text,
-            "logprob": f"{logprobs[n]:.2f}" if n < len(logprobs) else "",
-            "gold": n == row.get("gold"),
-            "chosen": n == row.get("prediction"),
-        }
-        for n, text in enumerate(texts)
-    ]
-    if len(every) <= CHOICES:
-        return every
-    kept = [c for c in every if c["gold"] or c["chosen"]]
-    likely = sorted(range(len(logprobs)), key=lambda n: -logprobs[n])
-    kept += [every[n] for n in likely if every[n] not in kept][: CHOICES - len(kept)]
-    return [c for c in every if c in kept]

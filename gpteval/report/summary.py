@@ -1,50 +1,92 @@
-"""The answer in a sentence: how the generations differ on the tasks they share."""
+"""The answer in a few sentences: how the generations differ on the tasks they share."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from statistics import fmean
 
-from gpteval.report.tables import GENERATIONS, Leaderboard, centred
+from gpteval.report.tables import GENERATIONS, Column, Leaderboard, centred, margin
 
-Z = 1.96
-
-
-def sentences(board: Leaderboard) -> list[str]:
-    """One sentence for each pair of successive generations, from chance-centred scores on shared tasks.
-
-    A generation's score on a task is the mean over its models. The interval takes the models' errors
-    as independent, which is cautious: they saw the same items.
-    """
-    present = [generation for generation, _ in board.groups if generation != "other"]
-    return [text for older, newer in pairwise(present) if (text := _compare(board, older, newer))]
+Score = tuple[float, float]  # a mean of chance-centred scores, and its standard error
 
 
-def _compare(board: Leaderboard, older: str, newer: str) -> str:
-    gains, variances = [], []
-    for column in board.columns:
-        means, errors = [], []
-        for generation in (older, newer):
-            models = [m for g, ms in board.groups if g == generation for m in ms]
-            rows = [r for m in models if (r := board.primary.get((m.name, column.id))) is not None]
-            scored = [(s, r) for r in rows if (s := centred(r)) is not None]
-            if not scored or any(r.get("stderr") is None for _, r in scored):
-                break
-            means.append(fmean(s for s, _ in scored))
-            spread = [r["stderr"] / (1 - r["chance"]) for _, r in scored]
-            errors.append(sum(e * e for e in spread) / len(spread) ** 2)
-        if len(means) == 2:
-            gains.append(means[1] - means[0])
-            variances.append(sum(errors))
-    if not gains:
+def answer(board: Leaderboard) -> str:
+    """Each generation's mean chance-centred score over the tasks that all have; empty for one generation."""
+    scores = {g: _scores(board, g) for g in _present(board)}
+    shared = [c for c in board.columns if all(c in found for found in scores.values())]
+    if len(scores) < 2 or not shared:
         return ""
-    gain, half = 100 * fmean(gains), 100 * Z * math.sqrt(sum(variances)) / len(gains)
-    tasks = f"{len(gains)} shared task{'s' if len(gains) > 1 else ''} with a chance level"
-    low, high = gain - half, gain + half
-    new, old = GENERATIONS[newer], GENERATIONS[older]
+    means = []
+    for generation, found in scores.items():
+        mean, error = _mean({c: found[c] for c in shared})
+        means.append(f"{GENERATIONS[generation]}\u00a0{signed(100 * mean)}\u00a0±\u00a0{100 * margin(error):.1f}")
+    where = "the one task" if len(shared) == 1 else f"the {len(shared)} tasks"
+    return (
+        f"Over {where} with a chance level that every generation ran, the mean score "
+        f"from 0 (guessing) to 100 (perfect) is {', '.join(means)}."
+    )
+
+
+def comparisons(board: Leaderboard) -> list[str]:
+    """A sentence for each pair of successive generations, and for the first and the last, with 95 % intervals.
+
+    Generations answer the same items, so taking their errors as independent widens the interval. Models
+    of one generation do so too, and a task with other shots: there errors add up fully.
+    """
+    said = []
+    present = _present(board)
+    ends = [(present[0], present[-1])] if len(present) > 2 else []
+    for older, newer in [*pairwise(present), *ends]:
+        a, b = _scores(board, older), _scores(board, newer)
+        gains = {c: (b[c][0] - a[c][0], math.hypot(a[c][1], b[c][1])) for c in a if c in b}
+        if gains:
+            said.append(_sentence(GENERATIONS[older], GENERATIONS[newer], *_mean(gains), len(gains)))
+    return said
+
+
+def signed(number: float) -> str:
+    """One decimal, with a true minus sign."""
+    return f"{number:.1f}".replace("-", "−")
+
+
+def _sentence(old: str, new: str, gain: float, error: float, tasks: int) -> str:
+    low, high = gain - margin(error), gain + margin(error)
+    over = f"over {tasks} shared task{'s' if tasks > 1 else ''}"
     if low > 0:
-        return f"{new} models beat {old} by {gain:.1f} points ({low:.1f} to {high:.1f}) over {tasks}."
+        return f"{new} models beat {old} by {_points(gain, low, high)} {over}."
     if high < 0:
-        return f"{new} models fall behind {old} by {-gain:.1f} points ({-high:.1f} to {-low:.1f}) over {tasks}."
-    return f"{new} and {old} models cannot be told apart over {tasks}: {gain:+.1f} points ({low:.1f} to {high:.1f})."
+        return f"{new} models fall behind {old} by {_points(-gain, -high, -low)} {over}."
+    ahead = f"{new} is ahead by {_points(gain, low, high)}"
+    if gain < 0:
+        ahead = f"{old} is ahead by {_points(-gain, -high, -low)}"
+    return f"{new} and {old} models cannot be told apart {over}: {ahead}."
+
+
+def _points(gain: float, low: float, high: float) -> str:
+    return f"{signed(100 * gain)} points ({signed(100 * low)} to {signed(100 * high)})"
+
+
+def _present(board: Leaderboard) -> list[str]:
+    return [generation for generation, _ in board.groups if generation != "other" and _scores(board, generation)]
+
+
+def _scores(board: Leaderboard, generation: str) -> dict[Column, Score]:
+    """By column: the mean over the generation's models, where all that have a score have an interval."""
+    models = [m for g, ms in board.groups if g == generation for m in ms]
+    found = {}
+    for column in board.columns:
+        rows = [r for m in models if (r := board.primary.get((m.name, column.id))) is not None]
+        scores = [s for r in rows if (s := centred(r)) is not None]
+        if scores and all(s[1] is not None for s in scores):
+            found[column] = (fmean(s[0] for s in scores), fmean(s[1] or 0.0 for s in scores))
+    return found
+
+
+def _mean(scores: Mapping[Column, Score]) -> Score:
+    """Mean over columns; tasks are independent, columns of one task are not."""
+    by_task: dict[str, float] = {}
+    for column, (_, error) in scores.items():
+        by_task[column.task] = by_task.get(column.task, 0.0) + error
+    return fmean(s for s, _ in scores.values()), math.hypot(*by_task.values()) / len(scores)

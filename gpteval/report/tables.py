@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -19,6 +20,8 @@ FAMILY_NAMES = {
     "summarization": "Summarization",
     "classification": "Classification",
 }
+Z = 1.96  # standard errors in half of a 95 % interval
+WILD = 20  # largest over smallest value from which a lower-is-better axis is logarithmic
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Column:
     chance: float | None
     low: float
     high: float
+    log: bool = False
 
     @property
     def id(self) -> str:
@@ -46,8 +50,10 @@ class Column:
         """Position of ``value`` on the column's axis, in percent of its width."""
         if value is None:
             return None
-        span = self.high - self.low
-        return 50.0 if span <= 0 else 100 * (value - self.low) / span
+        low, high = self.low, self.high
+        if self.log:
+            value, low, high = math.log(max(value, low)), math.log(low), math.log(high)
+        return 50.0 if high <= low else 100 * (value - low) / (high - low)
 
 
 @dataclass(frozen=True)
@@ -76,15 +82,21 @@ class Model:
     cells: tuple[Cell, ...] = ()
 
     @property
+    def is_nano(self) -> bool:
+        return self.name.endswith("-nano")
+
+    @property
     def size(self) -> str:
         n = self.n_params
         if n is None:
             return "unknown"
-        return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.2f}M"
+        return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.2g}M"
 
 
 @dataclass(frozen=True)
 class Leaderboard:
+    """``groups``: generations with their models. ``primary``: rows by (model, column id)."""
+
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, tuple[Model, ...]], ...]
     primary: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
@@ -93,9 +105,20 @@ class Leaderboard:
     def models(self) -> list[Model]:
         return [model for _, models in self.groups for model in models]
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the daggers in the cells stand for; a remark on several tasks once."""
+        where: dict[tuple[str, str], list[str]] = {}
+        for model in self.models:
+            for column, cell in zip(self.columns, model.cells, strict=True):
+                for mark in cell.marks:
+                    where.setdefault((model.name, mark), []).append(column.label)
+        return [f"{model}, {', '.join(labels)}: {mark}" for (model, mark), labels in where.items()]
+
     def families(self) -> list[tuple[str, list[Column]]]:
-        found = [(f, [c for c in self.columns if c.family == f]) for f in FAMILIES]
-        return [(family, columns) for family, columns in found if columns]
+        """Families in the project's order, then a user's own, each with its columns."""
+        names = dict.fromkeys(c.family for c in self.columns)
+        return [(family, [c for c in self.columns if c.family == family]) for family in names]
 
 
 def is_fraction(metric: str) -> bool:
@@ -116,25 +139,36 @@ def show(value: float | None, metric: str) -> str:
 
 
 def show_interval(row: Mapping[str, Any]) -> str:
+    """The 95 % interval as text; empty where there is none."""
     if row.get("ci_low") is None or row.get("ci_high") is None:
         return ""
     return f"{show(row['ci_low'], row['metric'])} to {show(row['ci_high'], row['metric'])}"
 
 
-def centred(row: Mapping[str, Any]) -> float | None:
-    """(value - chance) / (perfect - chance) of a row whose metric has a chance level, else None."""
+def margin(stderr: float) -> float:
+    """Half of the 95 % interval of a normal estimate."""
+    return Z * stderr
+
+
+def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
+    """(value - chance) / (perfect - chance) with its standard error, where the metric has a chance level.
+
+    The error is never less than the interval's half width says: at 0 or 1 the usual formula gives none.
+    """
     known = metric_registry()
     scale = known[row["metric"]].scale if row["metric"] in known else None
-    value, chance = row.get("value"), row.get("chance")
+    value, chance, error = row.get("value"), row.get("chance"), row.get("stderr")
     if scale is None or value is None or chance is None or chance >= scale:
         return None
-    return float((value - chance) / (scale - chance))
+    if row.get("ci_low") is not None and row.get("ci_high") is not None:
+        error = max(error or 0.0, (row["ci_high"] - row["ci_low"]) / (2 * Z))
+    return (value - chance) / (scale - chance), None if error is None else error / (scale - chance)
 
 
 def leaderboard(loaded: Loaded) -> Leaderboard:
-    """Columns in the order of families, models by generation and size."""
+    """The table of a page. Columns stand in the order of families, models by generation and size."""
     primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in loaded.rows if r.get("primary")}
-    columns = tuple(sorted(_columns(primary.values()), key=lambda c: (FAMILIES.index(c.family), c.task, c.shots)))
+    columns = tuple(sorted(_columns(primary.values()), key=_family_order))
     facts = {r["model"]: r for r in loaded.rows}
     groups = []
     for generation in GENERATIONS:
@@ -143,6 +177,12 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
         if models:
             groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, m.name)))))
     return Leaderboard(columns, tuple(groups), primary)
+
+
+def _family_order(column: Column) -> tuple[int, str, str, int]:
+    known = list(FAMILIES)
+    place = known.index(column.family) if column.family in known else len(known)
+    return place, column.family, column.task, column.shots
 
 
 def _generation(row: Mapping[str, Any]) -> str:
@@ -159,6 +199,7 @@ def _columns(rows: Any) -> list[Column]:
         seen = [r[k] for r in group for k in ("value", "ci_low", "ci_high") if r.get(k) is not None]
         chances = [r["chance"] for r in group if r.get("chance") is not None]
         seen += chances
+        low, high = min(seen, default=0.0), max(seen, default=1.0)
         columns.append(
             Column(
                 task=first["task"],
@@ -167,8 +208,9 @@ def _columns(rows: Any) -> list[Column]:
                 metric=first["metric"],
                 higher=first["higher_is_better"],
                 chance=chances[0] if chances else None,
-                low=min(seen, default=0.0),
-                high=max(seen, default=1.0),
+                low=low,
+                high=high,
+                log=not first["higher_is_better"] and low > 0 and high / low > WILD,
             )
         )
     return columns
@@ -184,7 +226,7 @@ def _model(
     rows = [primary.get((name, c.id)) for c in columns]
     scores = [s for r in rows if r is not None and (s := centred(r)) is not None]
     cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
-    mean = fmean(scores) if scores else None
+    mean = fmean(s for s, _ in scores) if scores else None
     return Model(name, _generation(facts), facts.get("n_params"), mean, len(scores), cells)
 
 

@@ -1,107 +1,201 @@
 "use strict";
-// Views, sorting, filters, theme, charts. Without it the page shows everything, one section after the other.
+// Views, sorting, samples, theme, charts. Without it the page shows everything, one section after the other.
 (() => {
   const root = document.documentElement;
+  const byId = (id) => document.getElementById(id);
   const views = [...document.querySelectorAll("[data-view]")].map((element) => {
     const name = element.id;
     element.removeAttribute("id"); // or the browser would scroll to it, past the page's head
     return { element, name };
   });
-  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const figures = JSON.parse(byId("figures").textContent);
   root.classList.add("js");
+  for (const controls of document.querySelectorAll(".controls")) controls.hidden = false;
+
+  // The page's state is its fragment: #VIEW&key=value&..., as in #task=piqa-0&item=3&show=wrong.
+  const state = { view: "", options: new URLSearchParams() };
+
+  function readFragment() {
+    const [name, ...rest] = location.hash.slice(1).split("&");
+    let view = name;
+    try { view = decodeURIComponent(name); } catch { /* not a fragment of ours */ }
+    state.view = views.some((v) => v.name === view) ? view : views[0].name;
+    state.options = new URLSearchParams(rest.join("&"));
+  }
+
+  function setOptions(options) {
+    for (const [key, value] of Object.entries(options)) {
+      if (value === "") state.options.delete(key);
+      else state.options.set(key, value);
+    }
+    const tail = state.options.toString();
+    const view = state.view.split("=").map(encodeURIComponent).join("=");
+    history.replaceState(null, "", `#${view}${tail && "&"}${tail}`);
+  }
+
+  // The leaderboard: sorted within generations, or across them. Models without a value stay last.
+  const board = document.querySelector(".board");
+  const models = [...board.tBodies].flatMap((home) =>
+    [...home.rows].filter((row) => !row.classList.contains("group")).map((row) => ({ row, home })));
+  const sorters = [...board.querySelectorAll("[data-key]")];
+
+  function arrangeBoard() {
+    const grouped = state.options.get("group") !== "off";
+    const button = sorters.find((b) => b.dataset.key === state.options.get("sort"));
+    const sign = state.options.get("order") === "descending" ? -1 : 1;
+    for (const other of board.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+    const ordered = [...models];
+    if (button) {
+      const header = button.closest("th");
+      const column = header.cellIndex;
+      const value = ({ row }) => {
+        const cell = row.cells[column];
+        if ("text" in button.dataset) return cell.textContent;
+        return cell.dataset.value ? Number(cell.dataset.value) : null;
+      };
+      header.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+      ordered.sort((a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === null || y === null) return (x === null) - (y === null);
+        return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
+      });
+    }
+    for (const { row, home } of ordered) (grouped ? home : board.tBodies[0]).append(row);
+    board.classList.toggle("flat", !grouped);
+    byId("grouped").checked = grouped;
+  }
+
+  for (const button of sorters) {
+    button.addEventListener("click", () => {
+      const first = "text" in button.dataset || "lower" in button.dataset ? "ascending" : "descending";
+      const now = button.closest("th").getAttribute("aria-sort");
+      const order = now === null ? first : now === "ascending" ? "descending" : "ascending";
+      setOptions({ sort: button.dataset.key, order });
+      arrangeBoard();
+      const within = board.classList.contains("flat") ? "across generations" : "within each generation";
+      byId("live").textContent = `Sorted by ${button.textContent}, ${order}, ${within}`;
+    });
+  }
+  byId("grouped").addEventListener("change", (event) => {
+    setOptions({ group: event.target.checked ? "" : "off" });
+    arrangeBoard();
+  });
+
+  // A task's samples, one at a time: those that the filter lets through.
+  function showItem(section, step = 0) {
+    const articles = [...section.querySelectorAll("article")];
+    if (!articles.length) return;
+    const choice = section.querySelector(".controls select");
+    if (!step) choice.value = state.options.get("show") || "";
+    const matching = articles.filter((a) => !choice.value || a.dataset.state === choice.value);
+    const asked = articles[Number(state.options.get("item") || 1) - 1];
+    const place = Math.max(0, matching.indexOf(asked)) + step;
+    const at = Math.max(0, Math.min(matching.length - 1, place));
+    const shown = matching[at];
+    for (const article of articles) article.hidden = article !== shown;
+    if (step) setOptions({ item: String(articles.indexOf(shown) + 1) });
+    section.querySelector(".count").textContent = shown ? `${at + 1} of ${matching.length}` : "none among these items";
+    section.querySelector('[data-step="-1"]').disabled = at <= 0;
+    section.querySelector('[data-step="1"]').disabled = at >= matching.length - 1;
+  }
+
+  for (const section of document.querySelectorAll(".task")) {
+    const choice = section.querySelector(".controls select");
+    if (!choice) continue;
+    if ([...section.querySelectorAll("article")].every((a) => a.dataset.state === "none")) choice.parentElement.hidden = true;
+    choice.addEventListener("change", () => {
+      setOptions({ show: choice.value, item: "" });
+      showItem(section);
+    });
+    for (const button of section.querySelectorAll("[data-step]")) {
+      button.addEventListener("click", () => showItem(section, Number(button.dataset.step)));
+    }
+  }
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    const step = { j: "1", k: "-1" }[event.key];
+    if (step) document.querySelector(`.task.active [data-step="${step}"]`)?.click();
+  });
+
+  // Charts take their colours from the page and their places from its width; drawn when they are seen.
+  function drawCharts() {
+    for (const place of document.querySelectorAll("[data-figure]")) {
+      if (place.offsetParent) drawChart(place, figures[place.dataset.figure]);
+    }
+  }
+
+  function drawChart(place, figure) {
+    const style = getComputedStyle(root);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const width = place.clientWidth;
+    const { panels, rows } = figure.layout.meta;
+    const across = Math.max(1, Math.min(panels, Math.floor(width / 290)));
+    const down = Math.ceil(panels / across);
+    const [body, title, ticks, legend] = [26 * rows + 8, 46, 30, 34];
+    const height = down * (title + body + ticks);
+    const layout = {
+      ...figure.layout, width, height: height + legend, margin: { l: 8, r: 14, t: legend, b: 0 },
+      font: { color: colour("ink"), family: "system-ui, sans-serif", size: 12 },
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
+    };
+    for (let n = 0; n < panels; n += 1) {
+      const [column, row, key] = [n % across, Math.floor(n / across), n ? n + 1 : ""];
+      const bottom = 1 - (row * (title + body + ticks) + title + body) / height;
+      const gap = across > 1 ? 22 / width : 0;
+      const lines = { gridcolor: colour("line"), linecolor: colour("line"), zerolinecolor: colour("line") };
+      const x = [column / across + (column ? gap : 0), (column + 1) / across - gap / 2];
+      layout[`xaxis${key}`] = { ...figure.layout[`xaxis${key}`], ...lines, domain: x };
+      layout[`yaxis${key}`] = {
+        ...figure.layout[`yaxis${key}`], ...lines,
+        domain: [bottom, bottom + body / height], showticklabels: column === 0, automargin: true,
+      };
+    }
+    const data = figure.data.map((trace) => ({
+      ...trace,
+      marker: { ...trace.marker, color: colour(trace.legendgroup) },
+      error_x: { ...trace.error_x, color: colour(trace.legendgroup) },
+    }));
+    Plotly.react(place, data, layout, { displaylogo: false, displayModeBar: false });
+  }
 
   // The theme: what the system says, until the button is used.
-  const themeButton = document.getElementById("theme");
+  const themeButton = byId("theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const labelTheme = () => { themeButton.textContent = isDark() ? "Light" : "Dark"; };
+  function themed() {
+    themeButton.textContent = isDark() ? "Light" : "Dark";
+    themeButton.setAttribute("aria-label", `${themeButton.textContent} theme`);
+    drawCharts();
+  }
   themeButton.hidden = false;
   themeButton.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
-    labelTheme();
-    draw();
+    themed();
   });
-  system.addEventListener("change", () => { labelTheme(); draw(); });
-  labelTheme();
+  system.addEventListener("change", themed);
 
-  // Charts take their text colours from the page, and are drawn when they are seen.
-  function draw() {
-    const style = getComputedStyle(root);
-    const ink = style.getPropertyValue("--ink").trim();
-    const line = style.getPropertyValue("--line").trim();
-    for (const place of document.querySelectorAll("[data-figure]")) {
-      if (!place.offsetParent) continue;
-      const { data, layout } = figures[place.dataset.figure];
-      const axes = {};
-      for (const name of Object.keys(layout)) {
-        if (/^[xy]axis/.test(name)) axes[name] = { ...layout[name], gridcolor: line, linecolor: line, zerolinecolor: line };
-      }
-      const narrow = place.clientWidth < 600;
-      const font = { color: ink, family: "system-ui, sans-serif", size: narrow ? 10 : 12 };
-      Plotly.react(place, data, { ...layout, ...axes, font, autosize: true, width: place.clientWidth }, { displaylogo: false, responsive: true });
-    }
-  }
+  const taskList = byId("tasks");
+  taskList.disabled = false;
+  taskList.addEventListener("change", () => {
+    if (taskList.value) location.hash = taskList.value.split("=").map(encodeURIComponent).join("=");
+  });
 
-  // The view is the fragment: #leaderboard, #charts, #task=NAME.
   function show() {
-    const wanted = decodeURIComponent(location.hash.slice(1));
-    const view = views.find((v) => v.name === wanted) || views[0];
-    for (const v of views) v.element.classList.toggle("active", v === view);
+    readFragment();
+    for (const { element, name } of views) element.classList.toggle("active", name === state.view);
     for (const link of document.querySelectorAll("nav a")) {
-      if (link.hash.slice(1) === view.name) link.setAttribute("aria-current", "page");
+      if (link.hash.slice(1) === state.view) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    taskList.value = view.name.startsWith("task=") ? view.name : "";
-    draw();
+    taskList.value = state.view.startsWith("task=") ? state.view : "";
+    const { element } = views.find((v) => v.name === state.view);
+    if (state.view === "leaderboard") arrangeBoard();
+    if (element.classList.contains("task")) showItem(element);
+    themed();
   }
-  const taskList = document.getElementById("tasks");
-  taskList.disabled = false;
-  taskList.addEventListener("change", () => { if (taskList.value) location.hash = taskList.value; });
   addEventListener("hashchange", () => { show(); scrollTo(0, 0); });
-
-  // Sorting within generations; models without a value stay last.
-  for (const button of document.querySelectorAll("[data-sort]")) {
-    button.addEventListener("click", () => {
-      const header = button.closest("th");
-      const table = header.closest("table");
-      const column = [...header.parentNode.children].indexOf(header);
-      const first = button.dataset.sort === "text" || "lower" in button.dataset ? "ascending" : "descending";
-      const now = header.getAttribute("aria-sort");
-      const order = now === null ? first : now === "ascending" ? "descending" : "ascending";
-      for (const other of table.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
-      header.setAttribute("aria-sort", order);
-      const sign = order === "ascending" ? 1 : -1;
-      const value = (row) => {
-        const cell = row.children[column];
-        if (button.dataset.sort === "text") return cell.textContent;
-        return cell.dataset.value ? Number(cell.dataset.value) : null;
-      };
-      for (const body of table.tBodies) {
-        const rows = [...body.rows].filter((row) => !row.classList.contains("group"));
-        rows.sort((a, b) => {
-          const [x, y] = [value(a), value(b)];
-          if (x === null || y === null) return (x === null) - (y === null);
-          return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
-        });
-        body.append(...rows);
-      }
-      document.getElementById("live").textContent = `Sorted by ${button.textContent}, ${order}, within each generation`;
-    });
-  }
-
-  // Which samples to show.
-  for (const filters of document.querySelectorAll(".filters")) {
-    const articles = [...filters.closest("section").querySelectorAll("article")];
-    if (articles.every((a) => a.dataset.state === "none")) continue;
-    filters.hidden = false;
-    const choice = filters.querySelector("select");
-    const apply = () => {
-      for (const a of articles) a.hidden = choice.value !== "" && a.dataset.state !== choice.value;
-      filters.querySelector(".count").textContent = `${articles.filter((a) => !a.hidden).length} shown`;
-    };
-    choice.addEventListener("change", apply);
-    apply();
-  }
-
+  addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
+  let waiting = 0;
+  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(drawCharts, 120); });
   show();
 })();

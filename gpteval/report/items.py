@@ -1,0 +1,85 @@
+"""Real prompts and outputs of a task: some items, the same for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gpteval.report.load import read_ids, read_samples
+from gpteval.report.tables import Column, show
+
+ITEMS = 20  # items a task that are shown
+CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
+
+
+def task_items(files: Mapping[str, Path], models: Sequence[str], column: Column) -> list[dict[str, Any]]:
+    """The first items by id, those that all models have before others, each with every model's answer.
+
+    ``state`` says whether all models are right, all wrong, or they disagree ("right", "wrong", "split"),
+    or "none" where a score is no yes or no.
+    """
+    present = [model for model in models if model in files]
+    ids = [read_ids(files[model]) for model in present]
+    if not ids:
+        return []
+    common = set(ids[0]).intersection(*ids)
+    chosen = sorted(set().union(*ids), key=lambda item_id: (item_id not in common, item_id))[:ITEMS]
+    rows = {model: read_samples(files[model], chosen) for model in present}
+    return [_item(item_id, {m: rows[m][item_id] for m in present if item_id in rows[m]}, column) for item_id in chosen]
+
+
+def _item(item_id: str, rows: Mapping[str, dict[str, Any]], column: Column) -> dict[str, Any]:
+    fullest = max(rows.values(), key=lambda r: (not r.get("truncated"), len(r.get("prompt") or "")))
+    prompt = fullest.get("prompt") or ""
+    answers = [(model, _answer(row, column, prompt)) for model, row in rows.items()]
+    right = [a["right"] for _, a in answers if a["right"] is not None]
+    state = "none" if not right else "right" if all(right) else "wrong" if not any(right) else "split"
+    references = fullest.get("references") or []
+    return {"id": item_id, "prompt": prompt, "references": references, "answers": answers, "state": state}
+
+
+def _answer(row: Mapping[str, Any], column: Column, prompt: str) -> dict[str, Any]:
+    """One model's answer: scored choices, a generated text, or a whole text's score."""
+    value = row["values"].get(column.metric)
+    right, note = _right(row, column), ""
+    chosen = None if row.get("prediction") is None else row["prediction"] == row.get("gold")
+    if right is not None and chosen is not None and right != chosen:
+        note = f"{column.metric} compares normalised log-probs, and chooses otherwise than the sums above."
+    return {
+        "row": row,
+        "right": right,
+        "note": note,
+        "choices": _choices(row),
+        "prompt": row["prompt"] if (row.get("prompt") or "") not in ("", prompt) else "",
+        "value": None if value is None else show(value, column.metric),
+    }
+
+
+def _right(row: Mapping[str, Any], column: Column) -> bool | None:
+    """By the primary metric where it is a yes or no, else by plain accuracy."""
+    for metric in (column.metric, "acc"):
+        value = row["values"].get(metric)
+        if value in (0, 1) and (metric.startswith("acc") or metric == "exact_match"):
+            return bool(value)
+    return None
+
+
+def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    texts, logprobs = row.get("choices") or [], row.get("logprobs") or []
+    every = [
+        {
+            "number": n + 1,
+            "text": text,
+            "logprob": f"{logprobs[n]:.2f}".replace("-", "−") if n < len(logprobs) and logprobs[n] is not None else "",
+            "gold": n == row.get("gold"),
+            "chosen": n == row.get("prediction"),
+        }
+        for n, text in enumerate(texts)
+    ]
+    if len(every) <= CHOICES:
+        return every
+    likely = sorted(range(min(len(logprobs), len(every))), key=lambda n: -(logprobs[n] or 0.0))
+    first = [c for c in every if c["gold"] or c["chosen"]]
+    kept = first + [every[n] for n in likely if every[n] not in first][: CHOICES - len(first)]
+    return [c for c in every if c in kept]
