@@ -21,7 +21,7 @@ from gpteval.report.html import clip, script_json
 from gpteval.report.items import ITEMS, task_items
 from gpteval.report.load import load_runs
 from gpteval.report.summary import answer, comparisons
-from gpteval.report.tables import leaderboard, show
+from gpteval.report.tables import centred, leaderboard, show
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=2> \u202eabc \x00 \x1b[31m"
 MODELS = (
@@ -172,20 +172,36 @@ class TestNumbers:
         assert (gpt1.centred, gpt1.tasks) == (pytest.approx(0.1), 2)  # (0.55 - 0.5) / 0.5, twice
 
     def test_the_answer_is_the_mean_score_of_each_generation(self, run: Path) -> None:
-        said = answer(leaderboard(load_runs([run]))).replace("\u00a0", " ")
-        assert said.startswith("Over the 2 tasks with a chance level that every generation ran, the mean score")
+        said = answer(leaderboard(load_runs([run]))).replace("\u00a0", " ").replace("\u2011", "-")
+        assert said.startswith("Over the 2 accuracy tasks that every generation ran, the mean score")
         # stderr of a model's centred score on a task: 0.02 / 1.96 / (1 - 0.5); of two tasks' mean: that / sqrt(2)
         assert said.endswith("is GPT-1 10.0 ± 2.8, GPT-2 40.0 ± 2.8, GPT-3 style 70.0 ± 2.8.")
 
     def test_comparisons_say_what_the_data_support(self, run: Path) -> None:
         first, second, ends = comparisons(leaderboard(load_runs([run])))
-        assert first == "GPT-2 models beat GPT-1 by 30.0 points (26.0 to 34.0) over 2 shared tasks."
+        assert first == "GPT-2 models beat GPT-1 by 30.0 points (26.0 to 34.0) over 2 shared accuracy tasks."
         assert second.startswith("GPT-3 style models beat GPT-2 by 30.0 points (")
         assert ends.startswith("GPT-3 style models beat GPT-1 by 60.0 points (")
 
     def test_a_later_generation_can_fall_behind(self, run: Path, tmp_path: Path) -> None:
         board = leaderboard(load_runs([rewritten(run, tmp_path, lambda r: r.get("model") == "neo", value=0.2)]))
         assert comparisons(board)[1].startswith("GPT-3 style models fall behind GPT-2 by ")
+
+    @pytest.mark.parametrize(
+        ("metric", "chance", "score"),
+        [
+            ("acc", 0.5, 0.2),
+            ("exact_match", None, 0.6),
+            ("acc_greedy", None, 0.6),
+            ("mcc", 0.0, 0.6),
+            ("rouge1", None, None),
+        ],
+    )
+    def test_an_answer_that_cannot_be_guessed_has_chance_0(
+        self, metric: str, chance: float | None, score: float | None
+    ) -> None:
+        found = centred({"metric": metric, "value": 0.6, "chance": chance})
+        assert (found and found[0]) == (score and pytest.approx(score))
 
     def test_one_generation_is_compared_with_nothing(self, run: Path, tmp_path: Path) -> None:
         board = leaderboard(load_runs([rewritten(run, tmp_path, lambda r: True, generation="gpt2")]))

@@ -21,10 +21,11 @@ def answer(board: Leaderboard) -> str:
     means = []
     for generation, found in scores.items():
         mean, error = _mean({c: found[c] for c in shared})
-        means.append(f"{GENERATIONS[generation]}\u00a0{signed(100 * mean)}\u00a0±\u00a0{100 * margin(error):.1f}")
-    where = "the one task" if len(shared) == 1 else f"the {len(shared)} tasks"
+        name = GENERATIONS[generation].replace("-", "\u2011").replace(" ", "\u00a0")  # kept on one line
+        means.append(f"{name}\u00a0{signed(100 * mean)}\u00a0±\u00a0{100 * margin(error):.1f}")
+    where = "the one accuracy task" if len(shared) == 1 else f"the {len(shared)} accuracy tasks"
     return (
-        f"Over {where} with a chance level that every generation ran, the mean score "
+        f"Over {where} that every generation ran, the mean score "
         f"from 0 (guessing) to 100 (perfect) is {', '.join(means)}."
     )
 
@@ -53,7 +54,7 @@ def signed(number: float) -> str:
 
 def _sentence(old: str, new: str, gain: float, error: float, tasks: int) -> str:
     low, high = gain - margin(error), gain + margin(error)
-    over = f"over {tasks} shared task{'s' if tasks > 1 else ''}"
+    over = f"over {tasks} shared accuracy task{'s' if tasks > 1 else ''}"
     if low > 0:
         return f"{new} models beat {old} by {_points(gain, low, high)} {over}."
     if high < 0:

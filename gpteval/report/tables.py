@@ -21,6 +21,7 @@ FAMILY_NAMES = {
     "classification": "Classification",
 }
 Z = 1.96  # standard errors in half of a 95 % interval
+OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
 WILD = 20  # largest over smallest value from which a lower-is-better axis is logarithmic
 
 
@@ -151,13 +152,17 @@ def margin(stderr: float) -> float:
 
 
 def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
-    """(value - chance) / (perfect - chance) with its standard error, where the metric has a chance level.
+    """(value - chance) / (perfect - chance) with its standard error, for metrics of the accuracy type.
 
+    These are the metrics with a chance level, and right answers that guessing does not find (the last word
+    of a passage, an exact match): their chance is 0. BLEU, ROUGE and perplexities have no such score.
     The error is never less than the interval's half width says: at 0 or 1 the usual formula gives none.
     """
     known = metric_registry()
     scale = known[row["metric"]].scale if row["metric"] in known else None
     value, chance, error = row.get("value"), row.get("chance"), row.get("stderr")
+    if chance is None and row["metric"].startswith(OPEN_ENDED):
+        chance = 0.0
     if scale is None or value is None or chance is None or chance >= scale:
         return None
     if row.get("ci_low") is not None and row.get("ci_high") is not None:
