@@ -19,9 +19,6 @@ def main() -> None:
     except GptevalError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("\ninterrupted; what is finished is saved: run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # the reader, for example head, has gone
         sys.stderr.close()
         sys.exit(0)

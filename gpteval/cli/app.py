@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,9 +60,15 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         raise UsageError(f"--shots takes numbers such as 0,1,5, not {text!r}") from None
 
 
-def _print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
-    print()
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ends an interrupted command (Ctrl-C, SIGTERM) with exit code 130 and how to go on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted; what is finished is saved: run the same command again to continue", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -121,7 +129,8 @@ def run(
         cache=not no_cache,
         command=_command_line(),
     )
-    raise typer.Exit(run_command(config, report=not no_report, as_json=as_json))
+    with _resumable():
+        raise typer.Exit(run_command(config, report=not no_report, as_json=as_json))
 
 
 def _command_line() -> str:
@@ -200,7 +209,9 @@ def generate(
     prompt: Annotated[str, typer.Option(help="the text to continue")],
     n: Annotated[int, typer.Option("-n", min=1, help="how many continuations")] = 1,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="tokens at most")] = 50,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy; default: 1 when -n is above 1")] = -1.0,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 is greedy; default: 1 when -n is above 1, else 0")
+    ] = None,
     top_k: Annotated[int, typer.Option(min=0, help="draw from the k likeliest tokens; 0: from all")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="end at this text; may be repeated")] = None,
     seed: Annotated[int, typer.Option(help="for sampling")] = 0,
@@ -215,7 +226,7 @@ def generate(
     from gpteval.engine.rows import Sampling
     from gpteval.models.loader import LoadOptions
 
-    if temperature < 0:
+    if temperature is None:
         temperature = 1.0 if n > 1 else 0.0
     load = LoadOptions(device, dtype, allow_pickle, trust_remote_code)
     show_generated(
@@ -235,7 +246,8 @@ def pretrain(
     """Train an embedded model from nothing, on text that the project generates."""
     from gpteval.cli.training import pretrain_command
 
-    pretrain_command(recipe, out or Path("runs/pretrain") / recipe, steps, max_minutes, seed, device)
+    with _resumable():
+        pretrain_command(recipe, out or Path("runs/pretrain") / recipe, steps, max_minutes, seed, device)
 
 
 @app.command()

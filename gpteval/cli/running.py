@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -113,7 +111,6 @@ def result_line(result: Result) -> str:
 
 def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     """Execute the run, print what came of it, and return the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
     listener = ConsoleListener(as_json)
     begin = time.perf_counter()
     try:
@@ -143,7 +140,3 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     if outcome.failures:
         say("mend the causes and run the same command again: finished results are kept")
     return code
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
