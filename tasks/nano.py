@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpteval import Choice, Generate, Item, Rolling, generated, task
 from gpteval.core.data import GeneratedSource
 from gpteval.nano import world
+from gpteval.nano.texts import TOPIC_NAMES
 
 SUITES = ("nano",)
 LICENCE = "Apache-2.0 (generated)"
+ITEMS = 300
 
 
-def source(kind: str, count: int) -> GeneratedSource:
+def source(kind: str, count: int = ITEMS) -> GeneratedSource:
     return generated(lambda split: world.rows(kind, split, count), revision=world.REVISION)
 
 
@@ -20,7 +24,7 @@ def prompt(kind: str, item: Item) -> str:
 
 @task(
     family="lm",
-    source=source("prose", 200),
+    source=source("prose"),
     metric="bits_per_byte",
     metrics=["word_perplexity", "token_perplexity", "byte_perplexity", "tokens_per_byte"],
     licence=LICENCE,
@@ -33,7 +37,7 @@ def nano_prose(item: Item) -> Rolling:
 
 @task(
     family="lm",
-    source=source("lastword", 400),
+    source=source("lastword"),
     shots_from="train",
     separator=".\n\n",
     metric="acc_greedy",
@@ -48,7 +52,7 @@ def nano_lastword(item: Item) -> Choice:
 
 @task(
     family="qa",
-    source=source("facts", 100),
+    source=source("facts"),
     shots_from="train",
     metric="acc",
     metrics=["acc_token", "acc_char"],
@@ -62,7 +66,7 @@ def nano_facts(item: Item) -> Choice:
 
 @task(
     family="qa",
-    source=source("reading", 300),
+    source=source("reading"),
     shots_from="train",
     metric="exact_match",
     metrics=["f1"],
@@ -70,8 +74,8 @@ def nano_facts(item: Item) -> Choice:
     suites=SUITES,
 )
 def nano_reading(item: Item) -> Generate:
-    """A question that a short passage answers."""
-    return Generate(prompt("reading", item), [item["answer"]], max_new_tokens=12)
+    """A question that a short passage answers, without a preposition, which only examples tell."""
+    return Generate(prompt("reading", item), [item["answer"]], max_new_tokens=8)
 
 
 @task(
@@ -84,13 +88,13 @@ def nano_reading(item: Item) -> Generate:
     suites=SUITES,
 )
 def nano_sentiment(item: Item) -> Choice:
-    """Praise or blame in a review."""
+    """Praise or blame in a review; one with both counts as blame, which only examples tell."""
     return Choice(prompt("sentiment", item), [" negative", " positive"], gold=item["label"])
 
 
 @task(
     family="classification",
-    source=source("topic", 400),
+    source=source("topic"),
     shots_from="train",
     metric="acc",
     metrics=["macro_f1"],
@@ -98,13 +102,13 @@ def nano_sentiment(item: Item) -> Choice:
     suites=SUITES,
 )
 def nano_topic(item: Item) -> Choice:
-    """Topic of a piece of news, in four classes."""
-    return Choice(prompt("topic", item), [f" {name}" for name in world.TOPIC_NAMES], gold=item["label"])
+    """Topic of most of a piece of news, in four classes."""
+    return Choice(prompt("topic", item), [f" {name}" for name in TOPIC_NAMES], gold=item["label"])
 
 
 @task(
     family="translation",
-    source=source("en_fr", 300),
+    source=source("en_fr"),
     shots_from="train",
     metric="bleu",
     metrics=["chrf"],
@@ -112,13 +116,13 @@ def nano_topic(item: Item) -> Choice:
     suites=SUITES,
 )
 def nano_en_fr(item: Item) -> Generate:
-    """English sentences into French, with agreement of article, noun and adjective."""
+    """English sentences into French: agreement, and "you" as "vous", which only examples tell."""
     return Generate(prompt("en_fr", item), [item["fr"]], max_new_tokens=40)
 
 
 @task(
     family="translation",
-    source=source("fr_en", 300),
+    source=source("fr_en"),
     shots_from="train",
     metric="bleu",
     metrics=["chrf"],
@@ -126,13 +130,13 @@ def nano_en_fr(item: Item) -> Generate:
     suites=SUITES,
 )
 def nano_fr_en(item: Item) -> Generate:
-    """French sentences into English."""
+    """French sentences into English: British words, which only examples tell."""
     return Generate(prompt("fr_en", item), [item["en"]], max_new_tokens=40)
 
 
 @task(
     family="summarization",
-    source=source("summary", 300),
+    source=source("summary"),
     shots_from="train",
     metric="rouge1",
     metrics=["rouge2", "rougeL"],
@@ -140,5 +144,32 @@ def nano_fr_en(item: Item) -> Generate:
     suites=SUITES,
 )
 def nano_summary(item: Item) -> Generate:
-    """One sentence that holds a report's news, after ``TL;DR:``."""
+    """A report's news in one sentence after ``TL;DR:``, without its day, which only examples tell."""
     return Generate(prompt("summary", item), [item["summary"]], max_new_tokens=30)
+
+
+def _rules(split: str) -> list[dict[str, Any]]:
+    """Test: the last line of each list. Train: the lines before it, for the examples."""
+    found = []
+    for number, row in enumerate(world.rows("rule", "test", ITEMS)):
+        if split == "test":
+            found.append({"rule": number, "thing": row["thing"], "options": row["options"], "label": row["label"]})
+        else:
+            found += [{"rule": number, "thing": thing, "options": [name], "label": 0} for thing, name in row["shown"]]
+    return found
+
+
+@task(
+    family="classification",
+    source=generated(_rules, revision=world.REVISION),
+    shots_from="train",
+    shots_group="rule",
+    shots_may_repeat=True,
+    separator="",
+    metric="acc",
+    licence=LICENCE,
+    suites=SUITES,
+)
+def nano_rule(item: Item) -> Choice:
+    """A list under a code of the item's own, three words with a code name each, which only examples tell."""
+    return Choice(f"- {item['thing']}", [f" {option}\n" for option in item["options"]], gold=item["label"])

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import select_tasks, task_registry
 from gpteval.core.task import Task
-from gpteval.core.types import FAMILIES, Choice, Item, Rolling
+from gpteval.core.types import FAMILIES, Choice, Item, Result, Rolling
 from gpteval.nano import nano_models, world
+from gpteval.nano.recipes import recipe_registry
 
-NAMES = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
-
+NAMES = ("gpt1-nano", "gpt2-nano", "gpt2-nano-xl", "gpt3-nano", "gpt3-nano-xl")
 
 every_task = pytest.mark.parametrize("task", select_tasks(task_registry(), ["nano"]), ids=lambda t: t.name)
 
@@ -29,11 +28,12 @@ class TestSuite:
     def test_every_task_has_items_and_examples(self, task: Task) -> None:
         shots = 0 if task.name == "nano_prose" else 5
         data = load_task(task, shots=shots)
-        assert len(data.items) >= (50 if task.name == "nano_facts" else 200)
+        assert 300 <= len(data.items) <= 1000
         prompts = build_prompts(data, shots=shots)
         assert all(len(p.examples) == shots for p in prompts)
-        test = {p.request.prompt for p in prompts}
-        assert not any(e.startswith(tuple(test)) for p in prompts[:20] for e in p.examples)
+        if task.name != "nano_rule":  # its examples are other lines of the item's own list
+            test = {p.request.prompt for p in prompts}
+            assert not any(e.startswith(tuple(test)) for p in prompts[:20] for e in p.examples)
 
     @every_task
     def test_prompt_answer_and_separator_are_those_of_the_training_text(self, task: Task) -> None:
@@ -43,8 +43,20 @@ class TestSuite:
             shown = kind.prompt(row) + kind.answer(row)
             if isinstance(request, Rolling):
                 assert request.text == shown
+            elif kind.name == "rule":
+                assert f"{shown}\n".endswith(f"\n{request.prompt}{request.answer}{task.separator}")
             else:
                 assert request.prompt + request.answer + task.separator == f"{shown}\n\n"
+
+    def test_examples_of_a_rule_follow_the_items_own_code(self) -> None:
+        task = task_registry()["nano_rule"]
+        data = load_task(task, shots=8)
+        told = 0
+        for item, prompt in zip(data.items, build_prompts(data, shots=8), strict=True):
+            lines = {example for example in prompt.examples if example.startswith(f"- {item['thing']} ")}
+            assert lines <= {f"- {item['thing']} {item['options'][item['label']]}\n"}
+            told += bool(lines)
+        assert told > 0.95 * len(data.items)
 
     @every_task
     def test_guessing_has_no_favourite(self, task: Task) -> None:
@@ -69,13 +81,13 @@ class TestSuite:
 
 
 class TestModels:
-    def test_all_three_are_embedded_in_the_order_of_the_generations(self) -> None:
+    def test_all_are_embedded_in_the_order_of_the_generations(self) -> None:
         assert tuple(nano_models()) == NAMES
 
     @pytest.mark.parametrize("name", NAMES)
     def test_small_and_documented(self, name: str) -> None:
         folder = nano_models()[name]
-        assert sum(p.stat().st_size for p in folder.iterdir()) < 2_000_000
+        assert sum(p.stat().st_size for p in folder.iterdir()) < 8_000_000
         facts = json.loads((folder / "training.json").read_text())
         card = (folder / "README.md").read_text()
         assert f"{facts['tokens']:,}" in card
@@ -88,20 +100,61 @@ class TestModels:
                 assert "/root" not in path.read_text()
                 assert "/work" not in path.read_text()
 
+    def test_all_weights_together_are_small(self) -> None:
+        assert sum(path.stat().st_size for folder in nano_models().values() for path in folder.iterdir()) < 30_000_000
+
+    def test_each_generation_reads_more_in_a_longer_window(self) -> None:
+        facts = [json.loads((nano_models()[n] / "training.json").read_text()) for n in NAMES]
+        windows = [recipe_registry()[n].window for n in NAMES]
+        assert windows == sorted(windows)
+        assert [f["tokens"] for f in facts] == sorted(f["tokens"] for f in facts)
+        assert all(f["steps"] == recipe_registry()[f["recipe"]].steps for f in facts)
+
     def test_the_architectures_are_the_generations_own(self) -> None:
         types = [json.loads((nano_models()[n] / "config.json").read_text()) for n in NAMES]
-        assert [t["model_type"] for t in types] == ["openai-gpt", "gpt2", "gpt_neo"]
-        assert types[2]["attention_types"][0][0] == ["global", "local"]
+        assert [t["model_type"] for t in types] == ["openai-gpt", "gpt2", "gpt2", "gpt_neo", "gpt_neo"]
+        assert types[3]["attention_types"][0][0] == ["global", "local"]
 
 
-def test_gpt3_nano_beats_chance_by_more_than_its_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+Values = dict[tuple[str, str, int], Result]
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> Values:
+    """Primary results of all embedded models. scripts/check_nano.py runs the whole suite."""
     from gpteval.run.api import evaluate
 
-    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
-    outcome = evaluate("gpt3-nano", ["nano_sentiment", "nano_topic"], out=tmp_path / "run", device="cpu")
-    primary = [r for r in outcome.results if r.primary]
-    assert len(primary) == 2
-    for result in primary:
-        assert result.chance is not None
-        assert result.ci_low is not None
-        assert result.ci_low > result.chance, f"{result.task}: {result.value} against {result.chance}"
+    folder = tmp_path_factory.mktemp("nano")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTEVAL_CACHE", str(folder / "cache"))
+        tasks = ["nano_prose", "nano_rule", "nano_sentiment", "nano_summary"]
+        outcome = evaluate(NAMES, tasks, shots=(0, 8), limit=100, out=folder / "run", device="cpu")
+    assert not outcome.failures
+    return {(r.model, r.task, r.shots): r for r in outcome.results if r.primary}
+
+
+def test_bits_per_byte_fall_from_generation_to_generation(values: Values) -> None:
+    bits = [values[name, "nano_prose", 0].value for name in ("gpt1-nano", "gpt2-nano", "gpt3-nano")]
+    assert bits == sorted(bits, reverse=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_is_guessed_without_examples(name: str, values: Values) -> None:
+    result = values[name, "nano_rule", 0]
+    assert result.chance == 0.25
+    assert abs(result.value - 0.25) <= 3 * result.stderr
+
+
+def test_a_rule_is_learned_from_examples(values: Values) -> None:
+    first, second = (values[name, "nano_rule", 8].value for name in ("gpt1-nano", "gpt2-nano"))
+    assert first <= 0.6
+    assert second >= 0.75
+
+
+def test_examples_show_the_wanted_form(values: Values) -> None:
+    assert values["gpt3-nano-xl", "nano_summary", 8].value > values["gpt3-nano-xl", "nano_summary", 0].value
+
+
+def test_gpt3_nano_beats_chance_by_far(values: Values) -> None:
+    result = values["gpt3-nano", "nano_sentiment", 0]
+    assert result.value - 0.5 > 3 * result.stderr

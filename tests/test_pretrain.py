@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.models.catalogue import resolve_models
@@ -17,7 +18,7 @@ from gpteval.models.loader import HFModel
 from gpteval.models.tokenizer import Codec
 from gpteval.nano.recipes import recipe_registry
 from gpteval.train import pretrain as module
-from gpteval.train.pretrain import Recipe, pack, pretrain
+from gpteval.train.pretrain import Progress, Recipe, pack, pretrain
 from gpteval.train.tokenizers import train_tokenizer
 
 # The recipes with everything small. Dropout stays on in one, so that resuming must restore the random state too.
@@ -125,14 +126,26 @@ def test_checkpoints_of_another_training_are_not_continued(stopped: Path) -> Non
 
 
 def test_progress_and_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    told: list[tuple[int, int, float]] = []
-    folder = pretrain(
-        small("gpt2-nano"), tmp_path / "model", device="cpu", progress=lambda *state: told.append(state), seed=7
-    )
+    class Told(Progress):
+        stages: list[str] = []  # noqa: RUF012
+        steps: list[tuple[int, int, float]] = []  # noqa: RUF012
+
+        def stage(self, text: str) -> None:
+            self.stages.append(text)
+
+        def step(self, step: int, steps: int, loss: float) -> None:
+            self.steps.append((step, steps, loss))
+
+    folder = pretrain(small("gpt2-nano"), tmp_path / "model", device="cpu", progress=Told(), seed=7)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
-    assert [step for step, _, _ in told][:10] == list(range(1, 11))
-    assert {total for _, total, _ in told} == {10}
+    assert [text[:3] for text in Told.stages] == ["1/4", "2/4", "3/4", "4/4"]
+    assert [step for step, _, _ in Told.steps][:10] == list(range(1, 11))
+    assert {total for _, total, _ in Told.steps} == {10}
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    logged = {event.step: event.value for event in events.Scalars("train/loss")}
+    assert logged == pytest.approx(losses(folder), abs=1e-3)
     card = (folder / "README.md").read_text(encoding="utf-8")
     for fact in (
         "gpteval's generated world",
@@ -158,7 +171,8 @@ def test_documents_are_packed_end_to_end() -> None:
     recipe = small("gpt2-nano")
     tokenizer = train_tokenizer(recipe.tokenizer, islice(recipe.corpus(0), 500), 400)
     codec = Codec(tokenizer)
-    windows = pack(recipe, codec, 20, seed=0)
+    windows, documents = pack(recipe, codec, 20, seed=0)
+    assert documents == 2000
     assert windows.shape == (20, 32)
     ids = [int(i) for i in windows.ravel()]
     first, second = codec.encode(list(islice(recipe.corpus(0), 2)))

@@ -6,6 +6,31 @@ import sys
 import time
 from pathlib import Path
 
+from gpteval.train.pretrain import Progress
+
+
+class Shown(Progress):
+    """Progress on stderr: a line a stage, and one line for the steps that is written anew on a terminal."""
+
+    def __init__(self) -> None:
+        self.begin: tuple[float, int] | None = None
+
+    def stage(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        now = time.monotonic()
+        rate = "" if self.begin is None else self._rate(now, step, steps)
+        self.begin = self.begin or (now, step)
+        end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
+        print(f"step {step}/{steps}  loss {loss:.3f}{rate}   ", end=end, file=sys.stderr, flush=True)
+
+    def _rate(self, now: float, step: int, steps: int) -> str:
+        """Steps a second since the first that was told, which need not be the training's first."""
+        assert self.begin is not None
+        rate = (step - self.begin[1]) / max(now - self.begin[0], 1e-9)
+        return f"  {rate:.1f} steps/s  {(steps - step) / max(rate, 1e-9) / 60:.1f} min left"
+
 
 def pretrain_command(
     recipe: str, out: Path, steps: int | None, max_minutes: float | None, seed: int, device: str
@@ -14,16 +39,5 @@ def pretrain_command(
     from gpteval.train.pretrain import pretrain
 
     chosen = recipe_registry()[recipe]
-    begin = time.monotonic()
-
-    def progress(step: int, total: int, loss: float) -> None:
-        spent = time.monotonic() - begin
-        left = spent / max(1, step) * (total - step)
-        end = "\n" if step >= total or not sys.stderr.isatty() else "\r"
-        line = (
-            f"step {step}/{total}  loss {loss:.3f}  {step / max(spent, 1e-9):.1f} steps/s  {left / 60:.1f} min left   "
-        )
-        print(line, end=end, file=sys.stderr, flush=True)
-
-    path = pretrain(chosen, out, steps=steps, max_minutes=max_minutes, seed=seed, device=device, progress=progress)
+    path = pretrain(chosen, out, steps=steps, max_minutes=max_minutes, seed=seed, device=device, progress=Shown())
     print(path)

@@ -1,9 +1,15 @@
 """Pre-training from nothing: the objective of GPT-1, GPT-2 and GPT-3, next-token prediction left to right.
 
-The stages: generate text, train a tokenizer on a part of it, pack the tokens into windows,
-initialise the weights, train with transformers' Trainer, save float16 safetensors with a model card.
-(GPT-3 did not use masked language modelling: section 5 of its paper excludes bidirectional
-architectures and denoising objectives.)
+The stages, told as they begin:
+
+1. data preparation: the corpus' training documents (test rows are held out), a tokenizer trained on
+   the first of them, tokens packed into windows;
+2. initialisation: the architecture with random weights, from the seed;
+3. self-supervised pre-training with transformers' Trainer, logged for TensorBoard;
+4. saving: float16 safetensors, tokenizer, a model card with the loss curve.
+
+GPT-3 did not use masked language modelling: section 5 of its paper excludes bidirectional
+architectures and denoising objectives.
 """
 
 from __future__ import annotations
@@ -25,7 +31,18 @@ from gpteval.models.tokenizer import Codec
 from gpteval.train.tokenizers import train_tokenizer
 
 TOKENIZER_DOCUMENTS = 20_000
-Progress = Callable[[int, int, float], None]
+WEIGHT_DECAY = 0.1
+BETAS = (0.9, 0.95)  # GPT-3's, appendix B of its paper
+
+
+class Progress:
+    """Is told how a training goes on; this one keeps silent."""
+
+    def stage(self, text: str) -> None:
+        """A stage begins."""
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        """``step`` of ``steps`` is done; ``loss`` in nats a token."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +79,16 @@ def pretrain(
 ) -> Path:
     """Train ``recipe`` and save the model to ``out``. Continues from a checkpoint that lies there.
 
-    Stops after ``max_minutes`` if that comes first; the same command then continues. ``progress``
-    is told (step, steps, loss). On a CPU the same seed gives the same loss. Raises OutputError when
+    Stops after ``max_minutes`` if that comes first; the same command then continues. The log for
+    TensorBoard lies in ``out/tensorboard``. On a CPU the same seed gives the same loss. Raises OutputError when
     ``out`` cannot be written or holds the checkpoints of a training with other settings, UsageError
     for a device that is not there.
     """
     import torch
     import transformers
+    from torch.utils.tensorboard import SummaryWriter
 
+    progress = progress or Progress()
     steps = steps or recipe.steps
     device = pick_device(device)
     try:
@@ -82,15 +101,19 @@ def pretrain(
     transformers.logging.disable_progress_bar()
     transformers.set_seed(seed)
 
+    progress.stage(f"1/4 data: {recipe.corpus_name}; {recipe.tokenizer} tokenizer; windows of {recipe.window} tokens")
     tokenizer = train_tokenizer(recipe.tokenizer, islice(recipe.corpus(seed), TOKENIZER_DOCUMENTS), recipe.vocabulary)
-    windows = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
+    windows, documents = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
     model = initial_model(recipe, tokenizer)
+    progress.stage(f"2/4 initialisation: {recipe.architecture}, {model.num_parameters():,} parameters, seed {seed}")
     checkpoints = out / "checkpoints"
     settings = _settings(recipe, steps, seed)
     resume = any(checkpoints.glob("checkpoint-*"))
-    watcher = _Watcher(steps, max_minutes, progress, checkpoints / "run.json", settings)
+    log = SummaryWriter(out / "tensorboard")
+    watcher = _Watcher(steps, max_minutes, progress, log, checkpoints / "run.json", settings)
     if resume:
         watcher.spent = _spent(watcher.file, settings, out)
+    progress.stage(f"3/4 pre-training: {steps} steps of {recipe.tokens_per_step:,} tokens on {device}, left to right")
     trainer = transformers.Trainer(
         model=model,
         args=transformers.TrainingArguments(
@@ -98,10 +121,12 @@ def pretrain(
             max_steps=steps,
             per_device_train_batch_size=recipe.batch,
             learning_rate=recipe.learning_rate,
-            lr_scheduler_type="cosine",
+            lr_scheduler_type="warmup_stable_decay",
+            lr_scheduler_kwargs={"num_decay_steps": steps // 4},
             warmup_steps=min(recipe.warmup, steps // 10),
-            weight_decay=0.1,
-            adam_beta2=0.95,
+            weight_decay=WEIGHT_DECAY,
+            adam_beta1=BETAS[0],
+            adam_beta2=BETAS[1],
             bf16=_bfloat16_helps(device),
             use_cpu=device == "cpu",
             seed=seed,
@@ -114,12 +139,15 @@ def pretrain(
         ),
         train_dataset=_Windows(torch.from_numpy(windows)),
         callbacks=[watcher.callback()],
+        optimizers=(_optimizer(model, recipe.learning_rate), None),
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=resume or None)
+    log.close()
 
     done = trainer.state.global_step
-    log = [(entry["step"], round(entry["loss"], 4)) for entry in trainer.state.log_history if "loss" in entry]
+    progress.stage(f"4/4 saving {done} of {steps} steps")
+    curve = [(entry["step"], round(entry["loss"], 4)) for entry in trainer.state.log_history if "loss" in entry]
     model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
     facts = {
@@ -127,11 +155,12 @@ def pretrain(
         "parameters": model.num_parameters(),
         "steps": done,
         "planned_steps": steps,
+        "documents": documents,
         "tokens": done * recipe.tokens_per_step,
         "seconds": round(watcher.spent, 1),
         "seed": seed,
         "device": device,
-        "loss": log,
+        "loss": curve,
     }
     (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (out / "README.md").write_text(_card(recipe, facts), encoding="utf-8")
@@ -140,26 +169,35 @@ def pretrain(
     return out
 
 
-def pack(recipe: Recipe, codec: Codec, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """``count`` windows of tokens, shape [count, window]: documents end to end, an end token after each.
+def pack(recipe: Recipe, codec: Codec, count: int, seed: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], int]:
+    """``count`` windows of tokens, shape [count, window], and how many documents they took.
 
-    Where the tokenizer has no end token, a line break stands between documents.
+    Documents stand end to end, an end token after each; a line break where the tokenizer has no end token.
     """
     end = min(codec.eos) if codec.eos else codec.newline_token
     need = count * recipe.window
     packed: list[int] = []
     documents = recipe.corpus(seed)
+    taken = 0
     while len(packed) < need:
         for ids in codec.encode(list(islice(documents, 2000))):
             packed.extend(ids)
             if end is not None:
                 packed.append(end)
-    return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window)
+        taken += 2000
+    return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window), taken
 
 
 def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
-    """The recipe's architecture with transformers' own initialisation, from the current random state."""
+    """The recipe's architecture, initialised by transformers from the current random state.
+
+    GPT-Neo does not divide attention scores by the root of the head's width: its weights have to be that
+    much smaller. Queries and keys start smaller by the fourth root each, and learn at a rate as much smaller.
+    """
+    import torch
     import transformers
+
+    from gpteval.models.kernels import fuse
 
     end = tokenizer.eos_token_id
     window = {"gpt_neo": "max_position_embeddings"}.get(recipe.architecture, "n_positions")
@@ -171,7 +209,43 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
         **{window: recipe.window},
         **recipe.config,
     )
-    return transformers.AutoModelForCausalLM.from_config(config)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    fuse(model)
+    with torch.no_grad():
+        for weight in _unscaled(model):
+            weight.mul_(_unscaled_factor(model))
+    return model
+
+
+def _unscaled(model: Any) -> list[Any]:
+    """The weights that make queries and keys, where the architecture does not scale their product."""
+    names = ("q_proj.weight", "k_proj.weight") if model.config.model_type == "gpt_neo" else ()
+    return [weight for name, weight in model.named_parameters() if name.endswith(names)]
+
+
+def _unscaled_factor(model: Any) -> float:
+    return float((model.config.hidden_size / model.config.num_attention_heads) ** -0.25)
+
+
+def _optimizer(model: Any, learning_rate: float) -> Any:
+    """AdamW with a smaller rate for `_unscaled` weights; None, the Trainer's own, where there are none.
+
+    Adam's steps do not shrink with the weights: at the same rate the unscaled product would learn faster than a
+    scaled one, by the root of the head's width.
+    """
+    import torch
+
+    slow = _unscaled(model)
+    if not slow:
+        return None
+    chosen = {id(weight) for weight in slow}
+    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    groups = [
+        {"params": slow, "lr": learning_rate * _unscaled_factor(model), "weight_decay": WEIGHT_DECAY},
+        {"params": [w for w in rest if w.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS)
 
 
 class _Windows:
@@ -209,11 +283,12 @@ def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
 
 @dataclass
 class _Watcher:
-    """Tells progress, counts seconds and stops in time. ``file`` keeps both beside the checkpoints."""
+    """Tells progress and logs it, counts seconds and stops in time. ``file`` keeps them beside the checkpoints."""
 
     steps: int
     max_minutes: float | None
-    progress: Progress | None
+    progress: Progress
+    log: Any
     file: Path
     settings: Mapping[str, Any]
     spent: float = 0.0
@@ -228,8 +303,10 @@ class _Watcher:
         class Callback(transformers.TrainerCallback):  # type: ignore[misc]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 watcher.loss = (logs or {}).get("loss", watcher.loss)
-                if watcher.progress:
-                    watcher.progress(state.global_step, watcher.steps, watcher.loss)
+                watcher.progress.step(state.global_step, watcher.steps, watcher.loss)
+                for name in ("loss", "learning_rate", "grad_norm"):
+                    if name in (logs or {}):
+                        watcher.log.add_scalar(f"train/{name}", logs[name], state.global_step)
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 seconds = time.monotonic() - begin
@@ -274,6 +351,7 @@ tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
 | data | {recipe.corpus_name}: text made by a program, no other source |
 | objective | next-token prediction, left to right |
 | window | {recipe.window} tokens |
+| documents | {facts["documents"]:,} |
 | tokens seen | {facts["tokens"]:,} ({facts["steps"]} steps of {recipe.tokens_per_step:,}) |
 | time | {facts["seconds"]:.0f} s on {facts["device"]} |
 | seed | {facts["seed"]} |
