@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Rolling, Scored
-from gpteval.engine.engine import Engine
+from gpteval.engine.engine import Engine, form_batches
+from gpteval.engine.rows import Row, ScoreRow
+from gpteval.engine.score import Scorer
+from gpteval.engine.trees import BEGINNING, TREES
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.tiny import ARCHITECTURES, TEXT, save_tiny
@@ -61,16 +65,113 @@ def test_choice_log_probs_equal_the_naive_ones(model: HFModel) -> None:
             assert score.tokens == len(whole) - len(context)
 
 
+def test_rows_that_read_the_same_pass_once(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choices of one token share their context's forward, and their cost is counted once."""
+    ids = model.codec.encode(["the quick dog"])[0]
+    scorer = Scorer(model.module)
+    rows = [ScoreRow(tuple(ids), (target,)) for target in (5, 6, 7)] + [ScoreRow(tuple(ids[:-1]), (8, 9))]
+    alone = [scorer.score([row])[0] for row in rows]
+    read = watch(model, monkeypatch)
+    together = scorer.score(rows)
+    assert [shape[0] for shape in read] == [2]
+    assert [r.processed for r in together] == [len(ids), 0, 0, len(ids)]
+    assert [r.logprob for r in together] == pytest.approx([r.logprob for r in alone], abs=1e-4)
+
+
+def watch(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes of what the model reads from now on."""
+    trunk = type(model.module.base_model)
+    forward = trunk.forward
+    read: list[torch.Size] = []
+
+    def noting(self: Any, *arguments: Any, **inputs: Any) -> Any:
+        read.append((inputs.get("input_ids", arguments[0] if arguments else None)).shape)
+        return forward(self, *arguments, **inputs)
+
+    monkeypatch.setattr(trunk, "forward", noting)
+    return read
+
+
+def test_choices_share_their_context(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the architecture takes a mask, an item is one line; each token passes once."""
+    context = tuple(model.codec.encode([words(1, 9)])[0])
+    rows = [ScoreRow(context, target) for target in ((5, 6, 7), (8,), (9, 10), (5, 6, 7, 8))]
+    alone = [naive_logprob(model, list(row.context), list(row.targets)) for row in rows]
+    scorer = Scorer(model.module)
+    read = watch(model, monkeypatch)
+    found = scorer.score(rows)
+    tree = model.module.config.model_type in TREES
+    assert [tuple(shape) for shape in read] == [(1, len(context) + 6) if tree else (4, len(context) + 3)]
+    assert sum(r.processed for r in found) == (read[0].numel() if tree else sum(row.length for row in rows))
+    assert [r.logprob for r in found] == pytest.approx([a for a, _ in alone], abs=1e-4)
+    assert [r.greedy for r in found] == [b for _, b in alone]
+
+
+def test_examples_that_items_share_pass_once(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = (words(7, 30)[:52], words(8, 30)[:50])
+    prompts = [
+        Prompt(f"i{n}", Choice(words(n, 1) + " is", [" the dog", " a", " lazy"], gold=0), shared) for n in range(12)
+    ]
+    engine = Engine(model, batch_tokens=30)
+    prefix = len(model.codec.encode(["".join(shared)])[0])
+    assert engine._scorer.head is not None
+    read = watch(model, monkeypatch)
+    outcomes = engine.run(prompts)
+    assert all(isinstance(outcome, Scored) and not outcome.shots_dropped for outcome in outcomes)
+    if model.module.config.model_type in TREES:
+        assert prefix > BEGINNING
+        assert [shape[0] for shape in read].count(1) == 1, "the prefix passes once, for all batches"
+        assert len(read) > 2
+        assert sum(shape.numel() for shape in read) < 12 * prefix
+    monkeypatch.undo()
+    for prompt, outcome in zip(prompts, outcomes, strict=True):
+        assert isinstance(outcome, Scored)
+        context = naive_ids(model, prompt.text())
+        for continuation, score in zip(prompt.request.continuations, outcome.scores, strict=True):  # type: ignore[union-attr]
+            whole = naive_ids(model, prompt.text() + continuation)
+            expected, greedy = naive_logprob(model, whole[: len(context)], whole[len(context) :])
+            assert score.logprob == pytest.approx(expected, abs=1e-4)
+            assert score.greedy is greedy
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_trees_of_rows(model: HFModel, seed: int) -> None:
+    """Shared and unshared beginnings, one token and many, equal rows, any budget: the naive numbers."""
+    rng = random.Random(seed)
+    size, window = model.module.config.vocab_size, model.window
+
+    def some(least: int, most: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(2, min(size, 200)) for _ in range(rng.randint(least, most)))
+
+    beginnings = [some(BEGINNING, BEGINNING + 4), some(BEGINNING, BEGINNING + 1), some(1, 5), ()]
+    rows: list[ScoreRow] = []
+    while len(rows) < 40:
+        context = (rng.choice(beginnings) + some(1, 8))[: window - 6]
+        branch = some(1, 3)
+        targets = [branch + some(0, 3) for _ in range(rng.randint(1, 4))] + [some(1, 1)]
+        rows += [ScoreRow(context, target) for target in targets]
+    rows += [ScoreRow(some(1, 1), some(window, window)), rows[0]]
+    keyed: dict[bytes, Row] = {str(n).encode(): row for n, row in enumerate(rows)}
+    branching = model.module.config.model_type in TREES
+    batches = form_batches(keyed, rng.choice([1, 60, 200, 5000]), 1, branching=branching)
+    assert sorted(key for batch in batches for key in batch) == sorted(keyed)
+    scorer = Scorer(model.module)
+    for batch in batches:
+        chosen = [keyed[key] for key in batch]
+        for row, result in zip(chosen, scorer.score(chosen), strict=True):  # type: ignore[arg-type]
+            expected, greedy = naive_logprob(model, list(row.context), list(row.targets))  # type: ignore[union-attr]
+            assert result.logprob == pytest.approx(expected, abs=2e-4)
+            assert result.greedy is greedy
+            assert result.tokens == len(row.targets)  # type: ignore[union-attr]
+
+
 def test_greedy_flag_is_true_for_the_models_own_choice(model: HFModel) -> None:
     context = "the quick brown"
     ids = naive_ids(model, context)
     with torch.inference_mode():
         best = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
-    from gpteval.engine.rows import ScoreRow
-    from gpteval.engine.score import score_batch
-
     other = (best + 1) % model.module.config.vocab_size
-    results = score_batch(model.module, [ScoreRow(tuple(ids), (best,)), ScoreRow(tuple(ids), (other,))])
+    results = Scorer(model.module).score([ScoreRow(tuple(ids), (best,)), ScoreRow(tuple(ids), (other,))])
     assert [r.greedy for r in results] == [True, False]
 
 
@@ -107,11 +208,12 @@ def naive_generate(model: HFModel, ids: list[int], stop: tuple[str, ...], limit:
     return model.codec.decode(new), "length"
 
 
-def test_greedy_texts_are_identical(model: HFModel) -> None:
+@pytest.mark.parametrize("budget", [16, 100, 400])
+def test_greedy_texts_are_identical(model: HFModel, budget: int) -> None:
     stop = ("e", "\n", "q")
     prompts = [Prompt(f"i{n}", Generate(words(n, 1 + 2 * n), [""], stop, max_new_tokens=12)) for n in range(9)]
-    prompts += [Prompt(f"j{n}", Generate(words(n, 3), [""], ("zzz",), max_new_tokens=12)) for n in range(5)]
-    outcomes = Engine(model, batch_tokens=400).run(prompts)
+    prompts += [Prompt(f"j{n}", Generate(words(n, 3), [""], ("zzz",), max_new_tokens=3 + 2 * n)) for n in range(9)]
+    outcomes = Engine(model, batch_tokens=budget).run(prompts)
     finishes = set()
     for prompt, outcome in zip(prompts, outcomes, strict=True):
         assert isinstance(outcome, Generated)

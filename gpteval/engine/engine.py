@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from gpteval.core.errors import ModelError
 from gpteval.core.types import Outcome, Prompt
 from gpteval.engine.encode import Encoded, Encoder
 from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
+from gpteval.engine.trees import CACHED, TREES, common_prefix, families, make_trees
 from gpteval.models.loader import HFModel
+
+GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,18 @@ class Engine:
                 if row is not None and key is not None:
                     rows[key] = row
             keys.append(tuple(of_prompt))
-        return Plan(encoded, keys, rows, form_batches(rows, self.budget))
+        branching = self.model.config.model_type in TREES
+        return Plan(encoded, keys, rows, form_batches(rows, self.budget, self.generation_budget, branching=branching))
 
     @cached_property
     def budget(self) -> int:
-        """Padded tokens a batch."""
-        return self._asked or max(self.model.window, auto_budget(self.model))
+        """Padded tokens a batch. It does not follow the window: a longer row is a batch alone."""
+        return self._asked or auto_budget(self.model)
+
+    @property
+    def generation_budget(self) -> int:
+        """Padded tokens a batch of generations, of which a part is on its way at a time."""
+        return GENERATION_FACTOR * self.budget
 
     def compute(self, plan: Plan, known: Mapping[bytes, RowResult]) -> Iterator[dict[bytes, RowResult]]:
         """Compute the rows that are not ``known``, a batch at a time, longest rows first.
@@ -114,7 +123,7 @@ class Engine:
             return {}
         begin = time.perf_counter()
         try:
-            results = self._forward([rows[key] for key in keys])
+            results = self.forward([rows[key] for key in keys])
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise ModelError(f"model {self.model.info.name} failed: {error}") from error
@@ -130,16 +139,22 @@ class Engine:
             key: replace(result, seconds=share * result.processed) for key, result in zip(keys, results, strict=True)
         }
 
-    def _forward(self, rows: Sequence[Row]) -> list[RowResult]:
+    def forward(self, rows: Sequence[Row]) -> list[RowResult]:
+        """Results of one batch, all of one kind, in order."""
         from gpteval.engine.generate import generate_batch
-        from gpteval.engine.score import score_batch
 
         results: list[RowResult]
         if isinstance(rows[0], ScoreRow):
-            results = score_batch(self.model.module, rows)
+            results = self._scorer.score(rows)
         else:
-            results = generate_batch(self.model.module, self.model.codec, rows)
+            results = generate_batch(self.model.module, self.model.codec, rows, self.budget)
         return results
+
+    @cached_property
+    def _scorer(self) -> Any:
+        from gpteval.engine.score import Scorer
+
+        return Scorer(self.model.module)
 
     def run(self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None = None) -> list[Outcome]:
         """Outcomes of ``prompts`` without a store; ``progress`` is told the tokens done."""
@@ -152,50 +167,65 @@ class Engine:
         return plan.outcomes(results)
 
     def facts(self) -> dict[str, Any]:
-        """What ran, for the manifest. Loads the weights."""
+        """What ran, for the manifest, once weights are loaded."""
         return {
             "attention": self.model.attention,
+            "shared": "contexts and prefixes" if self.model.config.model_type in TREES else "equal inputs",
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }
 
 
-def form_batches(rows: Mapping[bytes, Row], budget: int) -> list[list[bytes]]:
-    """Length-sorted batches, longest first, whose padded size stays within ``budget`` tokens.
+def form_batches(
+    rows: Mapping[bytes, Row], score_budget: int, generation_budget: int, *, branching: bool = False
+) -> list[list[bytes]]:
+    """Length-sorted batches, longest first, whose padded size stays within the budget for their kind, in tokens.
 
-    Score rows and generate rows never share a batch. A row longer than the budget is a batch alone.
+    Rows that share what the model reads (``make_trees``) stay together, and families that begin alike. Score rows and
+    generate rows never share a batch. A row or tree longer than the budget is a batch alone.
     """
-    batches: list[list[bytes]] = []
-    for kind in (ScoreRow, GenerateRow):
-        group = [key for key, row in rows.items() if isinstance(row, kind)]
-        group.sort(key=lambda key: (-rows[key].length, key))
-        batch: list[bytes] = []
-        for key in group:
-            if batch and (len(batch) + 1) * rows[batch[0]].length > budget:
-                batches.append(batch)
-                batch = []
-            batch.append(key)
-        if batch:
-            batches.append(batch)
+    scored = [key for key, row in rows.items() if isinstance(row, ScoreRow)]
+    batches = []
+    trees = make_trees((cast(ScoreRow, rows[key]) for key in scored), branching=branching)
+    for family in families(trees) if branching else [trees]:
+        prefix = len(common_prefix(family)) if branching else 0
+        family.sort(key=lambda tree: (-tree.length, tree.stem))
+        lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
+        for chosen in _cut(family, lengths, score_budget):
+            batches.append([scored[number] for tree in chosen for number in tree.rows])
+    generated = [key for key, row in rows.items() if isinstance(row, GenerateRow)]
+    generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
+    batches += _cut(generated, [rows[key].length for key in generated], generation_budget)
     return batches
+
+
+def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int) -> list[list[Any]]:
+    """Runs of ``ordered``, longest first, whose count times their longest is within the budget."""
+    runs: list[list[Any]] = []
+    longest = 0
+    for one, length in zip(ordered, lengths, strict=True):
+        if not runs or (len(runs[-1]) + 1) * longest > budget:
+            runs.append([])
+            longest = length
+        runs[-1].append(one)
+    return runs
 
 
 def auto_budget(model: HFModel) -> int:
     """Padded tokens a batch that fit the free memory, by a rough count of what one token needs.
 
-    Per token: float32 and native logits over the vocabulary, the widest activations, and the
-    attention weights of architectures that materialise them. 0.4 of a GPU's free memory is used,
-    256 MiB on a CPU, where larger batches bring nothing.
+    Per token: the widest activations and keys and values of the layers; the logits of scored places are
+    computed in parts of a fixed size. 0.4 of a GPU's free memory is used, 256 MiB on a CPU, where larger
+    batches leave the caches.
     """
     import torch
 
     text = model.config.get_text_config()
-    vocabulary, width, heads = text.vocab_size, text.hidden_size, text.num_attention_heads
-    need = 10 * vocabulary + 64 * width + 8 * heads * min(model.window, 2048)
+    need = text.hidden_size * (96 + 8 * text.num_hidden_layers)
     if model.device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info()
         return int(min(65536, max(1024, 0.4 * free / need)))
-    return int(min(8192, max(1024, 2**28 / need)))
+    return int(min(4096, max(1024, 2**28 / need)))
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,16 +1,20 @@
-"""Generation for a batch of rows: prefill, one token a step, rows leave as soon as they end."""
+"""Generation for a batch of rows: prompts are read in parts, then a token a step; rows that end make room."""
 
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from gpteval.engine.cache import join, roomy_cache, select
 from gpteval.engine.rows import GenerateRow, RowResult, Sampling
 from gpteval.engine.score import NOT_FINITE
+from gpteval.engine.trees import CACHED, JOINING
+from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.models.tokenizer import Codec
 
 
@@ -24,6 +28,10 @@ class _State:
     text: str = ""
     finish: str = ""
     error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.finish or self.error)
 
     def advance(self, token: int, codec: Codec) -> None:
         """Take the next token; set ``finish`` when an end token, a stop string or the limit is reached."""
@@ -49,46 +57,105 @@ class _State:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
-def generate_batch(model: Any, codec: Codec, rows: Sequence[GenerateRow]) -> list[RowResult]:
+def generate_batch(model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int) -> list[RowResult]:
     """Continue each row by itself; the settings are the row's, never the model's generation_config.
 
-    Prompts are padded on the left, with explicit position ids. A model without a key-value cache
-    (GPT-1) reads the whole sequence again at each step.
+    At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept.
     """
-    accepts = set(inspect.signature(model.forward).parameters)
-    cached = "past_key_values" in accepts
     states = [_State(row, torch.Generator().manual_seed(_seed(row))) for row in rows]
-    width = max(len(row.prompt) for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for number, row in enumerate(rows):
-        ids[number, width - len(row.prompt) :] = torch.tensor(row.prompt)
-        mask[number, width - len(row.prompt) :] = 1
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    fed, cache, alive = ids, None, states
-    while alive:
-        inputs = {"input_ids": fed, "attention_mask": mask, "use_cache": cached, "logits_to_keep": 1}
-        if cached:
-            inputs["past_key_values"] = cache
-        if "position_ids" in accepts:
-            inputs["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, -fed.shape[1] :]
-        output = model(**{name: value for name, value in inputs.items() if name in accepts or name == "use_cache"})
-        chosen = _choose(output.logits[:, -1].float(), alive)
-        for state, token in zip(alive, chosen.tolist(), strict=True):
-            if not state.error:
-                state.advance(token, codec)
-        going = [n for n, state in enumerate(alive) if not state.finish and not state.error]
-        keep = torch.tensor(going, dtype=torch.long, device=model.device)
-        if cached:
-            cache = output.past_key_values
-            if len(going) < len(alive):
-                cache.batch_select_indices(keep)
-        alive = [alive[n] for n in going]
-        new = chosen[keep, None]
-        mask = torch.cat([mask[keep], torch.ones_like(new)], dim=1)
-        ids = torch.cat([ids[keep], new], dim=1)
-        fed = new if cached else ids
+    waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
+    reader = _Reader(model, max(row.length for row in rows))
+    flight: _Flight | None = None
+    while waiting or flight:
+        while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
+            part = [waiting.popleft()]
+            while waiting and (len(part) + 1) * len(part[0].row.prompt) <= budget:
+                part.append(waiting.popleft())
+            read = reader.read(part, codec)
+            flight = flight.joined(read) if flight and read else flight or read
+        if flight:
+            flight = reader.step(flight, codec)
     return [state.result() for state in states]
+
+
+@dataclass
+class _Flight:
+    """Rows on their way, aligned on the right: all write their next token in the same column.
+
+    ``mask``: [rows, columns], 1 where a row has a token; ``fed``: [rows, 1], each row's last token.
+    """
+
+    states: list[_State]
+    mask: torch.Tensor
+    fed: torch.Tensor
+    cache: Any
+
+    @property
+    def size(self) -> int:
+        """Places in the cache, with those that rows still need."""
+        ahead = max(state.row.max_new_tokens - len(state.tokens) for state in self.states)
+        return len(self.states) * (int(self.mask.shape[1]) + ahead)
+
+    def joined(self, other: _Flight) -> _Flight:
+        """Both flights' rows in one, no wider than the longest row."""
+        width = max(int(flight.mask.sum(1).max()) for flight in (self, other))
+        masks = []
+        for flight in (self, other):
+            lack = width - flight.mask.shape[1]
+            masks.append(torch.nn.functional.pad(flight.mask, (lack, 0)))  # a negative lack cuts
+        join(self.cache, other.cache, width - 1)  # the last token is not in the cache yet
+        return _Flight(self.states + other.states, torch.cat(masks), torch.cat([self.fed, other.fed]), self.cache)
+
+
+class _Reader:
+    """Feeds a model. ``longest``: the most tokens that a row can have."""
+
+    def __init__(self, model: Any, longest: int) -> None:
+        self.joins = model.config.model_type in JOINING  # its cache is one of ours
+        self.layers = model.config.get_text_config().num_hidden_layers
+        self.model = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
+        self.accepts = set(inspect.signature(self.model.forward).parameters)
+        self.longest = longest
+
+    def read(self, states: list[_State], codec: Codec) -> _Flight | None:
+        """The prompts' first new tokens. Prompts are padded on the left, with explicit positions."""
+        width = max(len(state.row.prompt) for state in states)
+        ids = torch.zeros(len(states), width, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for number, state in enumerate(states):
+            ids[number, width - len(state.row.prompt) :] = torch.tensor(state.row.prompt)
+            mask[number, width - len(state.row.prompt) :] = 1
+        cache = roomy_cache(self.layers) if self.joins else None
+        device = self.model.device
+        return self.step(_Flight(states, mask.to(device), ids.to(device), cache), codec)
+
+    def step(self, flight: _Flight, codec: Codec) -> _Flight | None:
+        """Each row's next token. Rows that have ended leave when they are a quarter; None when all have."""
+        states, mask = flight.states, flight.mask
+        positions = (mask.cumsum(1) - 1).clamp(min=0, max=self.longest - 1)[:, -flight.fed.shape[1] :]
+        inputs = {
+            "input_ids": flight.fed,
+            "attention_mask": mask,
+            "position_ids": positions,
+            "past_key_values": flight.cache,
+            "use_cache": True,
+            "logits_to_keep": 1,
+        }
+        output = self.model(**{name: value for name, value in inputs.items() if name in self.accepts})
+        chosen = _choose(output.logits[:, -1].float(), states)
+        for state, token in zip(states, chosen.tolist(), strict=True):
+            if not state.ended:
+                state.advance(token, codec)
+        going = [number for number, state in enumerate(states) if not state.ended]
+        if not going:
+            return None
+        cache = output.past_key_values
+        if len(going) <= 0.75 * len(states):
+            keep = torch.tensor(going, device=mask.device)
+            select(cache, keep)
+            states, mask, chosen = [states[n] for n in going], mask[keep], chosen[keep]
+        new = chosen[:, None]
+        return _Flight(states, torch.cat([mask, torch.ones_like(new)], dim=1), new, cache)
 
 
 def _seed(row: GenerateRow) -> int:
@@ -100,13 +167,13 @@ def _choose(logits: torch.Tensor, states: Sequence[_State]) -> torch.Tensor:
     """The next token of each row, [rows]; a row whose logits are not finite gets an error."""
     greedy = logits.argmax(dim=-1)
     for number, bad in enumerate((~logits.amax(dim=-1).isfinite()).tolist()):
-        if bad:
+        if bad and not states[number].ended:
             states[number].error = NOT_FINITE
     if all(state.row.sampling.temperature == 0 for state in states):
         return greedy
     rows = logits.cpu()
     picks = [
-        int(greedy[number]) if state.error else _sample(rows[number], state.row.sampling, state.generator)
+        int(greedy[number]) if state.ended else _sample(rows[number], state.row.sampling, state.generator)
         for number, state in enumerate(states)
     ]
     return torch.tensor(picks, device=logits.device)

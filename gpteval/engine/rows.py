@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from array import array
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 1  # raise when a change alters numbers: cached results of older versions are then not used
+ENGINE_VERSION = 3  # raise when a change alters numbers: cached results of older versions are then not used
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,11 @@ class ScoreRow:
 
     context: tuple[int, ...]
     targets: tuple[int, ...]
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """What the model reads. Rows that differ in their last target only read the same."""
+        return (*self.context, *self.targets[:-1])
 
     @property
     def length(self) -> int:
@@ -39,6 +44,10 @@ class GenerateRow:
     max_new_tokens: int
     stop: tuple[str, ...]
     sampling: Sampling = Sampling()
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        return self.prompt
 
     @property
     def length(self) -> int:
@@ -79,10 +88,11 @@ class RowResult:
 
 def row_key(model_key: str, row: Row) -> bytes:
     """Content address of a row's result: the model and everything of the row that determines it."""
-    parts: Sequence[object] = (
-        (row.context, row.targets)
-        if isinstance(row, ScoreRow)
-        else (row.prompt, row.max_new_tokens, row.stop, asdict(row.sampling))
-    )
-    text = json.dumps([ENGINE_VERSION, model_key, type(row).__name__, parts], separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    if isinstance(row, ScoreRow):
+        first, second, rest = row.context, row.targets, ""
+    else:
+        first, second = row.prompt, ()
+        rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])
+    head = json.dumps([ENGINE_VERSION, model_key, type(row).__name__, len(first), rest])
+    tokens = array("q", first + second).tobytes()
+    return hashlib.blake2b(head.encode() + b"\0" + tokens, digest_size=16).digest()

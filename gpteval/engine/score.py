@@ -2,73 +2,81 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
+from gpteval.engine.cache import Prefixes
+from gpteval.engine.head import Logits, find_head, trunk_states
+from gpteval.engine.pack import Packed, pack
 from gpteval.engine.rows import RowResult, ScoreRow
+from gpteval.engine.trees import TREES
 
 CHUNK_BYTES = 64 * 2**20  # float32 logits turned into log-probabilities at a time
 
 NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf); try --dtype float32"
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
-def score_batch(model: Any, rows: Sequence[ScoreRow]) -> list[RowResult]:
-    """Sum of log-probs and greedy flag of each row's targets.
+class Scorer:
+    """Scores batches with one model. Its output layer is known once, a prefix is kept from batch to batch."""
 
-    Rows are padded on the right: a causal model never looks there, so no mask is needed and the
-    numbers equal those of one row alone. The softmax is over the whole width of the output layer,
-    in float32 whatever the weights' dtype.
-    """
-    device = model.device
-    width = max(row.length for row in rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    owners: list[int] = []
-    places: list[int] = []
-    targets: list[int] = []
-    for number, row in enumerate(rows):
-        ids[number, : row.length] = torch.tensor((*row.context, *row.targets[:-1]))
-        owners += [number] * len(row.targets)
-        places += range(len(row.context) - 1, row.length)
-        targets += row.targets
-    scored = sorted(set(places))
-    column = {place: index for index, place in enumerate(scored)}
-    owner = torch.tensor(owners, device=device)
-    where = torch.tensor([column[place] for place in places], device=device)
-    target = torch.tensor(targets, device=device)
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.head: Logits | None = find_head(model)
+        self.prefixes = Prefixes()
 
-    logits = _logits(model, ids.to(device), torch.tensor(scored, device=device))
-    step = max(1, CHUNK_BYTES // (4 * logits.shape[-1]))
-    logprobs, greedy = [], []
-    for begin in range(0, len(target), step):
-        part = slice(begin, begin + step)
-        chosen = logits[owner[part], where[part]].float()
-        picked = chosen.gather(1, target[part, None])[:, 0]
-        logprobs.append(picked - chosen.logsumexp(dim=1))
-        greedy.append(chosen.argmax(dim=1) == target[part])
-    sums = torch.zeros(len(rows), device=device).index_add_(0, owner, torch.cat(logprobs))
-    wrong = torch.zeros(len(rows), device=device).index_add_(0, owner, (~torch.cat(greedy)).float())
-    return [
-        RowResult(
-            tokens=len(row.targets),
-            logprob=total if finite else 0.0,
-            greedy=misses == 0,
-            error="" if finite else NOT_FINITE,
-            processed=row.length,
-        )
-        for row, total, misses, finite in zip(
-            rows, *torch.stack([sums, wrong, sums.isfinite().float()]).tolist(), strict=True
-        )
-    ]
+    @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
+    def score(self, rows: Sequence[ScoreRow]) -> list[RowResult]:
+        """Sum of log-probs and greedy flag of each row's targets.
 
+        What rows share passes through the model once (``pack``). Inputs are padded on the right: a causal
+        model never looks there, so the numbers equal those of one row alone. The softmax is over the whole
+        width of the output layer, in float32 whatever the weights' dtype; sums are float64.
+        """
+        packed = pack(rows, branching=self.model.config.model_type in TREES)
+        device = self.model.device
+        target = torch.tensor(packed.targets, device=device)
+        logprobs, greedy = [], []
+        for part, logits in self._logits(packed):
+            chosen = logits.float()
+            picked = chosen.gather(1, target[part, None])[:, 0]
+            logprobs.append(torch.stack([picked, chosen.logsumexp(dim=1)]))
+            greedy.append(chosen.argmax(dim=1) == target[part])
+        picked, normaliser = torch.cat(logprobs, dim=1).cpu().double()  # not every device has float64
+        owner = torch.tensor(packed.owners)
+        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, owner, picked - normaliser)
+        missed = torch.zeros(len(rows)).index_add_(0, owner, (~torch.cat(greedy).cpu()).float())
+        return [
+            RowResult(
+                tokens=len(row.targets),
+                logprob=total if finite else 0.0,
+                greedy=misses == 0,
+                error="" if finite else NOT_FINITE,
+                processed=processed,
+            )
+            for row, total, misses, finite, processed in zip(
+                rows, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True
+            )
+        ]
 
-def _logits(model: Any, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Logits at ``positions`` of every row, shape [rows, len(positions), vocabulary]."""
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        result: torch.Tensor = model(input_ids=ids, use_cache=False, logits_to_keep=positions).logits
-        return result
-    every: torch.Tensor = model(input_ids=ids, use_cache=False).logits
-    return every[:, positions]
+    def _logits(self, packed: Packed) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Parts of the targets and their logits, [part, vocabulary]."""
+        model, device = self.model, self.model.device
+        inputs: dict[str, Any] = {"input_ids": packed.ids.to(device), "use_cache": False}
+        if packed.branching:
+            inputs["attention_mask"] = packed.mask(model.dtype).to(device)
+        if packed.branching or packed.prefix:
+            inputs["position_ids"] = packed.positions.to(device)
+        if packed.prefix:
+            inputs["past_key_values"] = self.prefixes.expanded(model, packed.prefix, *packed.ids.shape)
+            inputs["use_cache"] = True
+        places = torch.tensor(packed.lines, device=device), torch.tensor(packed.columns, device=device)
+        if self.head is None:
+            yield slice(None), model(**inputs).logits[places]
+            return
+        states = trunk_states(model, inputs)[places]
+        step = max(1, CHUNK_BYTES // (4 * model.config.get_text_config().vocab_size))
+        for begin in range(0, len(states), step):
+            part = slice(begin, begin + step)
+            yield part, self.head(model, states[part])

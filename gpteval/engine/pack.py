@@ -1,0 +1,81 @@
+"""A batch of trees of score rows as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from gpteval.engine.rows import ScoreRow
+from gpteval.engine.trees import Tokens, common_prefix, make_trees
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch: one tree a line, padded on the right.
+
+    ``ids`` and ``positions``: [trees, width]. ``branch``: the same shape, 0 in a stem, 1 and up in the
+    branches, -1 in the padding. Target i of all rows' targets belongs to row ``owners[i]`` and is predicted at
+    (``lines[i]``, ``columns[i]``). ``processed``: tokens that pass through the model, by row: the first row of a tree
+    bears its cost, that of the batch also the prefix'.
+    """
+
+    prefix: Tokens
+    ids: torch.Tensor
+    positions: torch.Tensor
+    branch: torch.Tensor
+    owners: list[int]
+    lines: list[int]
+    columns: list[int]
+    targets: list[int]
+    processed: list[int]
+
+    @property
+    def branching(self) -> bool:
+        return bool((self.branch > 1).any())
+
+    def mask(self, dtype: torch.dtype) -> torch.Tensor:
+        """Additive attention mask, [trees, 1, width, prefix + width]: the prefix, the stem, and the own branch."""
+        width = self.ids.shape[1]
+        own = self.branch[:, None, :]
+        seen = ((own == 0) | (own == self.branch[:, :, None])).tril()
+        mask = torch.zeros(len(self.ids), 1, width, len(self.prefix) + width, dtype=dtype)
+        mask[:, 0, :, len(self.prefix) :].masked_fill_(~seen, torch.finfo(dtype).min)
+        return mask
+
+
+def pack(rows: Sequence[ScoreRow], *, branching: bool) -> Packed:
+    """Lay a batch of rows out."""
+    trees = make_trees(rows, branching=branching)
+    prefix = common_prefix(trees) if branching else ()
+    skip = len(prefix)
+    width = max(tree.length for tree in trees) - skip
+    ids = torch.zeros(len(trees), width, dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    branch = torch.full_like(ids, -1)
+    processed = [0] * len(rows)
+    owners: list[int] = []
+    lines: list[int] = []
+    columns: list[int] = []
+    targets: list[int] = []
+    for line, tree in enumerate(trees):
+        stem = len(tree.stem)
+        ids[line, : tree.length - skip] = torch.tensor([*tree.stem[skip:], *(t for b in tree.branches for t in b)])
+        positions[line, : stem - skip] = torch.arange(skip, stem)
+        branch[line, : stem - skip] = 0
+        for number, (tokens, begin) in enumerate(tree.branches.items(), 1):
+            place = slice(begin - skip, begin - skip + len(tokens))
+            positions[line, place] = torch.arange(stem, stem + len(tokens))
+            branch[line, place] = number
+        processed[tree.rows[0]] = tree.length - skip
+        for number in tree.rows:
+            row = rows[number]
+            owners += [number] * len(row.targets)
+            lines += [line] * len(row.targets)
+            targets += row.targets
+            columns.append(len(row.context) - 1 - skip)
+            begin = tree.branches.get(row.targets[:-1], len(row.context)) - skip
+            columns += range(begin, begin + len(row.targets) - 1)
+    processed[trees[0].rows[0]] += skip
+    return Packed(prefix, ids, positions, branch, owners, lines, columns, targets, processed)

@@ -1,0 +1,155 @@
+"""Sums against a float64 model; other heads than a plain output layer; memory that does not follow the window."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+from gpteval.core.types import Prompt, Rolled, Rolling
+from gpteval.engine import head
+from gpteval.engine.engine import Engine
+from gpteval.engine.rows import ScoreRow
+from gpteval.engine.score import Scorer
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel, LoadOptions
+from tests.tiny import byte_level_tokenizer, save_tiny
+
+
+def loaded(folder: Path) -> HFModel:
+    return HFModel(ModelInfo(name="m", location=str(folder), local=True), LoadOptions(device="cpu"))
+
+
+@torch.inference_mode()
+def token_logprobs(module: Any, ids: list[int]) -> torch.Tensor:
+    """Log-probability of each token but the first, in the module's own precision."""
+    tokens = torch.tensor([ids])
+    logprobs = torch.log_softmax(module(input_ids=tokens).logits[0, :-1], dim=-1)
+    return logprobs.gather(1, tokens[0, 1:, None])[:, 0]
+
+
+def test_a_long_texts_sum_is_as_exact_as_its_tokens(tmp_path: Path) -> None:
+    model = loaded(save_tiny(tmp_path / "m", window=2048))
+    text = " ".join(f"{n} {n * n % 97} dogs" for n in range(260))
+    (outcome,) = Engine(model).run([Prompt("page", Rolling(text))])
+    assert isinstance(outcome, Rolled)
+    ids = [0, *model.codec.encode([text])[0]]
+    assert 1200 < len(ids) - 1 == outcome.tokens < 2048
+    exact = token_logprobs(copy.deepcopy(model.module).double(), ids)
+    rounding = (token_logprobs(model.module, ids).double() - exact).abs().sum()
+    assert exact.sum() < -5000, "large enough for a float32 sum to lose digits"
+    assert abs(outcome.logprob - float(exact.sum())) <= float(rounding)
+
+
+def tiny(kind: str, **more: Any) -> Any:
+    """A random model of an architecture that does something behind its output layer."""
+    config = transformers.AutoConfig.for_model(
+        kind,
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=8,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        **more,
+    )
+    torch.manual_seed(0)
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "expected"),
+    [
+        ("llama", {}, head._output_layer),
+        ("gemma2", {"final_logit_softcapping": 0.5, "query_pre_attn_scalar": 8}, head._after_the_trunk),
+        ("cohere", {"logit_scale": 0.1}, head._after_the_trunk),
+        ("granite", {"logits_scaling": 7.0}, head._after_the_trunk),
+    ],
+)
+def test_heads_that_scale_or_cap(kind: str, more: dict[str, Any], expected: Any) -> None:
+    module = tiny(kind, **more)
+    scorer = Scorer(module)
+    assert scorer.head is expected
+    rows = [ScoreRow((5, 6, 7), (8, 9)), ScoreRow((5, 6), (1,)), ScoreRow((3,), (4, 5, 6, 7))]
+    for row, found in zip(rows, scorer.score(rows), strict=True):
+        all_logprobs = token_logprobs(module, [*row.context, *row.targets])
+        assert found.logprob == pytest.approx(float(all_logprobs[-len(row.targets) :].sum()), abs=1e-4)
+    trunk = module._modules[module.base_model_prefix]
+    assert trunk is module.base_model, "the trunk is back in its place"
+
+
+def test_without_a_known_way_the_models_own_logits_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tiny("llama")
+    row = ScoreRow((5, 6, 7), (8, 9))
+    (expected,) = Scorer(module).score([row])
+    monkeypatch.setattr(head, "trunk_states", lambda *_: torch.zeros(2, 9, 32))
+    scorer = Scorer(module)
+    assert scorer.head is None
+    assert scorer.score([row])[0].logprob == pytest.approx(expected.logprob, abs=1e-5)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from gpteval.core.types import Choice, Prompt, Rolling
+from gpteval.engine.engine import Engine
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel, LoadOptions
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+model = HFModel(ModelInfo(name="m", location=sys.argv[1], local=True), LoadOptions(device="cpu"))
+assert model.window == 32768
+engine = Engine(model)
+model.module
+before = peak()
+if sys.argv[2] == "choices":
+    goal = "Question: how does number {} get from here to there in the rain?"
+    prompts = [Prompt(str(n), Choice(goal.format(n), [" by bus", f" on foot {n}"], gold=0)) for n in range(150)]
+else:
+    prompts = [Prompt("page", Rolling(" ".join(str(n) for n in range(2900))))]
+outcomes = engine.run(prompts)
+tokens = sum(s.tokens for o in outcomes for s in o.scores) if sys.argv[2] == "choices" else outcomes[0].tokens
+print(tokens, peak() - before)
+"""
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The window of 32,768 and the vocabulary of 262,144 of today's small models."""
+    folder = tmp_path_factory.mktemp("wide") / "m"
+    config = transformers.GPTNeoXConfig(
+        vocab_size=262_144,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32_768,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    byte_level_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["choices", "rolling"])
+def test_a_long_window_and_a_large_vocabulary_need_little_memory(wide: Path, kind: str) -> None:
+    done = subprocess.run([sys.executable, "-c", MEASURE, wide, kind], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    tokens, gigabytes = map(float, done.stdout.split())
+    assert tokens > {"choices": 1_500, "rolling": 8_000}[kind]  # logits of all that is read: more than 6 GB
+    assert gigabytes < 2

@@ -1,0 +1,78 @@
+"""Fused kernels give transformers' own numbers: whole and step by step, padded or not, forwards and backwards."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from gpteval.models.kernels import fuse
+from tests.tiny import ARCHITECTURES, save_tiny
+
+ROWS, LENGTH, PADDED = 3, 40, 7
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Any, Any]:
+    """A random model as transformers has it, and fused."""
+    original = AutoModelForCausalLM.from_pretrained(save_tiny(tmp_path / "model", request.param)).float().eval()
+    with torch.no_grad():
+        for weight in original.parameters():  # far from 0, so that attention is not uniform
+            weight.add_(0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    fused = copy.deepcopy(original)
+    assert fuse(fused) == "sdpa"
+    return original, fused
+
+
+def tokens(model: Any) -> torch.Tensor:
+    size = model.config.get_text_config().vocab_size
+    return torch.randint(2, size, (ROWS, LENGTH), generator=torch.Generator().manual_seed(2))
+
+
+def test_whole_sequences(pair: tuple[Any, Any]) -> None:
+    ids = tokens(pair[0])
+    with torch.no_grad():
+        expected, got = (model(input_ids=ids).logits for model in pair)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_padding_on_the_left(pair: tuple[Any, Any]) -> None:
+    ids = tokens(pair[0])
+    mask = torch.ones_like(ids)
+    mask[0, :PADDED] = 0
+    with torch.no_grad():
+        expected, got = (model(input_ids=ids, attention_mask=mask).logits for model in pair)
+    assert got.isfinite().all()
+    torch.testing.assert_close(got[mask.bool()], expected[mask.bool()], atol=1e-4, rtol=1e-4)
+
+
+def test_step_by_step_with_a_cache(pair: tuple[Any, Any]) -> None:
+    original, fused = pair
+    if original.config.model_type == "openai-gpt":
+        pytest.skip("transformers' GPT-1 has no cache; gpteval's is in test_engine_parity")
+    ids = tokens(original)
+    with torch.no_grad():
+        expected = original(input_ids=ids).logits
+        cache, got = None, []
+        for part in ids.split([20, 1, 1, 18], dim=1):
+            output = fused(input_ids=part, past_key_values=cache, use_cache=True)
+            cache = output.past_key_values
+            got.append(output.logits)
+    torch.testing.assert_close(torch.cat(got, dim=1), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients(pair: tuple[Any, Any]) -> None:
+    ids = tokens(pair[0])
+    for model in pair:
+        model(input_ids=ids, labels=ids).loss.backward()
+    for (name, expected), got in zip(pair[0].named_parameters(), pair[1].parameters(), strict=True):
+        torch.testing.assert_close(got.grad, expected.grad, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_the_weights_keep_their_names(pair: tuple[Any, Any]) -> None:
+    assert pair[0].state_dict().keys() == pair[1].state_dict().keys()
