@@ -10,10 +10,10 @@ export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs docs-demo clean
 
 demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the path of an HTML report
-	$(BIN)/gpteval run --models nano --tasks nano --limit $(LIMIT) --out runs/demo
+	$(BIN)/gpteval run --models nano --tasks nano --shots 0,5 --limit $(LIMIT) --out runs/demo
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
@@ -25,9 +25,13 @@ check: $(READY)  ## lint, types, and whether the generated docs are current
 	$(BIN)/python scripts/make_docs.py --check
 
 bench: $(READY)  ## speed of the engine on this machine
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/gpteval bench --model gpt2-nano
 
 docs: $(READY)  ## write the generated parts of the docs anew
+	$(BIN)/python scripts/make_docs.py
+
+docs-demo: $(READY)  ## run the demo, keep its numbers and a picture of its report for the docs (needs Chromium)
+	$(BIN)/python scripts/make_demo.py
 	$(BIN)/python scripts/make_docs.py
 
 # torch first and by its exact version: a plain install could take a build for other hardware.

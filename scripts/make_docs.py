@@ -1,16 +1,22 @@
-"""Write the generated docs: the commands' help, the tasks, the models. ``--check`` only compares."""
+"""Write the generated docs: commands, tasks, models, and what pages show of the demo. ``--check`` only compares."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import typer
 
 from gpteval.cli.app import app
+from gpteval.cli.running import number, result_line
 from gpteval.core.registry import task_registry
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import model_registry
+from gpteval.nano import nano_models
+from gpteval.nano.recipes import recipe_registry
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -52,15 +58,71 @@ def models() -> str:
     return "# Models\n\nMade by `make docs` from `gpteval/reference/models.csv`.\n\n" + "\n".join(rows) + "\n"
 
 
+def demo_rows() -> list[SimpleNamespace]:
+    """The demo's primary results, as scripts/make_demo.py kept them."""
+    rows = json.loads((DOCS / "demo.json").read_text(encoding="utf-8"))
+    return [SimpleNamespace(**row) for row in rows]
+
+
+def demo_lines() -> str:
+    """Some of the lines that the demo prints."""
+    shown = [r for r in demo_rows() if r.task in ("nano_reading", "nano_en_fr") and r.shots == 5]
+    return "```text\n" + "\n".join(result_line(row) for row in shown) + "\n```"
+
+
+def demo_table() -> str:
+    """Every primary value: a row a task and shots, a column a model."""
+    values = {(r.model, r.task, r.shots): number(r.value) for r in demo_rows()}
+    metrics = {(r.task, r.shots): r.metric for r in demo_rows()}
+    models = list(nano_models())
+    lines = ["| task | shots | metric | " + " | ".join(models) + " |", "| --- | --- | --- |" + " --- |" * len(models)]
+    for (task, shots), metric in sorted(metrics.items()):
+        cells = [values.get((model, task, shots), "") for model in models]
+        lines.append(f"| {task} | {shots} | {metric} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def family() -> str:
+    """The embedded models' facts, from their training."""
+    marks = {
+        "openai-gpt": "layer norm after each block, lower-cased BPE",
+        "gpt2": "layer norm before each block, byte-level BPE",
+        "gpt_neo": "dense and local attention in turn",
+    }
+    lines = ["| model | generation's mark | parameters | window | tokens seen | seconds | last loss |"]
+    lines.append("| --- " * 7 + "|")
+    for name, folder in nano_models().items():
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        window, seconds, loss = (
+            recipe_registry()[name].window,
+            f"{facts['seconds']:,.0f}",
+            f"{facts['loss'][-1][1]:.2f}",
+        )
+        cells = [name, marks[config["model_type"]], f"{facts['parameters']:,}", window, f"{facts['tokens']:,}"]
+        lines.append("| " + " | ".join(map(str, [*cells, seconds, loss])) + " |")
+    return "\n".join(lines)
+
+
+PARTS = {"demo lines": demo_lines, "demo table": demo_table, "family": family}
+BLOCK = re.compile(r"(<!-- made by make docs: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def with_parts(path: Path) -> str:
+    """A page with its generated parts made anew."""
+    return BLOCK.sub(lambda m: f"{m[1]}{PARTS[m[2]]()}\n{m[3]}", path.read_text(encoding="utf-8"))
+
+
 def main() -> int:
+    made = {DOCS / "commands.md": commands(), DOCS / "tasks.md": tasks(), DOCS / "models.md": models()}
+    made |= {path: with_parts(path) for path in (DOCS.parent / "README.md", DOCS / "nano.md")}
     stale = []
-    for name, make in (("commands.md", commands), ("tasks.md", tasks), ("models.md", models)):
-        path, text = DOCS / name, make()
+    for path, text in made.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
+            stale.append(path.name)
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")
-                print(f"wrote docs/{name}")
+                print(f"wrote {path.name}")
     if stale and "--check" in sys.argv:
         print(f"not current: {', '.join(stale)}; run make docs", file=sys.stderr)
         return 1

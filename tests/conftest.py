@@ -17,6 +17,7 @@ from tests.hub_server import HubServer
 _HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_errors=True)
 for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
     del os.environ[_name]
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side: threads of one would only wait for those of the other
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["HF_HOME"] = str(Path(_HOME.name, "hf"))

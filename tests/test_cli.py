@@ -89,6 +89,15 @@ def test_json_makes_stdout_one_document(run_cli: RunCli, model: Path, tmp_path: 
         assert isinstance(json.loads(run_cli(command, "--json").stdout), list)
 
 
+def test_what_is_loaded_is_told(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
+    done = run_cli("run", "--models", model, "--tasks", "nano_topic", "--limit", 2, "--out", tmp_path / "r")
+    assert done.stderr.startswith("loading task data 1/1, nano_topic\n")
+
+
+def test_all_is_every_real_task(run_cli: RunCli) -> None:
+    assert "all and the families hold the real tasks" in run_cli("tasks").stdout
+
+
 def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
     html = (finished / "report.html").read_text(encoding="utf-8")
     assert "nano_topic" in html
@@ -99,6 +108,9 @@ def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
     ("arguments", "message"),
     [
         (["--models", "gtp2", "--tasks", "all"], "unknown model 'gtp2'"),
+        (["--models", "./nope", "--tasks", "all"], "no such folder: ./nope"),
+        (["--models", "/nowhere/model", "--tasks", "all"], "no such folder: /nowhere/model"),
+        (["--models", "nano", "--tasks", "nano", "--max-bad-rows", "2"], "--max-bad-rows is a share"),
         (["--models", "nano", "--tasks", "lambda_openai"], "nearest: lambada_openai"),
         (["--models", "nano", "--tasks", "all", "--shots", "few"], "--shots takes numbers"),
         (["--models", "nano", "--tasks", "all", "--limit", "0"], "--limit must be at least 1"),
@@ -154,6 +166,8 @@ def test_an_interrupted_run_says_how_to_go_on(run_cli: RunCli, model: Path, tmp_
         "nano",
         "--batch-tokens",
         "64",
+        "--limit",
+        "40",
     ]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "r")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

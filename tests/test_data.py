@@ -94,8 +94,9 @@ def test_an_empty_parquet_file_holds_no_rows(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read gone.jsonl: No such file"):
         file(tmp_path / "gone.jsonl").load()
-    with pytest.raises(DataError, match=r"cannot read .*: Is a directory"):
-        file(tmp_path).load()
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(DataError, match=r"cannot read folder.jsonl: Is a directory"):
+        file(tmp_path / "folder.jsonl").load()
 
 
 def test_further_splits_of_a_file(tmp_path: Path) -> None:

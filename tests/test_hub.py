@@ -195,7 +195,7 @@ def test_a_wrong_column_is_named_and_a_missing_split_for_examples_is_noted(
     assert "a blue sky blue" in noted, "the example comes from the evaluated split, and is not the item"
     assert "examples drawn from org/data/default/test" in noted
     for line in wrong:
-        assert line.startswith("ColumnError task colours: item ")
+        assert line.startswith("ColumnError task colours: 2 of 2 rows cannot be posed, the first: item ")
         assert "has no column 'sentence'; it has 'text', 'label'" in line
 
 

@@ -31,7 +31,8 @@ class TestCatalogue:
             assert info.n_params == int(row["n_params"])
             assert info.window == int(row["context_length"])
             assert info.release_date == row["release_date"]
-            assert info.licence == row["licence"]
+            assert info.licence == row["licence"] != ""
+            assert "recalled" not in info.licence
 
     @pytest.mark.parametrize(
         ("typed", "location"),
@@ -72,12 +73,58 @@ class TestCatalogue:
         with pytest.raises(UsageError, match=r"config\.json is missing"):
             resolve_models([str(tmp_path)])
 
-    def test_two_folders_of_one_name_stay_apart(self, tmp_path: Path) -> None:
-        for parent in ("a", "b"):
-            (tmp_path / parent / "model").mkdir(parents=True)
-            (tmp_path / parent / "model" / "config.json").write_text("{}")
-        infos = resolve_models([str(tmp_path / "a" / "model"), str(tmp_path / "b" / "model")])
-        assert [i.name for i in infos] == ["model", "b/model"]
+    @pytest.mark.parametrize(
+        ("folders", "names"),
+        [
+            (["a/model", "b/model"], ["a/model", "b/model"]),
+            (["x/a/m", "y/a/m", "z/a/m"], ["x/a/m", "y/a/m", "z/a/m"]),
+            (["m", "x/m"], ["./m", "x/m"]),
+            (["x/m", "x/m/", "./x/../x/m"], ["m"]),
+            (["x/gpt2"], ["gpt2"]),
+        ],
+    )
+    def test_folders_of_one_name_stay_apart(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], names: list[str]
+    ) -> None:
+        for folder in folders:
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / "config.json").write_text("{}")
+        monkeypatch.chdir(tmp_path)
+        assert [i.name for i in resolve_models(folders)] == names
+        assert [i.name for i in resolve_models(folders[::-1])] == names[::-1]
+        absolute = [str(tmp_path / folder) for folder in folders]
+        assert [i.name for i in resolve_models(absolute)] == names
+
+    def test_folders_elsewhere_show_only_what_tells_them_apart(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for folder in ("runA/checkpoint-1000", "runB/checkpoint-1000"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / "config.json").write_text("{}")
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        infos = resolve_models(["../runA/checkpoint-1000", str(tmp_path / "runB" / "checkpoint-1000")])
+        assert [i.name for i in infos] == ["runA/checkpoint-1000", "runB/checkpoint-1000"]
+
+    def test_a_folder_named_like_a_known_model_is_told_from_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for folder in ("gpt2", "mine/gpt2"):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / "config.json").write_text("{}")
+        monkeypatch.chdir(tmp_path)
+        assert [i.name for i in resolve_models(["gpt2", "mine/gpt2"])] == ["gpt2", "mine/gpt2"]
+        assert [i.name for i in resolve_models(["./gpt2", "gpt2"])] == ["./gpt2", "gpt2"]
+
+    @pytest.mark.parametrize("spec", ["./nope", "../nope", "/no/such/model", "~/no-such-model", "a/b/c", "."])
+    def test_a_path_without_a_folder_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UsageError) as caught:
+            resolve_models([spec])
+        assert caught.value.exit_code == 2
+        assert "no such folder" in str(caught.value) or spec == "."
 
     def test_generations_are_the_known_ones(self) -> None:
         assert {i.generation for i in model_registry().values()} <= set(GENERATIONS)
@@ -91,7 +138,7 @@ class TestLoading:
         assert model.dtype == "float32"
         assert model.info.n_params == model.module.num_parameters()
         assert not model.module.training
-        assert model.attention == "eager"
+        assert model.attention == "sdpa"
 
     def test_float16_weights_are_computed_in_float32_on_a_cpu(self, tmp_path: Path) -> None:
         from transformers import AutoModelForCausalLM

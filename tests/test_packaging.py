@@ -69,5 +69,5 @@ def test_an_installed_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3 * 9
+    assert len(done.stdout.splitlines()) == 5 * 10
     assert len(list((tmp_path / "runs").glob("*/report.html"))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpteval.core.data import Row, file, generated, hub
-from gpteval.core.errors import ColumnError, DataError, ItemError, TaskError
-from gpteval.core.prompts import TaskData, build_prompts, load_task, make_items, takes_examples
+from gpteval.core.errors import ColumnError, DataError, GptevalError, ItemError, TaskError
+from gpteval.core.prompts import build_prompts, load_task, make_items, takes_examples
 from gpteval.core.task import PromptFunction, Task
 from gpteval.core.types import Choice, Generate, Item, Prompt, Rolling
 
@@ -56,8 +57,6 @@ def test_an_id_is_that_of_the_content_and_the_version() -> None:
     (item,) = make_items(task, [{"n": 1, "text": "é"}])
     assert item.id == "1c288b8ce5e869a1", "cached outcomes and published samples go by it"
     assert make_items(task, [{"text": "é", "n": 1}])[0].id == item.id, "whatever the order of the columns"
-    from dataclasses import replace
-
     for other in (replace(task, version=2), replace(task, name="others")):
         assert make_items(other, [{"n": 1, "text": "é"}])[0].id != item.id
 
@@ -71,7 +70,7 @@ def test_ids_are_unique_and_survive_reordering(rows: Rows, shuffler: random.Rand
     assert {item.id for item in make_items(make(rows), shuffled)} == {item.id for item in items}
     for one in items:
         for other in items:
-            assert (one.content_id == other.content_id) == (one["n"] == other["n"])
+            assert (one.id.partition("-")[0] == other.id.partition("-")[0]) == (one["n"] == other["n"])
 
 
 def test_prepare_makes_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,16 +219,11 @@ def test_a_file_task_without_its_pool_is_an_error(tmp_path: Any) -> None:
 # What a prompt function may do wrong
 
 
-def first_item(task: Task) -> str:
-    return load_task(task).items[0].id
-
-
-def refused(prompt: PromptFunction) -> tuple[Exception, str]:
+def refused(prompt: PromptFunction) -> tuple[GptevalError, str]:
     task = make(numbered(1, 2), prompt=prompt)
-    data: TaskData = load_task(task)
     with pytest.raises(TaskError) as caught:
-        build_prompts(data)
-    return caught.value, data.items[0].id
+        load_task(task)
+    return caught.value, make_items(task, task.source.load().rows)[0].id
 
 
 @pytest.mark.parametrize(
@@ -253,7 +247,7 @@ def refused(prompt: PromptFunction) -> tuple[Exception, str]:
 def test_a_bad_request_names_the_task_and_the_item(prompt: Any, message: str) -> None:
     error, item = refused(prompt)
     assert isinstance(error, ItemError)
-    assert error.message.startswith(f"task numbers, item {item}: ")
+    assert error.message.startswith(f"task numbers: 2 of 2 rows cannot be posed, the first: item {item}: ")
     with pytest.raises(ItemError, match=message):
         raise error
 
@@ -261,5 +255,93 @@ def test_a_bad_request_names_the_task_and_the_item(prompt: Any, message: str) ->
 def test_a_missing_column_is_named_with_those_that_are_there() -> None:
     error, item = refused(lambda item: Rolling(item["m"]))
     assert isinstance(error, ColumnError)
-    assert error.message == f"task numbers: item {item} has no column 'm'; it has 'n'"
-    assert item in str(error)
+    assert error.message.endswith(f"the first: item {item} has no column 'm'; it has 'n'")
+
+
+# Rows that cannot be posed
+
+
+def halves(item: Item) -> Choice:
+    return Choice(f"{item['n']}", [f" {item['word']}", " no"], gold=0)
+
+
+def with_nulls(count: int, *bad: int) -> list[dict[str, Any]]:
+    return [{"n": n, "word": None if n in bad else f"w{n}"} for n in range(count)]
+
+
+def test_a_bad_row_is_left_out_and_named() -> None:
+    task = make(with_nulls(300, 7, 9), prompt=halves)
+    data = load_task(task)
+    assert [item["n"] for item in data.items] == [n for n in range(300) if n not in (7, 9)]
+    (note,) = data.notes
+    first = make_items(task, with_nulls(300, 7, 9))[7].id
+    assert note == (f"2 of 300 rows cannot be posed and are left out, the first: item {first}: column 'word' is null")
+    assert len(build_prompts(data)) == 298
+
+
+@pytest.mark.parametrize(
+    ("count", "bad", "share", "fine"),
+    [
+        (10, 1, 0.01, True),
+        (10, 2, 0.01, False),
+        (300, 3, 0.01, True),
+        (300, 4, 0.01, False),
+        (10, 2, 0.2, True),
+        (10, 1, 0, False),
+        (1, 1, 1.0, False),
+    ],
+)
+def test_too_many_bad_rows_fail_the_task(count: int, bad: int, share: float, fine: bool) -> None:
+    task = make(with_nulls(count, *range(bad)), prompt=halves)
+    if fine:
+        assert len(load_task(task, max_bad_rows=share).items) == count - bad
+        return
+    with pytest.raises(ItemError, match=f"{bad} of {count} rows cannot be posed") as caught:
+        load_task(task, max_bad_rows=share)
+    assert "--max-bad-rows" in caught.value.hint
+
+
+def test_a_bad_row_is_never_an_example() -> None:
+    data = load_task(make(with_nulls(100, 3), prompt=halves), shots=90)
+    prompts = build_prompts(data, shots=90)
+    assert not any("None" in prompt.text() for prompt in prompts)
+    with pytest.raises(TaskError, match="99 examples asked for, but only 98 others"):
+        build_prompts(data, shots=99)
+
+
+@pytest.mark.parametrize(
+    "row", [{"x": None}, {"x": ["a", None]}, {"x": {"de": None, "en": "a"}}, {"x": {"texts": ["a", None]}}], ids=str
+)
+def test_null_is_found_wherever_it_lies(row: dict[str, Any]) -> None:
+    def prompt(item: Item) -> Rolling:
+        value = item["x"]
+        if isinstance(value, dict):
+            value = value[next(iter(value))]
+        return Rolling(str(value))
+
+    with pytest.raises(ItemError, match=r"column '(x|de|texts)' (is|holds a) null"):
+        load_task(make([row], prompt=prompt))
+    assert Item("i", row).get("x") == row["x"]
+    assert Item("i", row).get("y", 1) == 1
+
+
+def test_an_example_never_shows_the_items_own_prompt_and_answer() -> None:
+    """Although its row differs in a column that the prompt does not show."""
+    rows = [{"id": n, "n": n % 5, "word": f"w{n % 5}"} for n in range(20)]
+    data = load_task(make(rows, prompt=halves), shots=3)
+    for item, prompt in zip(data.items, build_prompts(data, shots=3), strict=True):
+        assert not any(example.startswith(f"{item['n']} ") for example in prompt.examples)
+    repeating = load_task(make(rows, prompt=halves, shots_may_repeat=True), shots=10)
+    shown = [
+        any(example.startswith(f"{item['n']} ") for example in prompt.examples)
+        for item, prompt in zip(repeating.items, build_prompts(repeating, shots=10), strict=True)
+    ]
+    assert any(shown)
+
+
+def test_a_generator_that_raises_is_its_tasks_failure() -> None:
+    def broken(split: str) -> list[dict[str, Any]]:
+        raise KeyError("gone")
+
+    with pytest.raises(DataError, match=r"task numbers: its data cannot be made: KeyError: 'gone'"):
+        load_task(replace(make([{"n": 1}]), source=generated(broken, revision="1")))

@@ -136,8 +136,11 @@ def test_selection_by_name_family_suite_and_all(tmp_path: Path) -> None:
     assert names("sst2", "piqa", "sst2") == ["sst2", "piqa"]
     assert names("mine") == ["a_task", "b_task"]
     assert names("mine", "a_task") == ["a_task", "b_task"], "each once"
-    assert set(names("lm")) == {t.name for t in registry.values() if t.family == "lm"} > {"b_task", "wikitext2"}
-    assert names("all") == list(registry)
+    generated = {t.name for t in registry.values() if t.name.startswith("nano_")}
+    assert set(names("nano")) == generated != set()
+    assert set(names("lm")) == {t.name for t in registry.values() if t.family == "lm"} - generated
+    assert set(names("all")) == set(registry) - generated > {"a_task", "b_task", "wikitext2"}
+    assert names("all", "nano_topic")[-1] == "nano_topic"
     assert names() == []
 
 

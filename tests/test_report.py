@@ -14,13 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gpteval.cli.running import number
 from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
 from gpteval.report.html import clip, script_json
 from gpteval.report.items import ITEMS, task_items
 from gpteval.report.load import load_runs
-from gpteval.report.summary import answer, comparisons
+from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import centred, leaderboard, show
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=2> \u202eabc \x00 \x1b[31m"
@@ -135,6 +136,16 @@ def rewritten(run: Path, folder: Path, which: Callable[[dict[str, Any]], bool], 
 def visible(page: Path) -> str:
     """The page without what is in script and style elements."""
     return re.sub(r"<(script|style)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "shown"),
+    [(-0.0004, "acc", "0.0"), (-0.0004, "mcc", "0.0"), (-0.0002, "other", "0.000"), (0.5, "acc", "50.0")],
+)
+def test_what_rounds_to_zero_has_no_sign(value: float, metric: str, shown: str) -> None:
+    assert show(value, metric) == shown
+    assert signed(value) == ("0.5" if value == 0.5 else "0.0")
+    assert number(value) == ("0.500" if value == 0.5 else "0.000")
 
 
 class TestNumbers:

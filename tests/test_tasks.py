@@ -10,7 +10,7 @@ import pytest
 
 from gpteval.core.data import generated
 from gpteval.core.errors import ItemError
-from gpteval.core.prompts import build_prompts, load_task, make_items
+from gpteval.core.prompts import load_task, make_items
 from gpteval.core.registry import task_registry, tasks_in_file
 from gpteval.core.types import Choice, Generate, Request, Rolling
 from gpteval.metrics.registry import metric_registry
@@ -162,9 +162,9 @@ def test_banking77() -> None:
 def test_an_answer_key_that_is_no_label_names_the_item() -> None:
     rows = [{"question": "What wets?", "choices": FOUR, "answerKey": "E"}]
     task = replace(TASKS["arc_easy"], source=generated(lambda split: rows, revision="1"))
-    data = load_task(task)
-    with pytest.raises(ItemError, match=f"task arc_easy, item {data.items[0].id}: ValueError: 'E'"):
-        build_prompts(data)
+    (item,) = make_items(task, rows)
+    with pytest.raises(ItemError, match=f"task arc_easy: 1 of 1 rows .* first: item {item.id}: ValueError: 'E'"):
+        load_task(task)
 
 
 @pytest.mark.parametrize("name", ["sst2", "multi30k_en_de", "copa"])

@@ -74,7 +74,7 @@ def _resumable() -> Iterator[None]:
 @app.command()
 def run(
     models: Annotated[str, typer.Option(help="names, Hub ids, local folders, or nano; separated by commas")],
-    tasks: Annotated[str, typer.Option(help="task names, families, suites, or all; separated by commas")],
+    tasks: Annotated[str, typer.Option(help="names, families, suites, or all (every real task); separated by commas")],
     shots: Annotated[
         str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
     ] = None,
@@ -92,6 +92,9 @@ def run(
     profile: Annotated[str, typer.Option(help="gpteval")] = "gpteval",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
+    max_bad_rows: Annotated[
+        float, typer.Option(help="share of a task's rows that may be left out because they give no prompt")
+    ] = 0.01,
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
@@ -123,6 +126,7 @@ def run(
         profile=profile,
         stride=stride,
         batch_tokens=None if batch_tokens == "auto" else int(batch_tokens),
+        max_bad_rows=max_bad_rows,
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
         task_dirs=tuple(task_dir or ()),
         out=out,
@@ -236,7 +240,7 @@ def generate(
 
 @app.command()
 def pretrain(
-    recipe: Annotated[str, typer.Option(help="gpt1-nano, gpt2-nano or gpt3-nano")],
+    recipe: Annotated[str, typer.Option(help="name of an embedded model, such as gpt2-nano")],
     out: Annotated[Path | None, typer.Option(help="the model's folder; default: runs/pretrain/RECIPE")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="optimiser steps; default: the recipe's")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.0, help="stop after this time")] = None,
@@ -248,6 +252,25 @@ def pretrain(
 
     with _resumable():
         pretrain_command(recipe, out or Path("runs/pretrain") / recipe, steps, max_minutes, seed, device)
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder")],
+    items: Annotated[int, typer.Option(min=1, help="items a workload")] = 32,
+    rounds: Annotated[int, typer.Option(min=1, help="repetitions, of which the median is told")] = 3,
+    batch_tokens: Annotated[int | None, typer.Option(min=1, help="tokens a batch; default: by free memory")] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Measure the engine's speed, and the share of what this machine could do. The last line is JSON."""
+    from gpteval.cli.benching import bench_command
+    from gpteval.models.loader import LoadOptions
+
+    with _resumable():
+        bench_command(model, items, rounds, batch_tokens, LoadOptions(device, dtype, allow_pickle, trust_remote_code))
 
 
 @app.command()

@@ -35,7 +35,7 @@ def list_models(as_json: bool) -> None:
             _size(i.n_params),
             str(i.window or ""),
             i.release_date,
-            i.licence.partition(";")[0],
+            i.licence,
             where,
         )
     _show(table)
@@ -56,6 +56,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
                 "metrics": list(t.all_metrics),
                 "shots": t.shots,
                 "shots_from": t.shots_from,
+                "shots_group": t.shots_group,
                 "source": t.source.label,
                 "licence": t.licence,
                 "suites": list(t.suites),
@@ -73,6 +74,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
     _show(table)
     suites = sorted({suite for t in found for suite in t.suites})
     print(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(suites) or 'none'}), or all.")
+    print("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
 
 
 def _table(*columns: str) -> Table:

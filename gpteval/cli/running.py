@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Task as Bar
 from rich.text import Text
 
@@ -18,6 +18,7 @@ from gpteval.run.config import RunConfig
 from gpteval.run.runner import Listener, Unit, execute
 
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
+LOADING_SECONDS = 5  # the same, for lines on what is being loaded
 
 
 class _Rate(ProgressColumn):
@@ -33,17 +34,35 @@ class ConsoleListener(Listener):
         self.out = sys.stderr if as_json else sys.stdout
         self.bar: Progress | None = None
         self.units = self.finished = self.done = self.total = 0
-        self.spoke = time.monotonic()
+        self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
+
+    def loading(self, what: str) -> None:
+        """On a terminal a line that the next progress takes the place of, else a line now and then."""
+        self.close()
+        if self.console.is_terminal:
+            self.bar = Progress(
+                SpinnerColumn(), TextColumn("{task.description}", markup=False), console=self.console, transient=True
+            )
+            self.bar.add_task(self._line(f"loading {what}"))
+            self.bar.start()
+        elif time.monotonic() - self.spoke > LOADING_SECONDS:
+            self.spoke = time.monotonic()
+            self.console.print(self._line(f"loading {what}"), markup=False, soft_wrap=True)
+
+    def _line(self, what: str) -> str:
+        return f"[{self.finished + 1}/{self.units}] {what}" if self.units else what
 
     def began(self, units: int, folder: Path) -> None:
+        self.close()
         self.units = units
         self.console.print(f"{units} results to make, into {folder}", soft_wrap=True)
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
+        self.close()
         self.done, self.total = known, tokens
         if self.console.is_terminal:
             self.bar = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 TextColumn("{task.percentage:3.0f}%"),
                 _Rate(),
@@ -51,7 +70,7 @@ class ConsoleListener(Listener):
                 console=self.console,
                 transient=True,
             )
-            self.bar.add_task(f"[{self.finished + 1}/{self.units}] {unit.label}", total=tokens, completed=known)
+            self.bar.add_task(self._line(unit.label), total=tokens, completed=known)
             self.bar.start()
 
     def advanced(self, unit: Unit, tokens: int) -> None:
@@ -61,7 +80,7 @@ class ConsoleListener(Listener):
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
             share = self.done / max(1, self.total)
-            self.console.print(f"[{self.finished + 1}/{self.units}] {unit.label}: {share:.0%}", markup=False)
+            self.console.print(self._line(f"{unit.label}: {share:.0%}"), markup=False)
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         self._end()
@@ -77,10 +96,14 @@ class ConsoleListener(Listener):
         )
 
     def warned(self, message: str) -> None:
+        self.close()
         self.console.print(f"warning: {message}", markup=False, soft_wrap=True)
 
     def _end(self) -> None:
+        self.close()
         self.finished += 1
+
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -91,7 +114,7 @@ def number(value: float | None) -> str:
     if value is None or value != value:
         return "n/a"
     if abs(value) < 2:
-        return f"{value:.3f}"
+        return f"{round(value, 3) + 0.0:.3f}"  # never "-0.000"
     return f"{value:.2f}" if abs(value) < 10_000 else f"{value:.3g}"
 
 
@@ -116,8 +139,7 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     try:
         outcome = execute(config, listener)
     finally:
-        if listener.bar is not None:
-            listener.bar.stop()
+        listener.close()
     code = 1 if outcome.failures else 0
     say = listener.console.print
     say(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")

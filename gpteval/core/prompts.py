@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from gpteval.core.data import HubSource, Row, Rows
@@ -14,6 +15,7 @@ from gpteval.core.task import Task
 from gpteval.core.types import Item, Prompt, Request, Rolling, digest
 
 ShotsMode = Literal["per-item", "fixed"]
+MAX_BAD_ROWS = 0.01  # share of the rows that may be left out because they give no request
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,16 @@ def make_items(task: Task, rows: Sequence[Row]) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def load_task(task: Task, *, shots: int = 0, limit: int | None = None, seed: int = 0) -> TaskData:
+def load_task(
+    task: Task, *, shots: int = 0, limit: int | None = None, seed: int = 0, max_bad_rows: float = MAX_BAD_ROWS
+) -> TaskData:
     """Load the evaluated split, cut it to ``limit`` items, and load the pool of examples if ``shots`` > 0.
 
     ``limit`` takes the items with the smallest digests of (seed, id): a subset that is nested in
     that of any larger limit and does not depend on the rows' order. Items keep the rows' order.
     Where the split for examples cannot be had, they come from the evaluated split, and a note says so.
+    Items that give no request are left out, and a note says so; TaskError when they are more than one and more
+    than the share ``max_bad_rows``.
     """
     try:
         loaded = task.source.load()
@@ -55,14 +61,47 @@ def load_task(task: Task, *, shots: int = 0, limit: int | None = None, seed: int
         if limit is not None and limit < len(every):
             chosen = {i.id for i in sorted(every, key=lambda item: digest(seed, item.id))[:limit]}
             items = tuple(item for item in every if item.id in chosen)
+        items, left_out = _posable(task, items, max_bad_rows)
         pool: tuple[Item, ...] = ()
         notes: tuple[str, ...] = ()
         if shots:
             unordered, notes = _pool(task, every, loaded)
             pool = tuple(sorted(unordered, key=lambda item: item.id))
     except GptevalError as error:
-        raise type(error)(f"task {task.name}: {error.message}", error.hint) from error
-    return TaskData(task, items, pool, loaded.revision, notes)
+        raise _about(task, error) from error
+    except Exception as error:  # a generator's or prepare's own: a plugin's code
+        raise DataError(f"task {task.name}: its data cannot be made: {type(error).__name__}: {error}") from error
+    return TaskData(task, items, pool, loaded.revision, left_out + notes)
+
+
+def _about(task: Task, error: GptevalError) -> GptevalError:
+    """The error with the task's name before it."""
+    if error.message.startswith(f"task {task.name}"):
+        return error
+    return type(error)(f"task {task.name}: {error.message}", error.hint)
+
+
+def _posable(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    """The items that give a request, and a note on the others. Raises what is wrong with too many of them."""
+    posed, bad = [], []
+    for item in items:
+        try:
+            _request(task, item)
+            posed.append(item)
+        except TaskError as error:
+            bad.append(error)
+    if not bad:
+        return items, ()
+    first = bad[0]
+    message = first.message.removeprefix(f"task {task.name}").lstrip(",: ")
+    said = f"{len(bad)} of {len(items)} rows cannot be posed"
+    allowed = max(1, int(max_bad_rows * len(items))) if max_bad_rows else 0
+    if not posed or len(bad) > allowed:
+        raise type(first)(
+            f"{said}, the first: {message}",
+            first.hint or f"mend the data, or leave up to {len(bad) / len(items):.0%} of them out with --max-bad-rows",
+        ) from first
+    return tuple(posed), (f"{said} and are left out, the first: {message}",)
 
 
 def _pool(task: Task, every: tuple[Item, ...], loaded: Rows) -> tuple[tuple[Item, ...], tuple[str, ...]]:
@@ -86,46 +125,69 @@ def build_prompts(data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsM
     """The prompt of every item with ``shots`` examples.
 
     Examples are drawn by a generator seeded with (seed, task, item id), so they do not depend on
-    order, limit or sharding; those of k shots begin those of k + 1. An example never equals the item.
-    ``fixed`` draws one set for all items (an item in it gets the next one drawn instead).
+    order, limit or sharding; those of k shots begin those of k + 1. An example never shows the item's own prompt
+    and answer, whatever its row's other columns (unless the task says that it may: ``shots_may_repeat``).
+    ``fixed`` draws one set for all items of a group (an item in it gets the next one drawn instead).
     Raises TaskError when the pool is too small, ItemError or ColumnError naming the item.
     """
     task = data.task
     if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
-    contents = Counter(item.content_id for item in data.pool)
-    rendered: dict[int, str] = {}
+    pools = _pools(data)
+    rendered: dict[str, str] = {}
 
-    def example(index: int) -> str:
-        if index not in rendered:
-            request = _request(task, data.pool[index])
-            rendered[index] = request.prompt + request.answer + task.separator
-        return rendered[index]
+    def example(shown: Item) -> str:
+        """As it is shown; "" for one that gives no request."""
+        if shown.id not in rendered:
+            try:
+                rendered[shown.id] = _shown(task, _request(task, shown))
+            except TaskError:
+                rendered[shown.id] = ""
+        return rendered[shown.id]
 
     prompts = []
     for item in data.items:
-        examples: tuple[str, ...] = ()
+        request = _request(task, item)
+        examples: list[str] = []
         if shots:
-            available = len(data.pool) - contents[item.content_id]
-            if shots > available:
+            group = item[task.shots_group] if task.shots_group else ""
+            key = (seed, task.name, group) if mode == "fixed" else (seed, task.name, item.id)
+            own = "" if task.shots_may_repeat else _shown(task, request)
+            pool = pools.get(group, ())
+            fitting = (text for other in _drawn(pool, key) if (text := example(other)) and text != own)
+            examples = list(islice(fitting, shots))
+            if len(examples) < shots:
+                among = f" with {task.shots_group} {group!r}" if task.shots_group else ""
                 raise TaskError(
-                    f"task {task.name}: {shots} examples asked for, but only {available} others are there",
-                    f"use --shots {available} or fewer",
+                    f"task {task.name}: {shots} examples asked for, but only {len(examples)} others{among} are there",
+                    f"use --shots {len(examples)} or fewer",
                 )
-            key = (seed, task.name) if mode == "fixed" else (seed, task.name, item.id)
-            examples = tuple(example(i) for i in _draw(data.pool, item, shots, key))
-        prompts.append(Prompt(item.id, _request(task, item), examples, task.preamble))
+        prompts.append(Prompt(item.id, request, tuple(examples), task.preamble))
     return prompts
 
 
-def _draw(pool: Sequence[Item], item: Item, shots: int, key: tuple[object, ...]) -> list[int]:
+def _shown(task: Task, request: Request) -> str:
+    return request.prompt + request.answer + task.separator
+
+
+def _pools(data: TaskData) -> dict[object, list[Item]]:
+    """The pool of examples by group; one group where the task names no column for it."""
+    column = data.task.shots_group
+    pools: dict[object, list[Item]] = {}
+    for item in data.pool:
+        pools.setdefault(item[column] if column else "", []).append(item)
+    return pools
+
+
+def _drawn(pool: Sequence[Item], key: tuple[object, ...]) -> Iterator[Item]:
+    """All of the pool in a random order that ``key`` determines; drawn as far as it is asked for."""
     generator = random.Random(digest(*key))
-    drawn: dict[int, None] = {}
-    while len(drawn) < shots:
+    seen: set[int] = set()
+    while len(seen) < len(pool):
         index = generator.randrange(len(pool))
-        if pool[index].content_id != item.content_id:
-            drawn[index] = None
-    return list(drawn)
+        if index not in seen:
+            seen.add(index)
+            yield pool[index]
 
 
 def _request(task: Task, item: Item) -> Request:

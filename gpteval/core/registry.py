@@ -20,6 +20,7 @@ from gpteval.core.task import Task
 from gpteval.core.types import FAMILIES
 
 T = TypeVar("T")
+GENERATED_SUITE = "nano"  # the tasks of the generated world, made for the embedded models
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -127,16 +128,19 @@ def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
 
 
 def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
-    """Tasks by name, family, suite or ``all``, each once, in the order asked. Raises UnknownNameError."""
+    """Tasks by name, family, suite or ``all``, each once, in the order asked. Raises UnknownNameError.
+
+    ``all`` and families are the real tasks: those of the generated world are named by task or by their suite.
+    """
     suites = {suite for task in registry.values() for suite in task.suites}
     chosen: dict[str, Task] = {}
     for name in names:
         if name in registry:
             group = [registry[name]]
-        elif name == "all":
-            group = list(registry.values())
-        elif name in FAMILIES or name in suites:
-            group = [t for t in registry.values() if name == t.family or name in t.suites]
+        elif name == "all" or name in FAMILIES:
+            group = [t for t in registry.values() if name in ("all", t.family) and GENERATED_SUITE not in t.suites]
+        elif name in suites:
+            group = [t for t in registry.values() if name in t.suites]
         else:
             known = [*registry, *suites, *FAMILIES, "all"]
             raise UnknownNameError("task", name, known, "'gpteval tasks' lists all")

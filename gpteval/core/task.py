@@ -21,8 +21,10 @@ class Task:
 
     ``metric`` names the primary metric, ``metrics`` further ones. ``shots`` is the default number
     of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
-    item). ``prepare`` turns the source's rows into items' rows where the two differ (lines into
-    pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
+    item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
+    subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
+    where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
+    two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
     Raise ``version`` when a change alters results.
     """
 
@@ -34,6 +36,8 @@ class Task:
     metrics: tuple[str, ...] = ()
     shots: int = 0
     shots_from: str | None = None
+    shots_group: str | None = None
+    shots_may_repeat: bool = False
     separator: str = "\n\n"
     preamble: str = ""
     prepare: Prepare | None = None
@@ -66,6 +70,8 @@ def task(
     name: str | None = None,
     shots: int = 0,
     shots_from: str | None = None,
+    shots_group: str | None = None,
+    shots_may_repeat: bool = False,
     separator: str = "\n\n",
     preamble: str = "",
     prepare: Prepare | None = None,
@@ -90,6 +96,8 @@ def task(
             metrics=tuple(metrics),
             shots=shots,
             shots_from=shots_from,
+            shots_group=shots_group,
+            shots_may_repeat=shots_may_repeat,
             separator=separator,
             preamble=preamble,
             prepare=prepare,

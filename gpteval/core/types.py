@@ -34,25 +34,37 @@ class Item(Mapping[str, Any]):
     id: str
     fields: Mapping[str, Any]
 
-    @property
-    def content_id(self) -> str:
-        """The id without the suffix of repeated rows: equal for rows of equal content."""
-        return self.id.partition("-")[0]
-
     def __getitem__(self, column: str) -> Any:
+        """The column's value, which is never null: a prompt would show "None". ``get`` gives what is there."""
         try:
-            return self.fields[column]
+            return _present(self.fields[column], column)
         except KeyError:
             raise ColumnError(
                 f"item {self.id} has no column {column!r}; it has {', '.join(map(repr, self.fields))}",
                 "check the task's source: dataset id, config and split",
             ) from None
 
+    def get(self, column: str, default: Any = None) -> Any:
+        return self.fields.get(column, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.fields)
 
     def __len__(self) -> int:
         return len(self.fields)
+
+
+class _Nested(dict[str, Any]):
+    """A column with fields of its own, none of which is null when asked for."""
+
+    def __getitem__(self, field: str) -> Any:
+        return _present(super().__getitem__(field), field)
+
+
+def _present(value: Any, where: str) -> Any:
+    if value is None or (isinstance(value, list) and None in value):
+        raise ItemError(f"column {where!r} {'is' if value is None else 'holds a'} null")
+    return _Nested(value) if type(value) is dict else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ GENERATION_OF = {
     "opt": "gpt3",
     "gpt_oss": "gpt4",
 }
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 
@@ -102,16 +104,43 @@ def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
     """What the user typed, to models: catalogue names and aliases (any case), groups such as ``nano``,
     local folders, Hub ids; each with an optional ``@revision``. Each model once, in the order asked.
 
-    Raises UnknownNameError with the nearest names, UsageError for a folder that holds no model.
+    Raises UnknownNameError with the nearest names, UsageError for a folder that is not there or holds no model.
     """
-    chosen: dict[str, ModelInfo] = {}
-    for spec in specs:
-        for info in _resolve(spec):
-            same = chosen.get(info.name)
-            if same is not None and same.location != info.location:
-                info = replace(info, name="/".join(Path(info.location).parts[-2:]))
-            chosen[info.name] = info
-    return list(chosen.values())
+    asked = {(info.name, _place(info)): info for spec in specs for info in _resolve(spec)}
+    return distinguish(asked.values())
+
+
+def _place(info: ModelInfo) -> str:
+    return str(Path(info.location).resolve()) if info.local else info.location
+
+
+def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
+    """Give folders of one name as much of their path as tells them apart, whatever their order.
+
+    Parts of the working folder's own path are never shown; a folder elsewhere shows the last parts of its path.
+    """
+    found = list(infos)
+    folders = {info.location: _parts(info) for info in found if info.local and not info.group}
+    taken = {info.name for info in found if info.location not in folders}
+    named = []
+    for info in found:
+        parts = folders.get(info.location, ())
+        others = [other for location, other in folders.items() if location != info.location]
+        for length in range(1, len(parts) + 1):
+            name = "/".join(parts[-length:])
+            if name not in taken and all(other[-length:] != parts[-length:] for other in others):
+                break
+        else:
+            name = info.name if not parts else f"./{'/'.join(parts)}"
+        named.append(replace(info, name=name))
+    return named
+
+
+def _parts(info: ModelInfo) -> tuple[str, ...]:
+    path, here = Path(info.location).resolve(), Path.cwd()
+    if path == here:
+        return (path.name,)
+    return path.relative_to(here).parts if path.is_relative_to(here) else path.parts[1:]
 
 
 def _resolve(spec: str) -> list[ModelInfo]:
@@ -131,7 +160,9 @@ def _resolve(spec: str) -> list[ModelInfo]:
                 f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
             )
         return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+    if spec.startswith((".", "~", os.sep)) or name.count("/") > 1:
+        raise UsageError(f"no such folder: {spec}", "check the path; 'gpteval models' lists the known models")
+    if _HUB_ID.fullmatch(name):
         return [ModelInfo(name=spec, location=name, revision=revision or None)]
     groups = {info.group for info in registry.values() if info.group}
     known = [*registry, *(alias for info in registry.values() for alias in info.aliases), *groups]

@@ -66,6 +66,7 @@ class HFModel:
         self.info = info
         self.options = options or LoadOptions()
         self.device = pick_device(self.options.device)
+        self.attention = ""  # the implementation that runs, known once the weights are loaded
         self._remote = {"trust_remote_code": self.options.trust_remote_code}
         with self._explained():
             self.config: Any = transformers.AutoConfig.from_pretrained(
@@ -119,11 +120,18 @@ class HFModel:
         """Digest of everything about the model that determines its outcomes."""
         return digest(self.fingerprint, self.dtype, self.device.partition(":")[0], self.window)
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the weights are in memory."""
+        return "module" in self.__dict__
+
     @cached_property
     def module(self) -> Any:
         """The ``PreTrainedModel`` on its device, in evaluation mode."""
         import torch
         import transformers
+
+        from gpteval.models.kernels import fuse
 
         with self._explained():
             model, loading = transformers.AutoModelForCausalLM.from_pretrained(
@@ -146,12 +154,8 @@ class HFModel:
                 f"model {self.info.name}: its tokenizer has {tokens} tokens but its embedding only {rows} rows",
                 "the tokenizer belongs to another model",
             )
+        self.attention = fuse(model)
         return model.to(self.device).eval()
-
-    @property
-    def attention(self) -> str:
-        """The attention implementation that runs, once the weights are loaded."""
-        return str(self.module.config._attn_implementation)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -48,8 +48,8 @@ def comparisons(board: Leaderboard) -> list[str]:
 
 
 def signed(number: float) -> str:
-    """One decimal, with a true minus sign."""
-    return f"{number:.1f}".replace("-", "−")
+    """One decimal, with a true minus sign; what rounds to zero has none."""
+    return f"{round(number, 1) + 0.0:.1f}".replace("-", "−")
 
 
 def _sentence(old: str, new: str, gain: float, error: float, tasks: int) -> str:

@@ -84,7 +84,7 @@ class Model:
 
     @property
     def is_nano(self) -> bool:
-        return self.name.endswith("-nano")
+        return "-nano" in self.name
 
     @property
     def size(self) -> str:
@@ -133,10 +133,11 @@ def show(value: float | None, metric: str) -> str:
     if value is None:
         return "n/a"
     if is_fraction(metric):
-        return f"{100 * value:.1f}"
+        return f"{round(100 * value, 1) + 0.0:.1f}"  # what rounds to zero has no sign
     if abs(value) >= 10_000:
         return f"{value:.2e}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+    digits = 1 if abs(value) >= 10 else 3 if abs(value) < 2 else 2
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def show_interval(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import UsageError
-from gpteval.core.prompts import ShotsMode
+from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 
@@ -30,6 +30,7 @@ class RunConfig:
     profile: str = "gpteval"
     stride: int | None = None
     batch_tokens: int | None = None
+    max_bad_rows: float = MAX_BAD_ROWS
     load: LoadOptions = field(default_factory=LoadOptions)
     task_dirs: tuple[Path, ...] = ()
     out: Path | None = None
@@ -43,6 +44,7 @@ class RunConfig:
             (self.limit is None or self.limit > 0, f"--limit must be at least 1, not {self.limit}"),
             (all(k >= 0 for k in self.shots or ()), "--shots cannot be negative"),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
+            (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (
                 self.profile == "gpteval",

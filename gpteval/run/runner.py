@@ -47,6 +47,9 @@ class Unit:
 class Listener:
     """Told how a run goes; the command line shows it. Override what you need."""
 
+    def loading(self, what: str) -> None:
+        """Something that takes a while begins: task data, a model's files, its weights."""
+
     def began(self, units: int, folder: Path) -> None: ...
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
@@ -90,7 +93,7 @@ class _Run:
         config = self.config
         most = max(self.config.shots or (task.shots,))
         try:
-            data = load_task(task, shots=most, limit=config.limit, seed=config.seed)
+            data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
             takes_examples(data)
             for note in data.notes:
                 self.listener.warned(f"{task.name}: {note}")
@@ -118,10 +121,14 @@ class _Run:
         data = self.data[unit.task.name]
         if isinstance(data, GptevalError):
             raise data
+        self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.prompts_of(data, unit.shots)
         metrics = task_metrics(data, prompts)
         plan = engine.plan(prompts)
         known = self.store.get(plan.rows)
+        if len(known) < len(plan.rows) and not engine.model.loaded:
+            self.listener.loading(f"the weights of {unit.model.name}")
+            _ = engine.model.module
         self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
         for batch in engine.compute(plan, known):
             self.store.put(batch)
@@ -225,7 +232,8 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     run: _Run | None = None
     try:
         run = _open(config, folder, listener)
-        for task in tasks:
+        for number, task in enumerate(tasks, 1):
+            listener.loading(f"task data {number}/{len(tasks)}, {task.name}")
             run.load(task)
         units = [(task, shots) for task in tasks for shots in run.shots(task)]
         listener.began(len(models) * len(units), folder.path)
@@ -241,6 +249,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
 
 def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
     config = run.config
+    run.listener.loading(f"the files of {info.name}")
     try:
         model = HFModel(info, config.load)
         run.note_model(model)

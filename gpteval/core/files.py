@@ -1,0 +1,148 @@
+"""Reading people's own files: rows of JSONL, JSON, CSV, TSV, Parquet or plain text, each also with ``.gz``."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import DataError
+
+csv.field_size_limit(2**31 - 1)  # a cell may hold a whole book
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+def read_file(path: Path, origin: str) -> tuple[list[Mapping[str, Any]], str]:
+    """The rows of a file, and a digest of its bytes; ``origin`` is what errors call it.
+
+    The kind is told by the suffix (``KINDS``), with or without ``.gz``. Text is UTF-8, with or without a
+    byte-order mark. Raises DataError naming the line.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    packed = suffixes[-1:] == [".gz"]
+    suffix = "".join(suffixes[:-1][-1:] if packed else suffixes[-1:])
+    if suffix not in KINDS:
+        raise DataError(
+            f"{origin} cannot be read: its suffix is {suffix!r}",
+            f"give one of {', '.join(KINDS)}, each also with .gz",
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {origin}: {error.strerror}") from None
+    revision = "sha256:" + hashlib.sha256(data).hexdigest()[:16]
+    if packed:
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{origin} is not a whole gzip file: {error}", "make or download it again") from None
+    return list(KINDS[suffix](data, origin)), revision
+
+
+def _text(data: bytes, origin: str) -> str:
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{origin} is not UTF-8: byte 0x{data[error.start]:02x} in line {number}",
+            "convert it, for example with iconv -f latin1 -t utf-8",
+        ) from None
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = "" if error.lineno == 1 else f"line {error.lineno}, "
+        raise DataError(f"{where} is not JSON: {error.msg} at {line}column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise DataError(f"{where} holds JSON that cannot be read: {error}") from None
+
+
+def _jsonl(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(_text(data, origin).split("\n"), 1):
+        if line.strip():
+            row = _parse(line, f"{origin}, line {number}")
+            if not isinstance(row, dict):
+                raise DataError(f"{origin}, line {number} is not a JSON object")
+            yield row
+
+
+def _json(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+    rows = _parse(_text(data, origin), origin)
+    if not isinstance(rows, list):
+        raise DataError(f"{origin} is not a JSON array of rows", "one object a line is read from .jsonl")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise DataError(f"{origin}, row {number} is not a JSON object")
+        yield row
+
+
+def _table(delimiter: str) -> Callable[[bytes, str], Iterator[Mapping[str, Any]]]:
+    def read(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+        """Cells are text, but for columns that hold whole numbers only, where an empty cell is None."""
+        lines = csv.reader(io.StringIO(_text(data, origin), newline=""), delimiter=delimiter, strict=True)
+        header: list[str] = []
+        rows = []
+        try:
+            for cells in lines:
+                if not header:
+                    header = cells
+                    if len(set(header)) < len(header) or "" in header:
+                        raise DataError(f"{origin}: the first line must name each column once, not {header}")
+                elif len(cells) == len(header):
+                    rows.append(cells)
+                elif cells:
+                    raise DataError(
+                        f"{origin}, line {lines.line_num} has {len(cells)} cells, but the first line {len(header)}",
+                        "put cells that hold the delimiter into double quotes",
+                    )
+        except csv.Error as error:
+            raise DataError(f"{origin}, line {lines.line_num} cannot be read: {error}") from None
+        columns = [_numbers(column) for column in zip(*rows, strict=True)]
+        for values in zip(*columns, strict=True):
+            yield dict(zip(header, values, strict=True))
+
+    return read
+
+
+def _numbers(cells: tuple[str, ...]) -> tuple[str | int | None, ...]:
+    filled = [cell for cell in cells if cell]
+    if not filled or not all(_WHOLE_NUMBER.fullmatch(cell) for cell in filled):
+        return cells
+    return tuple(int(cell) if cell else None for cell in cells)
+
+
+def _parquet(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))  # given a path, errors would show it
+        rows: list[Mapping[str, Any]] = table.to_pylist()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{origin} is not a readable Parquet file: {error}") from None
+    yield from rows
+
+
+def _whole(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+    if text := _text(data, origin):
+        yield {"text": text}
+
+
+KINDS: Mapping[str, Callable[[bytes, str], Iterator[Mapping[str, Any]]]] = {
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".csv": _table(","),
+    ".tsv": _table("\t"),
+    ".parquet": _parquet,
+    ".txt": _whole,
+}
