@@ -97,10 +97,6 @@ def mid_sentence(sentence: str) -> str:
     return sentence if sentence.startswith(("I ", "I'")) else sentence[:1].lower() + sentence[1:]
 
 
-# A sentence's end and a comma stop an answer too: without examples, base models go on after the answer.
-ANSWER_ENDS = ("\n", ".", ",")
-
-
 @task(
     family="qa",
     source=hub("mandarjoshi/trivia_qa", "rc.nocontext", split="validation"),
@@ -108,13 +104,14 @@ ANSWER_ENDS = ("\n", ".", ",")
     metric="exact_match",
     metrics=["f1"],
     licence="Apache 2.0 (code); questions for research use",
+    version=2,
 )
 def triviaqa(item: Item) -> Generate:
     """Trivia without a passage, any alias counts (Joshi et al. 2017; GPT-3's closed-book setting)."""
     question = item["question"].strip().rstrip("?")
     answer = item["answer"]
     references = dict.fromkeys([answer["value"], *answer["aliases"]])
-    return Generate(ask(f"{question}?"), list(references), stop=ANSWER_ENDS, max_new_tokens=32)
+    return Generate(ask(f"{question}?"), list(references), max_new_tokens=32)
 
 
 @task(
@@ -124,7 +121,8 @@ def triviaqa(item: Item) -> Generate:
     metric="exact_match",
     metrics=["f1"],
     licence="CC BY 4.0",
+    version=2,
 )
 def webqs(item: Item) -> Generate:
     """Questions people typed into a search engine, any listed answer counts (Berant et al. 2013)."""
-    return Generate(ask(item["question"]), item["answers"], stop=ANSWER_ENDS, max_new_tokens=32)
+    return Generate(ask(item["question"]), item["answers"], max_new_tokens=32)

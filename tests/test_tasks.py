@@ -98,17 +98,17 @@ GOLDEN: list[tuple[str, dict[str, Any], Request]] = [
     (
         "triviaqa",
         {"question": "Who painted the door?", "answer": {"value": "Ann B.", "aliases": ["Ann", "Ann B."]}},
-        Generate("Question: Who painted the door?\nAnswer:", ["Ann B.", "Ann"], ["\n", ".", ","], 32),
+        Generate("Question: Who painted the door?\nAnswer:", ["Ann B.", "Ann"], ["\n"], 32),
     ),
     (
         "triviaqa",
         {"question": "A Tale of Two Doors", "answer": {"value": "Ann", "aliases": []}},
-        Generate("Question: A Tale of Two Doors?\nAnswer:", ["Ann"], ["\n", ".", ","], 32),
+        Generate("Question: A Tale of Two Doors?\nAnswer:", ["Ann"], ["\n"], 32),
     ),
     (
         "webqs",
         {"url": "", "question": "who painted it?", "answers": ["Ann", "Bo"]},
-        Generate("Question: who painted it?\nAnswer:", ["Ann", "Bo"], ["\n", ".", ","], 32),
+        Generate("Question: who painted it?\nAnswer:", ["Ann", "Bo"], ["\n"], 32),
     ),
     ("multi30k_en_de", CAPTION, Generate("English: A red door.\nGerman:", ["Eine rote Tür."], ["\n"], 96)),
     ("multi30k_en_fr", CAPTION, Generate("English: A red door.\nFrench:", ["Une porte rouge."], ["\n"], 96)),

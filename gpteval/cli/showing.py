@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.errors import StoreError, UsageError
+from gpteval.core.errors import ItemError, StoreError, UsageError
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice, Generate, Generated, Prompt
@@ -131,7 +131,10 @@ def show_generated(
     if rest:
         raise UsageError(f"{name!r} is a family; name one of {', '.join(i.name for i in [info, *rest])}")
     model = HFModel(info, load)
-    prompt = Prompt("prompt", Generate(text, ("",), stop, limit))
+    try:
+        prompt = Prompt("prompt", Generate(text, ("",), stop, limit))
+    except ItemError as error:
+        raise UsageError(error.message, error.hint) from None
     texts = []
     for number in range(n):
         engine = Engine(model, sampling=replace(sampling, seed=sampling.seed + number))

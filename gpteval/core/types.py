@@ -152,6 +152,8 @@ class Generate:
             raise ItemError("the prompt is empty")
         if not self.references:
             raise ItemError("there is no reference to compare with")
+        if "" in self.stop:
+            raise ItemError("a stop string is empty: it would end every text at once", "leave it out")
         if self.max_new_tokens < 1:
             raise ItemError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
 
@@ -232,13 +234,17 @@ class Rolled:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it."""
+    """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it.
+
+    ``limit_cut``: by how many tokens the limit was lowered, for want of room in the window.
+    """
 
     text: str
     finish: Finish
     tokens: int
     shots_dropped: int = 0
     tokens_cut: int = 0
+    limit_cut: int = 0
     cost: Cost = field(default=Cost(), compare=False)
 
 
@@ -273,7 +279,8 @@ class Result:
     """One metric of one model on one task; a row of ``results.json`` (fields as in the public contract).
 
     Beyond the contract: ``interval`` names the method of the interval, ``signature`` what the
-    metric's number depends on, ``notes`` what a reader should know.
+    metric's number depends on, ``notes`` what a reader should know, ``fingerprint`` the weights that
+    made it. ``stale``: the model of that name has other weights by now.
     """
 
     model: str
@@ -301,6 +308,8 @@ class Result:
     interval: str = ""
     signature: str = ""
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

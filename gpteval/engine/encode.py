@@ -30,14 +30,17 @@ class Encoded:
     """One prompt's rows. ``outcome`` puts their results together again.
 
     A row is None where there is nothing to compute: the one token of a continuation that has
-    nothing before it to be conditioned on (GPT-1 without context).
+    nothing before it to be conditioned on (GPT-1 without context). ``own_bos``: the prompt begins with the
+    token that the tokenizer would have put there.
     """
 
     request: Choice | Rolling | Generate
     rows: tuple[Row | None, ...] = ()
     shots_dropped: int = 0
     tokens_cut: int = 0
+    limit_cut: int = 0
     unscored: int = 0
+    own_bos: bool = False
     error: str = ""
 
     def outcome(self, results: Sequence[RowResult | None]) -> Outcome:
@@ -52,7 +55,8 @@ class Encoded:
         if isinstance(self.request, Generate):
             (result,) = found
             finish = cast(Finish, result.finish)
-            return Generated(result.text, finish, result.tokens, self.shots_dropped, self.tokens_cut, cost)
+            cuts = self.shots_dropped, self.tokens_cut, self.limit_cut
+            return Generated(result.text, finish, result.tokens, *cuts, cost)
         scores = tuple(Score(r.logprob, r.tokens, r.greedy) if r else Score(0.0, 0, False) for r in results)
         count = len(self.request.continuations)
         return Scored(scores[:count], scores[count:], self.shots_dropped, self.tokens_cut, cost)
@@ -63,13 +67,15 @@ class Encoder:
     """Turns prompts into rows for one tokenizer and window (in tokens).
 
     ``stride``: new tokens a window of a rolling text; None is the whole window (disjoint windows
-    with one token of carry-over, as lm-evaluation-harness).
+    with one token of carry-over, as lm-evaluation-harness). ``vocabulary``: rows of the model's embedding; a prompt
+    with a token beyond them fails.
     """
 
     codec: Codec
     window: int
     stride: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    vocabulary: int | None = None
 
     def encode(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         """Rows of every prompt. Raises ItemError when a continuation has no token of its own."""
@@ -105,13 +111,21 @@ class Encoder:
 
     def _excess(self, request: Choice | Rolling | Generate, tokens: list[list[int]]) -> int:
         """By how many tokens the prompt with its longest continuation is over the window."""
-        prefix = len(self.codec.prefix)
         if isinstance(request, Choice):
-            longest = max(len(ids) for ids in tokens[1 : 1 + len(request.continuations)])
-            return prefix + longest - 1 - self.window
+            return max(len(self._begun(ids)) for ids in tokens[1 : 1 + len(request.continuations)]) - 1 - self.window
         if isinstance(request, Generate):
-            return prefix + len(tokens[0]) + self._new_tokens(request) - self.window
+            least = min(request.max_new_tokens, max(1, self.window // 2))
+            return len(self._begun(tokens[0])) + least - self.window
         return 0
+
+    def _begun(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """``ids`` after the tokenizer's own first token, once: a prompt may have brought it."""
+        prefix = self.codec.prefix
+        return tuple(ids) if self._brings(prefix, ids) else (*prefix, *ids)
+
+    @staticmethod
+    def _brings(start: Sequence[int], ids: Sequence[int]) -> bool:
+        return bool(start) and tuple(ids[: len(start)]) == tuple(start)
 
     def _examples_to_drop(self, examples: tuple[str, ...], excess: int) -> int:
         """How many examples, from the first on, hold at least ``excess`` tokens."""
@@ -122,12 +136,14 @@ class Encoder:
                 return count
         return len(examples)
 
-    def _new_tokens(self, request: Generate) -> int:
-        """The limit of new tokens: at most half the window, so that half is left for the prompt."""
-        return min(request.max_new_tokens, max(1, self.window // 2))
-
     def _build(self, prompt: Prompt, tokens: list[list[int]], dropped: int) -> Encoded:
         request = prompt.request
+        highest = max((max(ids, default=0) for ids in tokens), default=0)
+        if self.vocabulary is not None and highest >= self.vocabulary:
+            token = self.codec.tokenizer.convert_ids_to_tokens(highest)
+            return Encoded(
+                request, error=f"token {highest} ({token!r}) is beyond the model's embedding of {self.vocabulary} rows"
+            )
         if isinstance(request, Rolling):
             return self._rolling(request, tokens[0])
         if isinstance(request, Generate):
@@ -139,13 +155,12 @@ class Encoder:
             rows += neutral
         if error:
             return Encoded(request, error=error)
-        return Encoded(request, tuple(rows), dropped, cut)
+        return Encoded(request, tuple(rows), dropped, cut, own_bos=self._brings(self.codec.prefix, tokens[0]))
 
     def _choices(
         self, prompt: Prompt, context: list[int], wholes: list[list[int]]
     ) -> tuple[list[Row | None], int, str]:
         """A row for each whole text after the common context; how many tokens were cut; why it cannot be."""
-        prefix = self.codec.prefix
         targets = [tuple(whole[len(context) :]) for whole in wholes]
         for index, target in enumerate(targets):
             if not target:
@@ -158,10 +173,10 @@ class Encoder:
         if longest > self.window:
             return [], 0, f"a continuation of {longest} tokens is longer than the window of {self.window}"
         keep = self.window + 1 - longest
-        cut = max(0, len(prefix) + len(context) - keep)
+        cut = max(0, len(self._begun(context)) - keep)
         rows: list[Row | None] = []
         for whole, target in zip(wholes, targets, strict=True):
-            before = (*prefix, *whole[: len(context)])[cut:]
+            before = self._begun(whole[: len(context)])[cut:]
             if not before and self.codec.condition is not None:
                 before = (self.codec.condition,)
             if before:
@@ -172,23 +187,26 @@ class Encoder:
 
     def _rolling(self, request: Rolling, ids: list[int]) -> Encoded:
         start = self.codec.prefix or (() if self.codec.condition is None else (self.codec.condition,))
-        sequence = (*start, *ids)
+        own = self._brings(start, ids)
+        sequence = tuple(ids) if own else (*start, *ids)
         first = len(start) or 1
         if len(sequence) <= first:
             return Encoded(request, error="the text has no token to score")
         rows = windows(sequence, first, self.window, self.stride)
-        return Encoded(request, tuple(rows), unscored=0 if start else 1)
+        return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own)
 
     def _generate(self, request: Generate, ids: list[int], dropped: int) -> Encoded:
-        limit = self._new_tokens(request)
-        prompt = (*self.codec.prefix, *ids)
+        """Where prompt and limit do not fit together, the prompt keeps half of the window and the limit is lowered."""
+        prompt = self._begun(ids)
         if not prompt and self.codec.condition is not None:
             prompt = (self.codec.condition,)
         if not prompt:
             return Encoded(request, error="the prompt has no token")
+        limit = min(request.max_new_tokens, max(1, self.window // 2, self.window - len(prompt)))
         cut = max(0, len(prompt) + limit - self.window)
         row = GenerateRow(prompt[cut:], limit, self.codec.stops(request.stop), self.sampling)
-        return Encoded(request, (row,), dropped, cut)
+        lowered = request.max_new_tokens - limit
+        return Encoded(request, (row,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
 
 
 def windows(sequence: tuple[int, ...], first: int, window: int, stride: int | None = None) -> list[ScoreRow]:

@@ -60,10 +60,12 @@ class Engine:
         sampling: Sampling | None = None,
     ) -> None:
         self.model = model
-        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling())
+        vocabulary = model.config.get_text_config().vocab_size
+        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary)
         self._asked = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
+        self.alike = False  # generations read only prompts of one length together
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts and form batches. Raises ItemError naming the item. Loads no weights."""
@@ -147,8 +149,16 @@ class Engine:
         if isinstance(rows[0], ScoreRow):
             results = self._scorer.score(rows)
         else:
-            results = generate_batch(self.model.module, self.model.codec, rows, self.budget)
+            self.alike = not self._padding_is_ignored
+            results = generate_batch(self.model.module, self.model.codec, rows, self.budget, alike=self.alike)
         return results
+
+    @cached_property
+    def _padding_is_ignored(self) -> bool:
+        from gpteval.engine.generate import ignores_padding
+
+        found: bool = ignores_padding(self.model.module)
+        return found
 
     @cached_property
     def _scorer(self) -> Any:

@@ -57,19 +57,25 @@ class _State:
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
-def generate_batch(model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int) -> list[RowResult]:
+def generate_batch(
+    model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int, *, alike: bool = False
+) -> list[RowResult]:
     """Continue each row by itself; the settings are the row's, never the model's generation_config.
 
-    At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept.
+    At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept. ``alike``: only prompts
+    of one length are read together, for a model whose numbers depend on padding.
     """
     states = [_State(row, torch.Generator().manual_seed(_seed(row))) for row in rows]
     waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
-    reader = _Reader(model, max(row.length for row in rows))
+    reader = _Reader(model, max(row.length for row in rows), alike=alike)
     flight: _Flight | None = None
     while waiting or flight:
         while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
             part = [waiting.popleft()]
-            while waiting and (len(part) + 1) * len(part[0].row.prompt) <= budget:
+            longest = len(part[0].row.prompt)
+            while waiting and (len(part) + 1) * longest <= budget:
+                if alike and len(waiting[0].row.prompt) < longest:
+                    break
                 part.append(waiting.popleft())
             read = reader.read(part, codec)
             flight = flight.joined(read) if flight and read else flight or read
@@ -108,17 +114,37 @@ class _Flight:
 
 
 class _Reader:
-    """Feeds a model. ``longest``: the most tokens that a row can have."""
+    """Feeds a model. ``longest``: the most tokens that a row can have; ``alike``: rows have no padding."""
 
-    def __init__(self, model: Any, longest: int) -> None:
-        self.joins = model.config.model_type in JOINING  # its cache is one of ours
+    def __init__(self, model: Any, longest: int, *, alike: bool = False) -> None:
+        self.joins = model.config.model_type in JOINING and not alike  # its cache is one of ours
         self.layers = model.config.get_text_config().num_hidden_layers
         self.model = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
         self.accepts = set(inspect.signature(self.model.forward).parameters)
+        self.caches = "past_key_values" in self.accepts  # else all is read again at each step
         self.longest = longest
+
+    def logits(self, flight: _Flight) -> torch.Tensor:
+        """Of each row's next token, [rows, vocabulary]; what was fed goes into the flight's cache."""
+        positions = (flight.mask.cumsum(1) - 1).clamp(min=0, max=self.longest - 1)[:, -flight.fed.shape[1] :]
+        inputs = {
+            "input_ids": flight.fed,
+            "attention_mask": flight.mask,
+            "position_ids": positions,
+            "past_key_values": flight.cache,
+            "use_cache": self.caches,
+            "logits_to_keep": 1,
+        }
+        output = self.model(**{name: value for name, value in inputs.items() if name in self.accepts})
+        flight.cache = output.past_key_values if self.caches else None
+        last: torch.Tensor = output.logits[:, -1].float()
+        return last
 
     def read(self, states: list[_State], codec: Codec) -> _Flight | None:
         """The prompts' first new tokens. Prompts are padded on the left, with explicit positions."""
+        return self.step(self.flight(states), codec)
+
+    def flight(self, states: list[_State]) -> _Flight:
         width = max(len(state.row.prompt) for state in states)
         ids = torch.zeros(len(states), width, dtype=torch.long)
         mask = torch.zeros_like(ids)
@@ -127,35 +153,41 @@ class _Reader:
             mask[number, width - len(state.row.prompt) :] = 1
         cache = roomy_cache(self.layers) if self.joins else None
         device = self.model.device
-        return self.step(_Flight(states, mask.to(device), ids.to(device), cache), codec)
+        return _Flight(states, mask.to(device), ids.to(device), cache)
 
     def step(self, flight: _Flight, codec: Codec) -> _Flight | None:
         """Each row's next token. Rows that have ended leave when they are a quarter; None when all have."""
-        states, mask = flight.states, flight.mask
-        positions = (mask.cumsum(1) - 1).clamp(min=0, max=self.longest - 1)[:, -flight.fed.shape[1] :]
-        inputs = {
-            "input_ids": flight.fed,
-            "attention_mask": mask,
-            "position_ids": positions,
-            "past_key_values": flight.cache,
-            "use_cache": True,
-            "logits_to_keep": 1,
-        }
-        output = self.model(**{name: value for name, value in inputs.items() if name in self.accepts})
-        chosen = _choose(output.logits[:, -1].float(), states)
+        chosen = _choose(self.logits(flight), flight.states)
+        states, mask, fed, cache = flight.states, flight.mask, flight.fed, flight.cache
         for state, token in zip(states, chosen.tolist(), strict=True):
             if not state.ended:
                 state.advance(token, codec)
         going = [number for number, state in enumerate(states) if not state.ended]
         if not going:
             return None
-        cache = output.past_key_values
         if len(going) <= 0.75 * len(states):
             keep = torch.tensor(going, device=mask.device)
-            select(cache, keep)
-            states, mask, chosen = [states[n] for n in going], mask[keep], chosen[keep]
+            if self.caches:
+                select(cache, keep)
+            states, mask, fed, chosen = [states[n] for n in going], mask[keep], fed[keep], chosen[keep]
         new = chosen[:, None]
-        return _Flight(states, torch.cat([mask, torch.ones_like(new)], dim=1), new, cache)
+        mask = torch.cat([mask, torch.ones_like(new)], dim=1)
+        return _Flight(states, mask, new if self.caches else torch.cat([fed, new], dim=1), cache)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def ignores_padding(model: Any) -> bool:
+    """Whether a padded pair of prompts gives the logits that each gives alone."""
+    size = model.config.get_text_config().vocab_size
+    prompts = [tuple(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
+    states = [_State(GenerateRow(prompt, 1, ()), torch.Generator()) for prompt in prompts]
+    reader = _Reader(model, max(map(len, prompts)))
+    if not reader.caches:
+        return False
+    together = reader.logits(reader.flight(states))
+    alone = torch.cat([reader.logits(reader.flight([state])) for state in states])
+    tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
+    return bool((together - alone).abs().max() <= tolerance * alone.abs().max())
 
 
 def _seed(row: GenerateRow) -> int:

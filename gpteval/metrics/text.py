@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import numpy as np
 from gpteval.core.types import Generate, Generated, Outcome, Request
 from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric
 
+SQUAD = "normalisation:squad|punctuation:ascii|empty:only for an empty reference"
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 # Kana, and the Chinese characters of the basic plane.
 _ONE_CHARACTER_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -22,14 +25,16 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
 
 
 def normalise_answer(text: str) -> str:
-    """SQuAD's normalisation: lower-case, no punctuation, no English articles, single spaces.
+    """SQuAD's normalisation: lower-case, no ASCII punctuation, no English articles, single spaces.
 
-    Punctuation is every character of a Unicode category P or S; on ASCII that is what SQuAD's
-    evaluation script removes. Accents are composed first (NFC), so that one letter is one character.
+    Where that leaves nothing, articles stay ("A"), and where that is nothing too, punctuation ("!"), so that two
+    different answers never become equal by becoming empty. Accents are composed first (NFC), so that one letter
+    is one character.
     """
     composed = unicodedata.normalize("NFC", text.lower())
-    kept = "".join(c for c in composed if unicodedata.category(c)[0] not in "PS")
-    return " ".join(_ARTICLES.sub(" ", kept).split())
+    bare = composed.translate(_NO_PUNCTUATION)
+    kept = (_ARTICLES.sub(" ", bare), bare, composed)
+    return next((joined for one in kept if (joined := " ".join(one.split()))), "")
 
 
 def _parts(request: Request, outcome: Outcome) -> tuple[Generate, str]:
@@ -49,11 +54,14 @@ class ExactMatch(MeanMetric):
         answer = normalise_answer(text)
         return float(any(answer == normalise_answer(reference) for reference in generate.references))
 
+    def signature(self, requests: Sequence[Request]) -> str:
+        return SQUAD
+
 
 class TokenF1(MeanMetric):
     """SQuAD's F1: harmonic mean of word precision and recall against the best reference, mean over items.
 
-    Where normalisation leaves no word, 1 if the other side has none either (as SQuAD 2.0), else 0.
+    An empty text is right for an empty reference only.
     """
 
     name = "f1"
@@ -61,6 +69,9 @@ class TokenF1(MeanMetric):
     def score(self, request: Request, outcome: Outcome) -> float:
         generate, text = _parts(request, outcome)
         return max(_word_f1(text, reference) for reference in generate.references)
+
+    def signature(self, requests: Sequence[Request]) -> str:
+        return SQUAD
 
 
 def _word_f1(text: str, reference: str) -> float:

@@ -30,6 +30,10 @@ GENERATION_OF = {
     "opt": "gpt3",
     "gpt_oss": "gpt4",
 }
+WINDOW_KEYS = (
+    *("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length", "context_length"),
+    *("max_sequence_length", "max_seq_length", "seq_len", "model_max_length", "max_context_length", "n_context"),
+)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
@@ -87,9 +91,9 @@ def _embedded() -> Iterable[ModelInfo]:
 
 def window_of(config: dict[str, object]) -> int | None:
     """The model's context length in tokens, from its configuration; None where it states none."""
-    for key in ("n_positions", "max_position_embeddings", "n_ctx"):
+    for key in WINDOW_KEYS:
         value = config.get(key)
-        if isinstance(value, int) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
     return None
 

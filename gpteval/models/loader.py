@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ from typing import Any
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
+from gpteval.models.checkpoint import end_tokens, folder_fingerprint, refuse_pickles, remote_code, weights_in_parts
 from gpteval.models.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 FALLBACK_WINDOW = 2048  # for a configuration that states none, as lm-evaluation-harness assumes
-_DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py")  # files that decide the outcomes
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,20 @@ class HFModel:
             tokenizer = transformers.AutoTokenizer.from_pretrained(info.location, **self._pinned, **self._remote)
             with torch.device("meta"):
                 skeleton = transformers.AutoModelForCausalLM.from_config(self.config, **self._remote)
-        text = self.config.get_text_config()
-        eos = text.eos_token_id
-        self.codec = Codec(tokenizer, extra_eos=[eos] if isinstance(eos, int) else eos or [])
+            parts = weights_in_parts(info.location, self._pinned)
+            text = self.config.get_text_config()
+            ends = end_tokens(info, self._pinned, text.eos_token_id)
+        if not self.options.allow_pickle:
+            refuse_pickles(info, parts)
+        self._parts = parts
+        self._code = remote_code(skeleton, self.config, tokenizer)
+        probe = set(tokenizer("The quick brown fox", add_special_tokens=False)["input_ids"])
+        if probe <= {tokenizer.unk_token_id}:
+            raise ModelError(
+                f"model {info.name} has no tokenizer: what was loaded knows no words",
+                "put the tokenizer's files (tokenizer.json or vocab.json and merges.txt) beside the weights",
+            )
+        self.codec = Codec(tokenizer, extra_eos=sorted(ends))
         self.window: int = window_of(text.to_dict()) or FALLBACK_WINDOW
         self.info = replace(
             info,
@@ -105,20 +115,15 @@ class HFModel:
         """What identifies weights, configuration and tokenizer: the Hub's commit, or a digest of local files."""
         if not self.info.local:
             return f"{self.info.location}@{self.revision}"
-        total = hashlib.sha256()
-        try:
-            for path in sorted(Path(self.info.location).iterdir()):
-                if path.suffix in _DETERMINING and path.is_file():
-                    with path.open("rb") as handle:
-                        total.update(path.name.encode() + hashlib.file_digest(handle, "sha256").digest())
-        except OSError as error:
-            raise ModelError(f"cannot read model {self.info.name}: {error.strerror}") from error
-        return f"sha256:{total.hexdigest()[:24]}"
+        return folder_fingerprint(self.info, self._parts)
 
     @property
     def key(self) -> str:
         """Digest of everything about the model that determines its outcomes."""
-        return digest(self.fingerprint, self.dtype, self.device.partition(":")[0], self.window)
+        pickled = self.options.allow_pickle and not self.info.local  # of a folder, the fingerprint has all files
+        ends = sorted(self.codec.eos)
+        device = self.device.partition(":")[0]
+        return digest(self.fingerprint, self.dtype, device, self.window, self._code, pickled, ends)
 
     @property
     def loaded(self) -> bool:
@@ -148,8 +153,8 @@ class HFModel:
                 f"model {self.info.name}: the checkpoint lacks {len(missing)} tensors, first {missing[0]}",
                 "its scores would be those of random weights; check that it is a causal language model",
             )
-        rows, tokens = model.get_input_embeddings().weight.shape[0], len(self.codec.tokenizer)
-        if tokens > rows:
+        rows, tokens = model.get_input_embeddings().weight.shape[0], self.codec.tokenizer.vocab_size
+        if tokens > rows:  # added tokens beyond are none of it: where one occurs, that item fails
             raise ModelError(
                 f"model {self.info.name}: its tokenizer has {tokens} tokens but its embedding only {rows} rows",
                 "the tokenizer belongs to another model",

@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import Any
 
 _NEWLINES = re.compile(r"\s*\n\s*")
+# What GPT-1's code wrote otherwise before it took a text apart (ftfy, and text_standardize of its text_utils.py).
+_STANDARD = str.maketrans({"‘": "'", "’": "'", "‚": "'", "‛": "'", "´": "'", "“": '"', "”": '"', "„": '"', "‟": '"'})
+_STANDARD |= str.maketrans({"—": "-", "–": "-", "―": "-", "…": "..."})
 _PROBE = "Été à Noël.\nA b"
 
 
@@ -21,7 +24,8 @@ class Codec:
     would be lost. Its released code kept each run of white space with a newline as one token of its
     own, ``\\n</w>``; where a vocabulary has that token, so do we. Where a tokenizer loses newlines
     and has no such token, they are written as ``/``, the way verse is quoted in prose.
-    ``lossy`` says that decoding does not give the text back (lower-casing, accents).
+    ``lossy`` says that decoding does not give the text back (lower-casing, accents). What such a tokenizer
+    should match or be compared with, stop strings and references, goes through it once (``round_trip``).
     """
 
     def __init__(self, tokenizer: Any, extra_eos: Sequence[int] = ()) -> None:
@@ -57,7 +61,7 @@ class Codec:
         return ids
 
     def _encode_lines(self, texts: Sequence[str]) -> list[list[int]]:
-        split = [_NEWLINES.split(text) for text in texts]
+        split = [_NEWLINES.split(text.translate(_STANDARD)) for text in texts]
         flat = self.tokenizer([line for lines in split for line in lines], add_special_tokens=False, verbose=False)[
             "input_ids"
         ]
@@ -73,16 +77,26 @@ class Codec:
         return encoded
 
     def decode(self, ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The text of ``ids``, special and added tokens included: what the model wrote is not hidden."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
+
+    def round_trip(self, text: str) -> str:
+        """``text`` as this tokenizer writes it, between the white space at its ends.
+
+        What it cannot write (an unknown token, nothing at all) stays as it is.
+        """
+        bare = text.strip(" ")
+        ids = self.encode([bare])[0]
+        written = self.decode(ids).strip(" ")
+        if not written or self.tokenizer.unk_token_id in ids:
+            return text
+        start, end = text[: len(text) - len(text.lstrip(" "))], text[len(text.rstrip(" ")) :]
+        return f"{start}{written}{end}"
 
     def stops(self, stop: Sequence[str]) -> tuple[str, ...]:
         """Stop strings as they appear in this tokenizer's decoded text."""
-        if self.newline_token is not None:
-            return tuple(re.sub(r"\n+", "\n", text) for text in stop)
-        if self.newline_mark is not None:
-            return tuple(re.sub(r"\n+", self.newline_mark.strip(), text) for text in stop)
-        return tuple(stop)
+        return tuple(self.round_trip(text) for text in stop) if self.lossy else tuple(stop)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -87,6 +87,8 @@ def _row(raw: object) -> dict[str, Any] | None:
     for key in _NUMBERS:
         value = row.get(key)
         row[key] = value if isinstance(value, (int, float)) and math.isfinite(value) else None
+    if row.get("stale"):
+        row["notes"] = [*row["notes"], "stale: the model of this name has other weights by now; run the task again"]
     return row
 
 

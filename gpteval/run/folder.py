@@ -104,6 +104,13 @@ class ResultTable:
         self.rows = [row for row in self.rows if _unit(row) != unit]
         self.rows[at:at] = new
 
+    def mark_stale(self, model: str, fingerprint: str) -> int:
+        """Mark the rows of ``model`` that other weights made, and no others; how many there are."""
+        rows = [row for row in self.rows if row["model"] == model]
+        for row in rows:
+            row["stale"] = row.get("fingerprint", "") not in ("", fingerprint)
+        return sum(row["stale"] for row in rows)
+
     def fail(self, failure: Failure) -> None:
         self.failures.append(asdict(failure))
 

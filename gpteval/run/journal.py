@@ -6,6 +6,7 @@ form, lets other runs use the same results; losing it costs time only.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ class Journal:
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self.path = path
+        self._warn = warn
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
@@ -44,7 +46,8 @@ class Journal:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+            columns = "key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL"
+            db.execute(f"CREATE TABLE IF NOT EXISTS rows ({columns}) WITHOUT ROWID")
             (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok":
                 raise sqlite3.DatabaseError(state)
@@ -54,31 +57,35 @@ class Journal:
         return db
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, RowResult]:
-        """The results that are there. An unreadable one counts as not there."""
+        """The results that are there. One that is not what was written counts as not there, with a warning."""
         wanted = list(keys)
         found: dict[bytes, RowResult] = {}
+        damaged = 0
         try:
             for begin in range(0, len(wanted), _CHUNK):
                 part = wanted[begin : begin + _CHUNK]
                 marks = ",".join("?" * len(part))
-                query = f"SELECT key, value FROM results WHERE key IN ({marks})"
-                for key, value in self._db.execute(query, part):
-                    try:
-                        found[key] = RowResult.loads(value)
-                    except (ValueError, TypeError):
-                        continue
+                query = f"SELECT key, value, checksum FROM rows WHERE key IN ({marks})"
+                for key, value, checksum in self._db.execute(query, part):
+                    if _checksum(key, value) == checksum:
+                        found[key] = RowResult.loads(value.decode("utf-8"))
+                    else:
+                        damaged += 1
         except sqlite3.DatabaseError as error:
             raise StoreError(f"cannot read {self.path.name}: {error}", "delete it and run again") from error
+        if damaged:
+            self._warn(f"{damaged} results in {self.path.name} are not what was written; they are computed again")
         return found
 
     def put(self, results: Mapping[bytes, RowResult]) -> None:
         """Store a batch: all of it or nothing."""
+        values = {key: result.dumps().encode("utf-8", "replace") for key, result in results.items()}
         try:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany(
-                    "INSERT OR REPLACE INTO results VALUES (?, ?)",
-                    [(k, r.dumps()) for k, r in results.items()],
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?)",
+                    [(key, value, _checksum(key, value)) for key, value in values.items()],
                 )
         except sqlite3.Error as error:
             raise StoreError(
@@ -88,6 +95,11 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _checksum(key: bytes, value: object) -> bytes:
+    """Tells a value that was altered on disk; of anything but bytes there is none."""
+    return hashlib.blake2b(key + value, digest_size=8).digest() if isinstance(value, bytes) else b""
 
 
 def cache_path() -> Path:

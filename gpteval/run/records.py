@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from gpteval.core.types import (
     Outcome,
     Prompt,
     Record,
+    Request,
     Result,
     Rolled,
     Scored,
@@ -27,6 +29,7 @@ from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import prediction
 from gpteval.metrics.intervals import estimate
 from gpteval.metrics.registry import metric_registry
+from gpteval.models.tokenizer import Codec
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -45,15 +48,33 @@ def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
     return metrics
 
 
-def make_records(prompts: Sequence[Prompt], outcomes: Sequence[Outcome], metrics: Sequence[Metric]) -> list[Record]:
-    """A record an item, with each metric's statistics. Raises GptevalError when every single item failed."""
+def judged_by(codec: Codec, request: Request) -> Request:
+    """The request as a model of this tokenizer can answer it.
+
+    A tokenizer that loses text (GPT-1 lower-cases, and parts "O'Brien" into "o ' brien") could never write the
+    references: they go through it once, as the model's text did.
+    """
+    if not codec.lossy or not isinstance(request, Generate):
+        return request
+    return replace(request, references=[codec.round_trip(reference) for reference in request.references])
+
+
+def make_records(
+    prompts: Sequence[Prompt],
+    outcomes: Sequence[Outcome],
+    metrics: Sequence[Metric],
+    judged: Callable[[Request], Request] = lambda request: request,
+) -> list[Record]:
+    """A record an item, with each metric's statistics. Raises GptevalError when every single item failed.
+
+    ``judged`` gives the request that an outcome is compared with.
+    """
     records = []
     for prompt, outcome in zip(prompts, outcomes, strict=True):
         stats: dict[str, tuple[float, ...]] = {}
+        request = judged(prompt.request)
         for metric in metrics:
-            found = (
-                metric.failed(prompt.request) if isinstance(outcome, Failed) else metric.stats(prompt.request, outcome)
-            )
+            found = metric.failed(request) if isinstance(outcome, Failed) else metric.stats(request, outcome)
             if found is not None:
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
@@ -71,9 +92,13 @@ def make_results(
     common: Mapping[str, Any],
     data: TaskData,
     notes: Sequence[str],
+    rule: str = "",
     seed: int,
 ) -> list[Result]:
-    """A result a metric. ``common`` holds the fields that all of them share."""
+    """A result a metric. ``common`` holds the fields that all of them share.
+
+    ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
+    """
     requests = [record.prompt.request for record in records]
     answered = [record for record in records if not isinstance(record.outcome, Failed)]
     truncated = sum(_is_truncated(record.outcome) for record in records)
@@ -97,7 +122,7 @@ def make_results(
                 truncated=truncated,
                 chance=chance,
                 interval=interval.method,
-                signature=metric.signature(requests),
+                signature="|".join(filter(None, [metric.signature(requests), rule])),
                 notes=(*data.notes, *notes),
             )
         )
@@ -109,6 +134,8 @@ def protocol(shots: int) -> str:
 
 
 def _is_truncated(outcome: Outcome) -> bool:
+    if isinstance(outcome, Generated) and outcome.limit_cut:
+        return True
     return isinstance(outcome, Scored | Generated) and bool(outcome.shots_dropped or outcome.tokens_cut)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,16 @@ from gpteval.core.errors import GptevalError, OutputError, StoreError
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples
 from gpteval.core.registry import select_tasks, task_registry
 from gpteval.core.task import Task
-from gpteval.core.types import Failed, Failure, Outcome, Prompt, Result, Rolled, digest
-from gpteval.engine.engine import Engine
+from gpteval.core.types import Failed, Failure, Generated, Outcome, Prompt, Result, Rolled, digest
+from gpteval.engine.engine import Engine, Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, sample_file
 from gpteval.run.journal import Journal, ResultStore, cache_path
-from gpteval.run.records import make_records, make_results, protocol, samples_parquet, task_metrics
+from gpteval.run.records import judged_by, make_records, make_results, protocol, samples_parquet, task_metrics
+
+LOSSY = "lossy: judged after its own normalisation"
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ class _Run:
             self.listener.advanced(unit, sum(plan.rows[key].length for key in batch))
             self._note_facts(engine)
         outcomes = plan.outcomes(known)
-        records = make_records(prompts, outcomes, metrics)
+        codec = engine.model.codec
+        records = make_records(prompts, outcomes, metrics, partial(judged_by, codec))
         info = engine.model.info
         common = {
             "model": info.name,
@@ -149,9 +153,13 @@ class _Run:
             "profile": self.config.profile,
             "seconds": sum(known[key].seconds for key in plan.rows),
             "tokens": sum(known[key].processed for key in plan.rows),
+            "fingerprint": engine.model.fingerprint,
         }
-        notes = _notes(engine.model, outcomes)
-        results = make_results(records, metrics, common=common, data=data, notes=notes, seed=self.config.seed)
+        notes = _notes(engine, plan, outcomes)
+        rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
+        results = make_results(
+            records, metrics, common=common, data=data, notes=notes, rule=rule, seed=self.config.seed
+        )
         self.folder.write(sample_file(info.name, unit.task.name, unit.shots), samples_parquet(records))
         self._note_unit(unit, data, prompts)
         self.table.add(results)
@@ -165,6 +173,11 @@ class _Run:
 
     def note_model(self, model: HFModel) -> None:
         info = model.info
+        if stale := self.table.mark_stale(info.name, model.fingerprint):
+            self.listener.warned(
+                f"{stale} earlier results of {info.name} were made with other weights; they are marked as stale "
+                "until their tasks are run again"
+            )
         known = self.manifest["models"].get(info.name, {})
         self.manifest["models"][info.name] = known | {
             "location": "local" if info.local else info.location,
@@ -309,13 +322,26 @@ def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
     return _Run(config, folder, ResultStore(journal, cache, listener.warned), table, manifest, listener)
 
 
-def _notes(model: HFModel, outcomes: Sequence[Outcome]) -> list[str]:
+def _notes(engine: Engine, plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:
     """What a reader of this unit's numbers should know."""
     notes = []
-    if any(isinstance(o, Rolled) for o in outcomes) and model.codec.lossy:
+    codec = engine.model.codec
+    if codec.lossy and any(isinstance(o, Rolled) for o in outcomes):
         notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
+    if codec.lossy and any(isinstance(o, Generated) for o in outcomes):
+        notes.append(f"{LOSSY}: the references went through its tokenizer, as its texts did")
     if any(isinstance(o, Rolled) and o.unscored for o in outcomes):
         notes.append("no bos or eos token: the first token of each text is not scored")
+    if any(encoded.own_bos for encoded in plan.encoded):
+        notes.append("prompts bring their own first token (bos): none was put before it")
+    lowered = [o.limit_cut for o in outcomes if isinstance(o, Generated) and o.limit_cut]
+    if lowered:
+        notes.append(
+            f"{len(lowered)} generations had up to {max(lowered)} tokens fewer than asked for: "
+            f"prompt and answer do not fit the window of {engine.model.window}"
+        )
+    if engine.alike:
+        notes.append("the model's texts depend on padding: only prompts of one length were read together")
     failed = [o.error for o in outcomes if isinstance(o, Failed)]
     if failed:
         notes.append(f"{len(failed)} items failed, the first with: {failed[0]}")
