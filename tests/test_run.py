@@ -340,11 +340,12 @@ class TestDamage:
         assert forwards == [1]
         assert again["results"][0]["value"] == pytest.approx(first["results"][0]["value"], rel=1e-6)
 
-    def test_unreadable_results_are_not_overwritten(self, model_a: str, task_dir: Path, tmp_path: Path) -> None:
-        run([model_a], ("texts",), tmp_path / "run", task_dir)
+    def test_unreadable_results_are_kept_and_made_anew(self, model_a: str, task_dir: Path, tmp_path: Path) -> None:
+        first = run([model_a], ("texts",), tmp_path / "run", task_dir)
         (tmp_path / "run" / "results.json").write_text('{"results": [')
-        with pytest.raises(StoreError, match=r"results\.json cannot be read"):
-            run([model_a], ("texts",), tmp_path / "run", task_dir)
+        again = run([model_a], ("texts",), tmp_path / "run", task_dir)
+        assert again["results"] == first["results"]
+        assert (tmp_path / "run" / "results.json.damaged").read_text() == '{"results": ['
 
     def test_a_full_disk_stops_the_run_and_says_how_to_go_on(
         self, model_a: str, task_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,19 +6,44 @@ cannot be used; 130 interrupted. Results go to stdout, everything else to stderr
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit."""
+    from gpteval.cli.console import INTERRUPTED, handle_signals, prepare_streams
+
+    handle_signals()
+    prepare_streams()
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # before a command had begun
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # at once: while Python winds up, another signal would kill it with another code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code of a command line. What ends it goes to stderr, and under --json to stdout as a document."""
     from gpteval.cli.app import app
+    from gpteval.cli.console import say
     from gpteval.core.errors import GptevalError
 
     try:
-        app()
+        return int(app(arguments, standalone_mode=False) or 0)
     except GptevalError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader, for example head, has gone
-        sys.stderr.close()
-        sys.exit(0)
+        say(f"error: {error}", sys.stderr)
+        message, hint, code = error.message, error.hint, error.exit_code
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own errors have it: a wrong command line
+            raise
+        error.show()  # type: ignore[attr-defined]
+        message, hint, code = error.format_message(), "", error.exit_code  # type: ignore[attr-defined]
+    if "--json" in arguments:
+        say(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}, indent=1))
+    return int(code)

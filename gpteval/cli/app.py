@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +11,15 @@ from typing import Annotated
 import typer
 
 import gpteval
+from gpteval.cli.completion import complete_models, complete_task, complete_tasks
+from gpteval.cli.console import INTERRUPTED, document_only, say
 from gpteval.core.errors import UsageError
+from gpteval.core.text import without_paths
 
 app = typer.Typer(
     name="gpteval",
     help="Compare GPT generations on the same items, with error bars.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,6 +52,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _models(values: list[str]) -> tuple[str, ...]:
+    """Names separated by commas; a value that is a folder is one name, commas and all."""
+    return tuple(name for value in values for name in ((value,) if Path(value).is_dir() else _names(value)))
+
+
 def _numbers(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
@@ -63,18 +69,29 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 @contextmanager
 def _resumable() -> Iterator[None]:
     """Ends an interrupted command (Ctrl-C, SIGTERM) with exit code 130 and how to go on."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        print("\ninterrupted; what is finished is saved: run the same command again to continue", file=sys.stderr)
-        raise typer.Exit(130) from None
+        say("\ninterrupted; what is finished is saved: run the same command again to continue", sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command()
 def run(
-    models: Annotated[str, typer.Option(help="names, Hub ids, local folders, or nano; separated by commas")],
-    tasks: Annotated[str, typer.Option(help="names, families, suites, or all (every real task); separated by commas")],
+    models: Annotated[
+        list[str],
+        typer.Option(
+            help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
+            autocompletion=complete_models,
+        ),
+    ],
+    tasks: Annotated[
+        str,
+        typer.Option(
+            help="names, families, suites, or all (every real task); separated by commas",
+            autocompletion=complete_tasks,
+        ),
+    ],
     shots: Annotated[
         str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
     ] = None,
@@ -108,16 +125,16 @@ def run(
 
     Stopped for whatever reason, the same command continues where it was.
     """
-    from gpteval.cli.running import run_command
+    from gpteval.cli.running import print_results, run_command
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
     if executor != "inline":
         raise UsageError(f"the executor {executor!r} is not there yet; use --executor inline")
-    if batch_tokens != "auto" and not batch_tokens.isdigit():
+    if batch_tokens != "auto" and not (batch_tokens.isascii() and batch_tokens.isdigit()):
         raise UsageError(f"--batch-tokens takes auto or a number, not {batch_tokens!r}")
     config = RunConfig(
-        models=_names(models),
+        models=_models(models),
         tasks=_names(tasks),
         shots=_numbers(shots),
         limit=limit,
@@ -133,18 +150,18 @@ def run(
         cache=not no_cache,
         command=_command_line(),
     )
-    with _resumable():
-        raise typer.Exit(run_command(config, report=not no_report, as_json=as_json))
+    with _resumable(), document_only(as_json):
+        code = run_command(config, report=not no_report, as_json=as_json)
+    if as_json:
+        print_results(config.folder)
+    raise typer.Exit(code)
 
 
 def _command_line() -> str:
-    """The command as typed, absolute paths shortened to their last part."""
+    """The command as typed, paths relative to the working folder, of others their last part only."""
     import shlex
 
-    def short(name: str) -> str:
-        return Path(name).name if Path(name).is_absolute() else name
-
-    return shlex.join(["gpteval", *(",".join(map(short, word.split(","))) for word in sys.argv[1:])])
+    return without_paths(shlex.join(["gpteval", *sys.argv[1:]]))
 
 
 @app.command()
@@ -165,9 +182,11 @@ def tasks(task_dir: TaskDir = None, as_json: Json = False) -> None:
 
 @app.command()
 def show(
-    task: Annotated[str, typer.Argument(help="the task's name")],
+    task: Annotated[str, typer.Argument(help="the task's name", autocompletion=complete_task)],
     shots: Annotated[int, typer.Option(help="examples in the prompt")] = 0,
-    model: Annotated[str | None, typer.Option(help="also show the tokens of this model's tokenizer")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="also show the tokens of this model's tokenizer", autocompletion=complete_models)
+    ] = None,
     item: Annotated[str | None, typer.Option(help="the item's id; default: the first")] = None,
     seed: Annotated[int, typer.Option(help="for drawing the examples")] = 0,
     task_dir: TaskDir = None,
@@ -204,12 +223,12 @@ def report(
     """Make one HTML file of one or more runs."""
     from gpteval.report import build_report
 
-    print(build_report(runs, out or runs[0] / "report.html", kind=kind))
+    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind)))
 
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option(help="name, Hub id or local folder")],
+    model: Annotated[str, typer.Option(help="name, Hub id or local folder", autocompletion=complete_models)],
     prompt: Annotated[str, typer.Option(help="the text to continue")],
     n: Annotated[int, typer.Option("-n", min=1, help="how many continuations")] = 1,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="tokens at most")] = 50,
@@ -256,7 +275,7 @@ def pretrain(
 
 @app.command()
 def bench(
-    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder")],
+    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
     items: Annotated[int, typer.Option(min=1, help="items a workload")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="repetitions, of which the median is told")] = 3,
     batch_tokens: Annotated[int | None, typer.Option(min=1, help="tokens a batch; default: by free memory")] = None,

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import gpteval
+from gpteval.cli.console import document_only, say
 from gpteval.core.errors import GptevalError
 from gpteval.core.registry import task_registry
 from gpteval.models.catalogue import model_registry
@@ -33,15 +34,15 @@ def doctor_command(as_json: bool) -> int:
     rows = []
     for name, check in checks:
         try:
-            rows.append({"check": name, "ok": True, "found": check()})
+            with document_only(as_json):
+                rows.append({"check": name, "ok": True, "found": check()})
         except (GptevalError, ImportError, OSError) as error:
             rows.append({"check": name, "ok": False, "found": str(error)})
     if as_json:
-        json.dump(rows, sys.stdout, indent=1)
-        print()
+        say(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            print(f"{'ok ' if row['ok'] else 'BAD'}  {row['check']:<16} {row['found']}")
+            say(f"{'ok ' if row['ok'] else 'BAD'}  {row['check']:<16} {row['found']}")
     return 0 if all(row["ok"] for row in rows) else 1
 
 

@@ -10,42 +10,40 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from gpteval.cli.console import document_only, print_lines, say
 from gpteval.core.registry import task_registry
+from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import GENERATIONS, model_registry
 
 
 def list_models(as_json: bool) -> None:
+    with document_only(as_json):
+        registry = model_registry()
     infos = sorted(
-        model_registry().values(), key=lambda i: (i.group != "nano", GENERATIONS.index(i.generation), i.release_date)
+        registry.values(), key=lambda i: (i.group != "nano", GENERATIONS.index(i.generation), i.release_date)
     )
     if as_json:
         hidden = ("location", "revision")
         rows = [{k: v for k, v in asdict(i).items() if k not in hidden or not i.local} for i in infos]
-        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False)
-        print()
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     table = _table("model", "generation", "parameters", "window", "released", "licence", "Hub id")
     for i in infos:
         where = "embedded" if i.local else i.location
-        table.add_row(
-            i.name,
-            i.generation,
-            _size(i.n_params),
-            str(i.window or ""),
-            i.release_date,
-            i.licence,
-            where,
-        )
+        size, window = _size(i.n_params), str(i.window or "")
+        _add(table, i.name, i.generation, size, window, i.release_date, i.licence, where)
     _show(table)
-    print("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
+    say("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
 
 
 def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
-    registry = task_registry(folders)
+    with document_only(as_json):
+        registry = task_registry(folders)
     for problem in registry.problems:
-        print(f"warning: plugin not loaded: {problem}", file=sys.stderr)
+        say(f"warning: plugin not loaded: {problem}", sys.stderr)
     found = sorted(registry.values(), key=lambda t: (FAMILIES.index(t.family), t.name))
     if as_json:
         rows: list[dict[str, Any]] = [
@@ -65,16 +63,15 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
             }
             for t in found
         ]
-        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False)
-        print()
+        say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     table = _table("task", "family", "metric", "source", "description")
     for t in found:
-        table.add_row(t.name, t.family, t.metric, t.source.label, t.description)
+        _add(table, t.name, t.family, t.metric, t.source.label, t.description)
     _show(table)
     suites = sorted({suite for t in found for suite in t.suites})
-    print(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(suites) or 'none'}), or all.")
-    print("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
+    say(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(suites) or 'none'}), or all.")
+    say("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
 
 
 def _table(*columns: str) -> Table:
@@ -84,11 +81,17 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _add(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(one_line(cell)) for cell in cells))
+
+
 def _show(table: Table) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    print_lines(captured.get().rstrip("\n"))
 
 
 def _size(n: int | None) -> str:

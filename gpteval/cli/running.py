@@ -12,7 +12,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 from rich.progress import Task as Bar
 from rich.text import Text
 
+from gpteval.cli.console import say
 from gpteval.core.errors import GptevalError
+from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import Listener, Unit, execute
@@ -31,7 +33,7 @@ class ConsoleListener(Listener):
 
     def __init__(self, as_json: bool) -> None:
         self.console = Console(stderr=True, highlight=False)
-        self.out = sys.stderr if as_json else sys.stdout
+        self.out = sys.stderr if as_json else sys.stdout  # where the lines of results go
         self.bar: Progress | None = None
         self.units = self.finished = self.done = self.total = 0
         self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
@@ -43,11 +45,11 @@ class ConsoleListener(Listener):
             self.bar = Progress(
                 SpinnerColumn(), TextColumn("{task.description}", markup=False), console=self.console, transient=True
             )
-            self.bar.add_task(self._line(f"loading {what}"))
+            self.bar.add_task(one_line(self._line(f"loading {what}")))
             self.bar.start()
         elif time.monotonic() - self.spoke > LOADING_SECONDS:
             self.spoke = time.monotonic()
-            self.console.print(self._line(f"loading {what}"), markup=False, soft_wrap=True)
+            self.tell(self._line(f"loading {what}"))
 
     def _line(self, what: str) -> str:
         return f"[{self.finished + 1}/{self.units}] {what}" if self.units else what
@@ -55,7 +57,7 @@ class ConsoleListener(Listener):
     def began(self, units: int, folder: Path) -> None:
         self.close()
         self.units = units
-        self.console.print(f"{units} results to make, into {folder}", soft_wrap=True)
+        self.tell(f"{units} results to make, into {folder}")
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         self.close()
@@ -70,7 +72,7 @@ class ConsoleListener(Listener):
                 console=self.console,
                 transient=True,
             )
-            self.bar.add_task(self._line(unit.label), total=tokens, completed=known)
+            self.bar.add_task(one_line(self._line(unit.label)), total=tokens, completed=known)
             self.bar.start()
 
     def advanced(self, unit: Unit, tokens: int) -> None:
@@ -80,24 +82,24 @@ class ConsoleListener(Listener):
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
             share = self.done / max(1, self.total)
-            self.console.print(self._line(f"{unit.label}: {share:.0%}"), markup=False)
+            self.tell(self._line(f"{unit.label}: {share:.0%}"))
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         self._end()
-        print(result_line(next(r for r in results if r.primary)), file=self.out, flush=True)
+        say(result_line(next(r for r in results if r.primary)), self.out)
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._end()
         first = failure.error.partition("\n")[0]
-        print(
-            f"{unit.model.name:<16} {unit.task.name:<18} {unit.shots:>2}-shot  FAILED: {first}",
-            file=self.out,
-            flush=True,
-        )
+        say(one_line(f"{unit.model.name:<16} {unit.task.name:<18} {unit.shots:>2}-shot  FAILED: {first}"), self.out)
 
     def warned(self, message: str) -> None:
         self.close()
-        self.console.print(f"warning: {message}", markup=False, soft_wrap=True)
+        self.tell(f"warning: {message}")
+
+    def tell(self, text: str) -> None:
+        """A line on stderr."""
+        say(text, sys.stderr)
 
     def _end(self) -> None:
         self.close()
@@ -129,7 +131,7 @@ def result_line(result: Result) -> str:
     if result.chance is not None:
         marks.append(f"chance {number(result.chance)}")
     score = f"{result.metric} {number(result.value)}{interval}"
-    return f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}"
+    return one_line(f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}")
 
 
 def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
@@ -141,24 +143,27 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     finally:
         listener.close()
     code = 1 if outcome.failures else 0
-    say = listener.console.print
-    say(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
+    tell = listener.tell
+    tell(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
     for error in dict.fromkeys(f.error for f in outcome.failures):
         pairs = [f"{f.model} on {f.task}" for f in outcome.failures if f.error == error]
         more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-        say(f"failed: {', '.join(pairs[:3])}{more}\n  {error}", markup=False, soft_wrap=True)
-    if as_json:
-        print((outcome.folder / "results.json").read_text(encoding="utf-8"), end="")
-    say(f"results: {outcome.folder / 'results.json'}", soft_wrap=True)
+        tell(f"failed: {', '.join(pairs[:3])}{more}\n  {error}")
+    tell(f"results: {outcome.folder / 'results.json'}")
     if report and outcome.results:
         try:
             from gpteval.report import build_report
 
             path = build_report([outcome.folder], outcome.folder / "report.html")
-            say(f"report:  {path}", soft_wrap=True)
+            tell(f"report:  {path}")
         except GptevalError as error:
-            say(f"the report could not be written: {error}\n  try: gpteval report {outcome.folder}", markup=False)
+            tell(f"the report could not be written: {error}\n  try: gpteval report {outcome.folder}")
             code = 1
     if outcome.failures:
-        say("mend the causes and run the same command again: finished results are kept")
+        tell("mend the causes and run the same command again: finished results are kept")
     return code
+
+
+def print_results(folder: Path) -> None:
+    """The document of --json."""
+    say((folder / "results.json").read_text(encoding="utf-8").rstrip("\n"))

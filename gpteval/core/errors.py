@@ -56,6 +56,10 @@ class OutputError(UsageError):
     pass
 
 
+# What a plugin's code may raise, and what is then its own failure. KeyboardInterrupt is the user's.
+PLUGIN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
+
+
 class PluginError(GptevalError):
     pass
 

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Literal
 
 from gpteval.core.data import HubSource, Row, Rows
-from gpteval.core.errors import DataError, GptevalError, ItemError, TaskError
+from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
 from gpteval.core.task import Task
 from gpteval.core.types import Item, Prompt, Request, Rolling, digest
 
@@ -69,7 +69,7 @@ def load_task(
             pool = tuple(sorted(unordered, key=lambda item: item.id))
     except GptevalError as error:
         raise _about(task, error) from error
-    except Exception as error:  # a generator's or prepare's own: a plugin's code
+    except PLUGIN_ERRORS as error:  # a generator's or prepare's own
         raise DataError(f"task {task.name}: its data cannot be made: {type(error).__name__}: {error}") from error
     return TaskData(task, items, pool, loaded.revision, left_out + notes)
 
@@ -200,5 +200,5 @@ def _request(task: Task, item: Item) -> Request:
         if item.id in error.message:
             raise type(error)(f"task {task.name}: {error.message}", error.hint) from error
         raise type(error)(f"task {task.name}, item {item.id}: {error.message}", error.hint) from error
-    except Exception as error:  # the prompt function is a plugin's code
+    except PLUGIN_ERRORS as error:  # the prompt function's own
         raise ItemError(f"task {task.name}, item {item.id}: {type(error).__name__}: {error}") from error

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from gpteval.core.content import content_dir
-from gpteval.core.errors import GptevalError, PluginError, UnknownNameError, UsageError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
 from gpteval.core.task import Task
 from gpteval.core.types import FAMILIES
 
@@ -42,7 +42,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 target = target() if callable(target) and not hasattr(target, "name") else target
                 for thing in target if isinstance(target, list | tuple) else [target]:
                     self.add(thing)
-            except Exception as error:  # a plugin may raise anything; the others must still load
+            except PLUGIN_ERRORS as error:  # the others must still load
                 self.problems.append(PluginError(f"entry point {point.name} ({point.value}): {_reason(error)}"))
 
     def add(self, thing: T) -> None:
@@ -50,6 +50,9 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._objects:
             raise PluginError(f"two {self.kind}s are named {name!r}", "rename one of them")
         self._objects[name] = thing
+
+    def remove(self, name: str) -> T:
+        return self._objects.pop(name)
 
     def __getitem__(self, name: str) -> T:
         try:
@@ -68,12 +71,13 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self._objects)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return error.message if isinstance(error, GptevalError) else f"{type(error).__name__}: {error}"
 
 
 def _load_module(path: Path) -> ModuleType:
     """Import one plugin file under a name of its own. Raises PluginError with file and line."""
+    path = path.resolve()
     name = f"gpteval_plugin_{hashlib.sha1(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -84,7 +88,7 @@ def _load_module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise PluginError(f"{path.name}, line {error.lineno}: {error.msg}") from error
-    except Exception as error:
+    except PLUGIN_ERRORS as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [f.lineno for f in frames if f.filename == str(path)]
         raise PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {_reason(error)}") from error
@@ -124,7 +128,19 @@ def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
                     registry.add(one)
                 except PluginError as error:
                     registry.problems.append(PluginError(f"{path.name}: {error.message}", error.hint))
+    _drop_shadowing(registry)
     return registry
+
+
+def _drop_shadowing(registry: Registry[Task]) -> None:
+    """Take tasks out that are named like a group: the group could no longer be asked for."""
+    groups = {"all", *FAMILIES, *(suite for task in registry.values() for suite in task.suites)}
+    for name in sorted(groups & set(registry)):
+        code = getattr(registry.remove(name).prompt, "__code__", None)
+        where = f"{Path(code.co_filename).name}, line {code.co_firstlineno}: " if code else ""
+        registry.problems.append(
+            PluginError(f"{where}a task may not be named {name!r}, which names a group of tasks", "rename it")
+        )
 
 
 def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:

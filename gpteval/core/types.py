@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,6 +68,28 @@ def _present(value: Any, where: str) -> Any:
     return _Nested(value) if type(value) is dict else value
 
 
+def _text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ItemError(f"{field} is {value!r}, not text", f"write str(...) where the task gives {field}")
+    return value
+
+
+def _whole(field: str, value: object, meaning: str) -> int:
+    """A whole number: Python's or NumPy's; True and False are 1 and 0."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ItemError(
+            f"{field} is {value!r}, not a whole number", f"{field} is {meaning}; write int(...) where it is one"
+        ) from None
+
+
+def _tuple(field: str, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, Iterable):
+        raise ItemError(f"{field} is {value!r}, not a list of strings")
+    return tuple(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Score each of ``continuations`` after ``context``; ``gold`` is the index of the right one.
@@ -82,14 +105,18 @@ class Choice:
     neutral: str | None = None
 
     def __post_init__(self) -> None:
+        _text("context", self.context)
+        if self.neutral is not None:
+            _text("neutral", self.neutral)
         if isinstance(self.continuations, str):
             raise ItemError("continuations must be a list of strings, not one string")
-        object.__setattr__(self, "continuations", tuple(self.continuations))
+        object.__setattr__(self, "continuations", _tuple("continuations", self.continuations))
         if not self.continuations:
             raise ItemError("there are no continuations to choose from")
         for index, text in enumerate(self.continuations):
-            if not isinstance(text, str) or not text.strip():
+            if not _text(f"continuation {index}", text).strip():
                 raise ItemError(f"continuation {index} is empty: {text!r}")
+        object.__setattr__(self, "gold", _whole("gold", self.gold, "the index of the right continuation"))
         if not 0 <= self.gold < len(self.continuations):
             raise ItemError(f"gold index {self.gold} is outside 0..{len(self.continuations) - 1}")
 
@@ -115,8 +142,10 @@ class Rolling:
     original: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.text:
+        if not _text("text", self.text):
             raise ItemError("the text to be scored is empty")
+        if self.original is not None:
+            _text("original", self.original)
 
     @property
     def prompt(self) -> str:
@@ -147,8 +176,11 @@ class Generate:
     def __post_init__(self) -> None:
         for name in ("references", "stop"):
             value = getattr(self, name)
-            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
-        if not self.prompt:
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else _tuple(name, value))
+            for index, text in enumerate(getattr(self, name)):
+                _text(f"{name}[{index}]", text)
+        object.__setattr__(self, "max_new_tokens", _whole("max_new_tokens", self.max_new_tokens, "a number"))
+        if not _text("prompt", self.prompt):
             raise ItemError("the prompt is empty")
         if not self.references:
             raise ItemError("there is no reference to compare with")
@@ -314,8 +346,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A model and task that gave no result, and why."""
+    """A model and task that gave no result with so many examples, and why."""
 
     model: str
     task: str
     error: str
+    shots: int = 0

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.core.types import Outcome, Request
+from gpteval.core.types import Choice, Generate, Outcome, Request, Rolling
 
 Floats = NDArray[np.float64]
 Kind = Literal["binary", "mean", "ratio"]
@@ -32,6 +32,7 @@ class Metric(ABC):
     higher_is_better: bool = True
     scale: float | None = 1.0
     needs_neutral: bool = False  # the request must have a neutral context
+    requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
 
     @abstractmethod
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:

@@ -42,6 +42,7 @@ class Accuracy(MeanMetric):
     """
 
     kind: Kind = "binary"
+    requests = (Choice,)
 
     def __init__(self, name: str, normalise: Normalise, *, needs_neutral: bool = False) -> None:
         self.name = name
@@ -92,6 +93,7 @@ class GreedyAccuracy(MeanMetric):
 
     name = "acc_greedy"
     kind: Kind = "binary"
+    requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
         choice, scored = _parts(request, outcome)
@@ -105,6 +107,7 @@ class TargetPerplexity(Metric):
     """
 
     name = "target_perplexity"
+    requests = (Choice,)
     higher_is_better = False
     scale = None
 
@@ -123,6 +126,8 @@ class ClassMetric(Metric):
     Statistics, K each: class was predicted rightly, class was predicted, class was true. A failed
     item predicts no class at all.
     """
+
+    requests = (Choice,)
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         choice, _ = _parts(request, outcome)

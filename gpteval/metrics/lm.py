@@ -25,6 +25,7 @@ class TextMetric(Metric):
 
     higher_is_better = False
     scale = None
+    requests = (Rolling,)
 
     def __init__(self, name: str, formula: Callable[[Floats], Floats], description: str) -> None:
         self.name = name

@@ -48,6 +48,7 @@ class ExactMatch(MeanMetric):
 
     name = "exact_match"
     kind: Kind = "binary"
+    requests = (Generate,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
         generate, text = _parts(request, outcome)
@@ -65,6 +66,7 @@ class TokenF1(MeanMetric):
     """
 
     name = "f1"
+    requests = (Generate,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
         generate, text = _parts(request, outcome)
@@ -89,6 +91,7 @@ class SacreMetric(Metric):
     """
 
     scale = 100.0
+    requests = (Generate,)
 
     def __init__(self, name: str, kind: str) -> None:
         self.name = name
@@ -162,6 +165,8 @@ class Rouge(MeanMetric):
     rougeLsum takes each line as a sentence; a text of one line is split after ``.``, ``!`` and ``?``
     (an abbreviation's too, so published scores with another splitter can differ a little).
     """
+
+    requests = (Generate,)
 
     def __init__(self, name: str, kind: str) -> None:
         self.name = name

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import UnknownNameError
+from gpteval.core.text import printable
 from gpteval.report.load import Loaded, load_runs
 
 FORMATS = ("csv", "md")
@@ -19,7 +20,6 @@ FIELDS = (
     *("n", "coverage", "truncated", "chance", "seconds", "tokens", "signature", "notes"),
 )
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # an underscore inside a word is none
 _FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes, after any space
 
@@ -46,12 +46,12 @@ def leaderboard_rows(loaded: Loaded) -> Rows:
 
     board = leaderboard(loaded)
     header = ["model", "generation", "n_params", "centred"]
-    header += [f"{c.task} ({c.shots}-shot) {c.metric}" for c in board.columns]
+    header += [_text(f"{c.task} ({c.shots}-shot) {c.metric}") for c in board.columns]
     rows = [header]
     for generation, models in board.groups:
         for model in models:
             results = [board.primary.get((model.name, c.id), {}) for c in board.columns]
-            facts = [model.name, generation, _text(model.n_params), _text(model.centred)]
+            facts = [_text(model.name), _text(generation), _text(model.n_params), _text(model.centred)]
             rows.append([*facts, *(_text(r.get("value")) for r in results)])
     return rows
 
@@ -83,7 +83,7 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _CONTROLS.sub("\ufffd", str(value))
+    return printable(str(value))
 
 
 def _field(row: Mapping[str, Any], name: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
+from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.items import task_items
 from gpteval.report.load import Loaded, load_runs
@@ -27,7 +28,6 @@ from gpteval.report.tables import (
 )
 
 LONGEST = 2000  # characters of a prompt or output that are shown
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
@@ -42,6 +42,8 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
         partial.write_text(text, encoding="utf-8", errors="replace")
         partial.replace(out)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
     return out
 
@@ -57,7 +59,7 @@ def render(loaded: Loaded, folder: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
-        finalize=printable,
+        finalize=finalize,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -94,9 +96,9 @@ def script_json(document: object) -> str:
     return text
 
 
-def printable(value: object) -> object:
+def finalize(value: object) -> object:
     """What the template prints, without control characters and lone surrogates. Markup of our own passes."""
-    return _CONTROLS.sub("\ufffd", value) if type(value) is str else value
+    return printable(value) if type(value) is str else value
 
 
 def clip(text: object, longest: int = LONGEST) -> str:

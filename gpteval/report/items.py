@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpteval.report.load import read_ids, read_samples
 from gpteval.report.tables import Column, show
+from gpteval.run.samples import read_samples
 
 ITEMS = 20  # items a task that are shown
 CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
@@ -20,12 +20,12 @@ def task_items(files: Mapping[str, Path], models: Sequence[str], column: Column)
     or "none" where a score is no yes or no.
     """
     present = [model for model in models if model in files]
-    ids = [read_ids(files[model]) for model in present]
+    ids = [[row["item_id"] for row in read_samples(files[model], ["item_id"])] for model in present]
     if not ids:
         return []
     common = set(ids[0]).intersection(*ids)
     chosen = sorted(set().union(*ids), key=lambda item_id: (item_id not in common, item_id))[:ITEMS]
-    rows = {model: read_samples(files[model], chosen) for model in present}
+    rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in present}
     return [_item(item_id, {m: rows[m][item_id] for m in present if item_id in rows[m]}, column) for item_id in chosen]
 
 

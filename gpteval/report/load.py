@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.errors import StoreError, UsageError
+from gpteval.core.documents import read_document
+from gpteval.core.errors import UsageError
 from gpteval.run.folder import sample_file
 
-AGAIN = "run the same command again to write it anew"
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
 _DEFAULTS: dict[str, Any] = {
     "generation": "other",
@@ -54,7 +53,7 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
     for run in runs:
         if not (run / "results.json").is_file():
             raise UsageError(f"{run} is no run's folder: it has no results.json", "give the folder of a gpteval run")
-        document = _read(run / "results.json")
+        document = read_document(run / "results.json", members=False)
         found = [row for raw in document.get("results") or [] if (row := _row(raw)) is not None]
         if len(found) < len(document.get("results") or []):
             remarks.append(f"{len(document['results']) - len(found)} rows of {run.resolve().name} name no result")
@@ -65,9 +64,9 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
         rows |= keys
         for model, task in {(r["model"], r["task"]) for r in found}:
             failures.pop((model, task), None)  # an earlier run's failure that was mended
-        for failure in document.get("failures") or []:
+        for failure in filter(lambda one: isinstance(one, dict), document.get("failures") or []):
             failures[failure.get("model", "?"), failure.get("task", "?")] = str(failure.get("error", "no cause given"))
-        manifest = _read(run / "manifest.json") if (run / "manifest.json").is_file() else {}
+        manifest = read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {}
         remarks += _changed(manifests, manifest)
         manifests.append(manifest)
         for model, task, shots, path in _samples(run, manifest, found):
@@ -82,6 +81,8 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
 
 def _row(raw: object) -> dict[str, Any] | None:
     if not isinstance(raw, dict) or not all(isinstance(raw.get(k), str) for k in ("model", "task", "metric")):
+        return None
+    if not isinstance(raw.get("shots", 0), int) or not isinstance(raw.get("notes") or [], list | tuple):
         return None
     row = _DEFAULTS | {key: value for key, value in raw.items() if value is not None}
     for key in _NUMBERS:
@@ -128,41 +129,3 @@ def _samples(
         units = {(r["model"], r["task"], r["shots"]) for r in rows}
         listed = [(*unit, run / sample_file(*unit)) for unit in units]
     return [entry for entry in listed if entry[3].is_file()]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read: {error}", AGAIN) from error
-    if not isinstance(document, dict):
-        raise StoreError(f"{path} holds no JSON object", AGAIN)
-    return document
-
-
-def read_ids(path: Path) -> list[str]:
-    """The item ids of a samples file, in order."""
-    return [row["item_id"] for row in _table(path, ["item_id"])]
-
-
-def read_samples(path: Path, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The rows of a samples file with these item ids, by id; ``values`` parsed."""
-    rows = {row["item_id"]: row for row in _table(path, None, list(ids))}
-    for row in rows.values():
-        try:
-            row["values"] = json.loads(row.get("values") or "{}")
-        except ValueError as error:
-            raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
-    return rows
-
-
-def _table(path: Path, columns: list[str] | None, ids: list[str] | None = None) -> list[dict[str, Any]]:
-    import pyarrow
-    import pyarrow.parquet as pq
-
-    wanted = None if ids is None else [("item_id", "in", ids)]
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=wanted).sort_by("item_id").to_pylist()
-    except (pyarrow.ArrowException, OSError, KeyError) as error:
-        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
-    return rows

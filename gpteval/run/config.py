@@ -42,6 +42,7 @@ class RunConfig:
             (bool(self.models), "no models named; for example --models nano"),
             (bool(self.tasks), "no tasks named; for example --tasks all"),
             (self.limit is None or self.limit > 0, f"--limit must be at least 1, not {self.limit}"),
+            (self.seed >= 0, f"--seed must be at least 0, not {self.seed}"),
             (all(k >= 0 for k in self.shots or ()), "--shots cannot be negative"),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),

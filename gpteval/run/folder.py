@@ -6,15 +6,18 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.documents import read_document
 from gpteval.core.errors import OutputError, StoreError
+from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Result, digest
 
 SCHEMA = 1
+LONGEST = 80  # characters of a model's or task's name in a file name
 
 
 class RunFolder:
@@ -42,7 +45,8 @@ class RunFolder:
         self._lock.close()
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
-        text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
+        """Write a document, without this machine's paths in any of its texts."""
+        text = json.dumps(_publishable(document), indent=1, ensure_ascii=False, allow_nan=False)
         self.write(name, text.encode("utf-8", "replace") + b"\n")
 
     def write(self, name: str, data: bytes) -> None:
@@ -63,26 +67,27 @@ class RunFolder:
                 "what was computed is in the journal; mend the cause and run the same command again",
             ) from error
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """The document, or {} when there is none. Raises StoreError when it cannot be understood."""
+    def read_json(self, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
+        """The document, or {} when there is none. One that is damaged is set aside, with a warning."""
         path = self.path / name
         if not path.exists():
             return {}
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{path} cannot be read: {error}", "move it away and run the same command again"
-            ) from error
-        if not isinstance(document, dict):
-            raise StoreError(f"{path} holds no JSON object", "move it away and run the same command again")
-        return document
+            return read_document(path)
+        except StoreError as error:
+            aside = path.with_name(f"{name}.damaged")
+            try:
+                path.replace(aside)
+            except OSError as reason:
+                raise StoreError(f"{name} is damaged and cannot be moved: {reason.strerror}", error.message) from error
+            warn(f"{error.message}; kept as {aside.name}, and what is asked for is written anew from the journal")
+            return {}
 
 
 def slug(name: str) -> str:
-    """A safe file name that differs for different names."""
+    """A safe file name of at most ``LONGEST`` characters that differs for different names."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")
-    return safe if safe == name else f"{safe}-{digest(name, size=3)}"
+    return safe if safe == name and len(safe) <= LONGEST else f"{safe[: LONGEST - 17]}-{digest(name)}"
 
 
 def sample_file(model: str, task: str, shots: int) -> str:
@@ -93,12 +98,14 @@ class ResultTable:
     """The rows of results.json. A unit's new rows take the place of its old ones; other rows stay."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.rows: list[dict[str, Any]] = list(document.get("results", []))
-        self.failures: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = list(document.get("results") or [])
+        self.failures: list[dict[str, Any]] = list(document.get("failures") or [])
 
     def add(self, results: Sequence[Result]) -> None:
+        """Take a unit's results; an earlier failure of the unit is mended by them."""
         new = [asdict(result) for result in results]
         unit = _unit(new[0])
+        self._forget_failure(unit)
         places = [n for n, row in enumerate(self.rows) if _unit(row) == unit]
         at = places[0] if places else len(self.rows)
         self.rows = [row for row in self.rows if _unit(row) != unit]
@@ -112,22 +119,30 @@ class ResultTable:
         return sum(row["stale"] for row in rows)
 
     def fail(self, failure: Failure) -> None:
-        self.failures.append(asdict(failure))
+        """Take a failure; it stays until the unit is done, whatever other commands do in this folder."""
+        row = asdict(failure)
+        self._forget_failure(_unit(row))
+        self.failures.append(row)
+
+    def _forget_failure(self, unit: tuple[Any, ...]) -> None:
+        self.failures = [failure for failure in self.failures if _unit(failure) != unit]
 
     def document(self, run: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": SCHEMA, "run": run, "results": self.rows, "failures": self.failures}
 
 
 def _unit(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row["model"], row["task"], row["shots"]
+    return row.get("model"), row.get("task"), row.get("shots", 0)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no nan or inf: they become null."""
+def _publishable(value: Any) -> Any:
+    """JSON has no nan or inf: they become null. Texts lose this machine's paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return without_paths(value)
     if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
+        return {str(k): _publishable(v) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [_finite(v) for v in value]
+        return [_publishable(v) for v in value]
     return value

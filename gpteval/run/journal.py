@@ -15,6 +15,7 @@ from pathlib import Path
 from gpteval.core.errors import StoreError
 from gpteval.engine.rows import RowResult
 
+LOCKED_SECONDS = 5  # to wait for another process; no signal is seen meanwhile
 _CHUNK = 500  # keys a query; SQLite's own limit on variables is higher everywhere
 
 
@@ -27,30 +28,36 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"cannot open {path.name}: {error}", "is the folder writable, the disk full?") from error
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise StoreError(
-                    f"cannot open {path.name}: {error}", "is the folder writable, the disk full?"
-                ) from error
-            aside = path.with_name(path.name + ".damaged")
-            path.replace(aside)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            warn(f"{path.name} was damaged ({error}); kept as {aside.name}, its results are computed again")
-            self._db = self._open()
+            self._begin_anew(error)
         except OSError as error:
             raise StoreError(f"cannot create {path.parent}: {error.strerror}") from error
 
+    def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
+        """Set a damaged file aside. Raises StoreError when that cannot be."""
+        aside = self.path.with_name(self.path.name + ".damaged")
+        try:
+            self.path.replace(aside)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self._db = self._open()
+        except (OSError, sqlite3.Error) as reason:
+            raise StoreError(f"{self.path.name} is damaged ({error}) and cannot be set aside: {reason}") from error
+        self._warn(f"{self.path.name} was damaged ({error}); kept as {aside.name}, its results are computed again")
+
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=LOCKED_SECONDS, isolation_level=None)
+        db.text_factory = bytes  # what is not as it was written may be no text
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             columns = "key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL"
             db.execute(f"CREATE TABLE IF NOT EXISTS rows ({columns}) WITHOUT ROWID")
             (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
-            if state != "ok":
-                raise sqlite3.DatabaseError(state)
+            if state != b"ok":
+                raise sqlite3.DatabaseError(state.decode("utf-8", "replace"))
         except sqlite3.Error:
             db.close()
             raise
@@ -71,8 +78,12 @@ class Journal:
                         found[key] = RowResult.loads(value.decode("utf-8"))
                     else:
                         damaged += 1
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"cannot read {self.path.name}: {error}", "run the same command again") from error
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"cannot read {self.path.name}: {error}", "delete it and run again") from error
+            self._db.close()
+            self._begin_anew(error)
+            return {}
         if damaged:
             self._warn(f"{damaged} results in {self.path.name} are not what was written; they are computed again")
         return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,20 +14,17 @@ from gpteval.core.types import (
     Choice,
     Failed,
     Generate,
-    Generated,
     Outcome,
     Prompt,
     Record,
     Request,
     Result,
-    Rolled,
-    Scored,
 )
 from gpteval.metrics.base import Metric
-from gpteval.metrics.choice import prediction
 from gpteval.metrics.intervals import estimate
 from gpteval.metrics.registry import metric_registry
 from gpteval.models.tokenizer import Codec
+from gpteval.run.samples import is_truncated
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -37,7 +32,13 @@ PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
     """The task's metrics, the primary first. Raises UnknownNameError, or TaskError for a missing neutral context."""
     metrics = [metric_registry()[name] for name in data.task.all_metrics]
+    kinds = {type(prompt.request) for prompt in prompts}
     for metric in metrics:
+        if wrong := kinds - set(metric.requests):
+            raise TaskError(
+                f"task {data.task.name}: {metric.name} cannot score {wrong.pop().__name__} requests",
+                f"it scores {' and '.join(kind.__name__ for kind in metric.requests)}; name another metric",
+            )
         if metric.needs_neutral and any(
             not isinstance(p.request, Choice) or p.request.neutral is None for p in prompts
         ):
@@ -101,7 +102,7 @@ def make_results(
     """
     requests = [record.prompt.request for record in records]
     answered = [record for record in records if not isinstance(record.outcome, Failed)]
-    truncated = sum(_is_truncated(record.outcome) for record in records)
+    truncated = sum(is_truncated(record.outcome) for record in records)
     results = []
     for number, metric in enumerate(metrics):
         stats = np.array([r.stats[metric.name] for r in records if metric.name in r.stats], dtype=float)
@@ -131,84 +132,3 @@ def make_results(
 
 def protocol(shots: int) -> str:
     return PROTOCOLS.get(shots, "few_shot")
-
-
-def _is_truncated(outcome: Outcome) -> bool:
-    if isinstance(outcome, Generated) and outcome.limit_cut:
-        return True
-    return isinstance(outcome, Scored | Generated) and bool(outcome.shots_dropped or outcome.tokens_cut)
-
-
-def samples_parquet(records: Sequence[Record]) -> bytes:
-    """The records as a Parquet file: one row an item, columns as in ``docs/results.md``."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema(
-        [
-            ("item_id", pa.string()),
-            ("prompt", pa.string()),
-            ("prompt_hash", pa.string()),
-            ("choices", pa.list_(pa.string())),
-            ("logprobs", pa.list_(pa.float64())),
-            ("token_counts", pa.list_(pa.int64())),
-            ("neutral_logprobs", pa.list_(pa.float64())),
-            ("gold", pa.int64()),
-            ("prediction", pa.int64()),
-            ("generated", pa.string()),
-            ("references", pa.list_(pa.string())),
-            ("finish", pa.string()),
-            ("truncated", pa.bool_()),
-            ("shots_dropped", pa.int64()),
-            ("tokens_cut", pa.int64()),
-            ("error", pa.string()),
-            ("values", pa.string()),
-            ("stats", pa.string()),
-        ]
-    )
-    table = pa.Table.from_pylist([_sample(record) for record in records], schema=schema)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _sample(record: Record) -> dict[str, Any]:
-    request, outcome = record.prompt.request, record.outcome
-    dropped = outcome.shots_dropped if isinstance(outcome, Scored | Generated) else 0
-    row: dict[str, Any] = {
-        "item_id": record.item_id,
-        "prompt": record.prompt.text(dropped),
-        "prompt_hash": record.prompt.hash,
-        "truncated": _is_truncated(outcome),
-        "shots_dropped": dropped,
-        "values": json.dumps(record.values),
-        "stats": json.dumps(record.stats),
-    }
-    if isinstance(request, Choice):
-        row |= {"choices": list(request.continuations), "gold": request.gold}
-    if isinstance(request, Generate):
-        row["references"] = list(request.references)
-    match outcome:
-        case Scored():
-            row |= {
-                "logprobs": [score.logprob for score in outcome.scores],
-                "token_counts": [score.tokens for score in outcome.scores],
-                "neutral_logprobs": [score.logprob for score in outcome.neutral] or None,
-                "prediction": prediction(request, outcome) if len(outcome.scores) > 1 else None,
-                "tokens_cut": outcome.tokens_cut,
-            }
-        case Rolled():
-            row |= {"logprobs": [outcome.logprob], "token_counts": [outcome.tokens]}
-        case Generated():
-            row |= {"generated": outcome.text, "finish": outcome.finish, "tokens_cut": outcome.tokens_cut}
-            row["token_counts"] = [outcome.tokens]
-        case Failed():
-            row["error"] = outcome.error
-    return {key: _printable(value) for key, value in row.items()}
-
-
-def _printable(value: Any) -> Any:
-    """Text that can be written as UTF-8: lone surrogates become '?'."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return [_printable(v) for v in value] if isinstance(value, list) else value

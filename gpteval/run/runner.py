@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import gpteval
-from gpteval.core.errors import GptevalError, OutputError, StoreError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples
 from gpteval.core.registry import select_tasks, task_registry
 from gpteval.core.task import Task
+from gpteval.core.text import without_paths
 from gpteval.core.types import Failed, Failure, Generated, Outcome, Prompt, Result, Rolled, digest
 from gpteval.engine.engine import Engine, Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
@@ -29,7 +30,8 @@ from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, sample_file
 from gpteval.run.journal import Journal, ResultStore, cache_path
-from gpteval.run.records import judged_by, make_records, make_results, protocol, samples_parquet, task_metrics
+from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
+from gpteval.run.samples import samples_parquet
 
 LOSSY = "lossy: judged after its own normalisation"
 
@@ -216,7 +218,7 @@ class _Run:
         ]
 
     def fail(self, unit: Unit, error: GptevalError) -> None:
-        failure = Failure(unit.model.name, unit.task.name, str(error))
+        failure = Failure(unit.model.name, unit.task.name, without_paths(str(error)), unit.shots)
         self.failures.append(failure)
         self.table.fail(failure)
         self.save()
@@ -280,7 +282,7 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
             raise
         except GptevalError as error:
             run.fail(unit, error)
-        except Exception as error:  # a plugin's metric or an unforeseen state must not take the other units down
+        except PLUGIN_ERRORS as error:  # a plugin's metric or an unforeseen state must not take the other units down
             run.fail(unit, GptevalError(f"{type(error).__name__}: {error}", "this is a bug; please report it"))
         else:
             run.results += results
@@ -289,8 +291,10 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
 
 def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
     """Journal, cache and earlier results of the folder. Raises OutputError when those have other settings."""
-    manifest = folder.read_json("manifest.json")
-    earlier = manifest.get("config", config.settings)
+    manifest = folder.read_json("manifest.json", listener.warned)
+    results = folder.read_json("results.json", listener.warned)
+    known = {key: value for key, value in (results.get("run") or {}).items() if key in config.settings}
+    earlier = manifest.get("config") or known or config.settings
     differing = [k for k, v in config.settings.items() if earlier.get(k) != v]
     if differing:
         had = ", ".join(f"{k}={earlier.get(k)}" for k in differing)
@@ -314,11 +318,11 @@ def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
         "config": config.settings,
         "versions": _versions(),
         "hardware": _hardware(),
-        "models": manifest.get("models", {}),
-        "tasks": manifest.get("tasks", {}),
-        "samples": manifest.get("samples", []),
+        "models": manifest.get("models") or {},
+        "tasks": manifest.get("tasks") or {},
+        "samples": manifest.get("samples") or [],
     }
-    table = ResultTable(folder.read_json("results.json"))
+    table = ResultTable(results)
     return _Run(config, folder, ResultStore(journal, cache, listener.warned), table, manifest, listener)
 
 

@@ -30,6 +30,7 @@ from gpteval.models.loader import pick_device
 from gpteval.models.tokenizer import Codec
 from gpteval.train.tokenizers import train_tokenizer
 
+OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
 WEIGHT_DECAY = 0.1
 BETAS = (0.9, 0.95)  # GPT-3's, appendix B of its paper
@@ -81,7 +82,7 @@ def pretrain(
 
     Stops after ``max_minutes`` if that comes first; the same command then continues. The log for
     TensorBoard lies in ``out/tensorboard``. On a CPU the same seed gives the same loss. Raises OutputError when
-    ``out`` cannot be written or holds the checkpoints of a training with other settings, UsageError
+    ``out`` cannot be written, holds other files, or holds the checkpoints of a training with other settings, UsageError
     for a device that is not there.
     """
     import torch
@@ -91,10 +92,12 @@ def pretrain(
     progress = progress or Progress()
     steps = steps or recipe.steps
     device = pick_device(device)
+    own = out / OWN
+    if out.is_dir() and any(out.iterdir()) and not own.is_file():
+        raise OutputError(f"{out} holds files that are not of a training", "name a new folder with --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
+        own.touch()
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror}", "choose another folder with --out") from error
     transformers.logging.set_verbosity_error()

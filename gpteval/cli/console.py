@@ -1,0 +1,77 @@
+"""What the terminal sees: lines that survive a reader who leaves, text that is shown and never obeyed, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import IO, Any
+
+from gpteval.core.text import visible
+
+INTERRUPTED = 130
+
+
+def prepare_streams() -> None:
+    """Characters that a terminal's encoding lacks are written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str, file: IO[str] | None = None) -> None:
+    """Print lines whose control characters do nothing."""
+    print_lines(visible(text), file)
+
+
+def print_lines(text: str, file: IO[str] | None = None) -> None:
+    """Print lines as they are, colours of rich's too. When nobody reads any more, the work goes on."""
+    file = file or sys.stdout
+    try:
+        print(text, file=file, flush=True)
+    except BrokenPipeError:  # the reader, for example head, has gone
+        _silence(file)
+    except OSError as error:
+        _silence(file)
+        if file is not sys.stderr:
+            say(f"cannot write to the standard output: {error.strerror}; the work goes on", sys.stderr)
+
+
+def _silence(file: IO[str]) -> None:
+    """Send what else is written to ``file`` nowhere, also what Python itself flushes at the end."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, file.fileno())
+        os.close(null)
+        file.flush()
+    except (OSError, ValueError):  # no real file behind it
+        pass
+
+
+@contextmanager
+def document_only(as_json: bool) -> Iterator[None]:
+    """Under --json stdout belongs to the document: what plugins print goes to stderr."""
+    if not as_json:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def handle_signals() -> None:
+    """Ctrl-C and SIGTERM end the program in order, a second one at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_at_once)
+    raise KeyboardInterrupt
+
+
+def _end_at_once(*_: Any) -> None:
+    os.write(2, b"\nended at once; what was journalled is saved: run the same command again to continue\n")
+    os._exit(INTERRUPTED)

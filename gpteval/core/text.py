@@ -1,0 +1,36 @@
+"""Text of others, models' and data's, made safe to show and to publish."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+# Control characters but tab and line feed, lone surrogates, and what turns the direction or the lines of a text around.
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+_PATH = re.compile(r"""(?<![\w:/.~<>-])(?:/[^\s/'"<>:,;()\[\]{}]+){2,}/?""")
+
+
+def visible(text: str) -> str:
+    """For a terminal: control characters as JSON's escapes, so that none of them does anything."""
+    return CONTROLS.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """For a line of a table: as ``visible``, with line feeds and tabs as escapes too."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def printable(text: str) -> str:
+    """For a page or file: control characters replaced by U+FFFD."""
+    return CONTROLS.sub("\ufffd", text)
+
+
+def without_paths(text: str) -> str:
+    """For what may be published: paths relative to the working folder, of absolute ones only their last part."""
+    for folder in {Path.cwd(), Path.cwd().resolve()}:
+        if len(folder.parts) > 1:
+            text = text.replace(f"{folder}/", "").replace(str(folder), ".")
+    return _PATH.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], text)

@@ -1,0 +1,558 @@
+"""What breaks, breaks clearly: other people's code, wrong types, damaged files, the terminal, leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpteval.cli import _run
+from gpteval.core.errors import ItemError, OutputError, StoreError
+from gpteval.core.registry import task_registry
+from gpteval.core.text import without_paths
+from gpteval.core.types import Choice, Generate, Rolling
+from gpteval.report import build_report
+from gpteval.run.folder import LONGEST, sample_file
+from gpteval.run.journal import Journal
+from tests.conftest import RunCli
+from tests.tiny import save_tiny
+
+GOOD = """
+from gpteval import Choice, generated, task
+rows = [{"n": n} for n in range(6)]
+@task(family="qa", source=generated(lambda split: rows, revision="1"), metric="acc")
+def good(item):
+    return Choice(f"the dog {item['n']} is", [" the fox", " a lazy sky"], gold=item["n"] % 2)
+"""
+HEAD = "import sys\nfrom gpteval import Choice, Generate, Rolling, generated, task\n"
+
+
+def plugin(name: str, body: str, data: str = 'lambda split: [{"n": n} for n in range(6)]', metric: str = "acc") -> str:
+    source = f'generated({data}, revision="1")'
+    return f'{HEAD}@task(family="qa", source={source}, metric="{metric}")\ndef {name}(item):\n    {body}\n'
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("m") / "tiny")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with a task folder ``t`` in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "good.py").write_text(GOOD)
+    return tmp_path
+
+
+Go = Callable[..., int]
+
+
+@pytest.fixture
+def go(model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
+    """``gpteval run`` in this process; returns its exit code."""
+
+    def run(tasks: str = "good", *more: str) -> int:
+        task_registry.cache_clear()
+        arguments = ["run", "--models", str(model), "--tasks", tasks, "--task-dir", "t", "--out", "r", *more]
+        monkeypatch.setattr(sys, "argv", ["gpteval", *arguments])
+        return _run(arguments)
+
+    return run
+
+
+def results(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "r" / "results.json").read_text())
+    return document
+
+
+class TestPlugins:
+    @pytest.mark.parametrize("end", ["raise SystemExit", "sys.exit(0)", "sys.exit(3)", "raise GeneratorExit"])
+    def test_one_that_ends_the_program_is_reported(
+        self, folder: Path, go: Go, capsys: pytest.CaptureFixture[str], end: str
+    ) -> None:
+        if "GeneratorExit" in end:
+            pytest.skip("no plugin raises that on purpose")
+        (folder / "t" / "bad.py").write_text(f"import sys\n{end}\n")
+        assert go() == 0
+        captured = capsys.readouterr()
+        assert "plugin not loaded: bad.py, line 2: SystemExit" in captured.err
+        assert "good" in captured.out
+
+    @pytest.mark.parametrize(
+        ("body", "data"),
+        [
+            ("sys.exit(0)", "lambda split: [{'n': 1}]"),
+            ("return Rolling('x')", "lambda split: sys.exit(0)"),
+            ("return Rolling('x')", "lambda split: {}['gone']"),
+            ("return Rolling('x')", "lambda split: open('/no/such/file')"),
+            ("return Rolling('x')", "lambda split: [int('x')]"),
+        ],
+    )
+    def test_one_that_raises_is_its_tasks_failure(self, folder: Path, go: Go, body: str, data: str) -> None:
+        (folder / "t" / "bad.py").write_text(plugin("bad", body, data))
+        assert go("bad,good") == 1
+        document = results(folder)
+        assert [f["task"] for f in document["failures"]] == ["bad"]
+        assert {r["task"] for r in document["results"]} == {"good"}
+
+    def test_what_they_print_is_no_part_of_the_document(
+        self, folder: Path, go: Go, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        body = "print('and here'); return Choice('the dog', [' a', ' b'], 0)"
+        (folder / "t" / "loud.py").write_text("print('here')\n" + plugin("loud", body))
+        assert go("loud", "--json") == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["results"]
+        assert "here\n" in captured.err
+        task_registry.cache_clear()
+        assert _run(["tasks", "--json", "--task-dir", "t"]) == 0
+        assert "loud" in {row["name"] for row in json.loads(capsys.readouterr().out)}
+
+    @pytest.mark.parametrize("name", ["all", "nano", "lm", "mine"])
+    def test_a_task_may_not_take_the_name_of_a_group(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], name: str
+    ) -> None:
+        text = plugin("odd", "return Rolling('x')").replace('metric="acc"', f'metric="acc", name="{name}"')
+        (folder / "t" / "odd.py").write_text(text)
+        (folder / "t" / "suite.py").write_text(
+            plugin("other", "return 1").replace("metric=", 'suites=["mine"], metric=')
+        )
+        task_registry.cache_clear()
+        _run(["tasks", "--task-dir", "t"])
+        assert f"odd.py, line 3: a task may not be named '{name}'" in capsys.readouterr().err
+        assert name not in task_registry((Path("t"),))
+
+    @pytest.mark.parametrize(
+        ("metric", "body"),
+        [
+            ("bleu", "return Choice('x', [' a', ' b'], 0)"),
+            ("acc", "return Generate('x', ['a'])"),
+            ("word_perplexity", "return Generate('x', ['a'])"),
+        ],
+    )
+    def test_a_metric_for_other_requests_is_refused_before_scoring(
+        self, folder: Path, go: Go, monkeypatch: pytest.MonkeyPatch, metric: str, body: str
+    ) -> None:
+        (folder / "t" / "bad.py").write_text(plugin("bad", body, metric=metric))
+        monkeypatch.setattr("gpteval.engine.engine.Engine.compute", lambda *_: pytest.fail("it was scored"))
+        assert go("bad") == 1
+        (failure,) = results(folder)["failures"]
+        assert f"{metric} cannot score" in failure["error"]
+
+    def test_a_broken_one_in_a_relative_folder_has_its_line(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "t" / "bad.py").write_text("x = 1\n\nx.y\n")
+        task_registry.cache_clear()
+        _run(["tasks", "--task-dir", "./t"])
+        assert "bad.py, line 3: AttributeError" in capsys.readouterr().err
+
+
+class TestTypes:
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: Choice("x", [" a", " b"], 1.0), "gold is 1.0, not a whole number"),  # type: ignore[arg-type]
+            (lambda: Choice("x", [" a", " b"], "1"), "gold is '1', not a whole number"),  # type: ignore[arg-type]
+            (lambda: Choice(3, [" a"], 0), "context is 3, not text"),  # type: ignore[arg-type]
+            (lambda: Choice("x", [" a", 4], 0), "continuation 1 is 4, not text"),  # type: ignore[list-item]
+            (lambda: Choice("x", [" a"], 0, neutral=5), "neutral is 5, not text"),  # type: ignore[arg-type]
+            (lambda: Generate("x", [42]), r"references\[0\] is 42, not text"),  # type: ignore[list-item]
+            (lambda: Generate("x", ["a", None]), r"references\[1\] is None, not text"),  # type: ignore[list-item]
+            (lambda: Generate("x", 42), "references is 42, not a list"),  # type: ignore[arg-type]
+            (lambda: Generate(["x"], ["a"]), r"prompt is \['x'\], not text"),  # type: ignore[arg-type]
+            (lambda: Generate("x", ["a"], stop=[1]), r"stop\[0\] is 1, not text"),  # type: ignore[list-item]
+            (lambda: Generate("x", ["a"], max_new_tokens=2.5), "max_new_tokens is 2.5"),  # type: ignore[arg-type]
+            (lambda: Rolling(b"x"), "text is b'x', not text"),  # type: ignore[arg-type]
+            (lambda: Rolling("x", original=1), "original is 1, not text"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_they_are_checked_where_the_request_is_made(self, make: Callable[[], object], message: str) -> None:
+        with pytest.raises(ItemError, match=message):
+            make()
+
+    def test_a_bool_is_an_index_and_so_is_numpys_number(self) -> None:
+        for gold in (True, np.int64(1)):
+            assert Choice("x", [" a", " b"], gold).gold == 1  # type: ignore[arg-type]
+            assert type(Choice("x", [" a", " b"], gold).gold) is int  # type: ignore[arg-type]
+
+    def test_an_empty_text_among_many_is_left_out(self, folder: Path, go: Go) -> None:
+        data = 'lambda split: [{"t": "the dog"}] * 5 + [{"t": ""}]'
+        (folder / "t" / "texts.py").write_text(plugin("texts", "return Rolling(item['t'])", data, "bits_per_byte"))
+        assert go("texts") == 0
+        (row,) = results(folder)["results"]
+        assert row["n"] == 5
+        assert "1 of 6 rows cannot be posed and are left out" in row["notes"][0]
+
+
+class TestFiles:
+    def test_a_value_with_invalid_bytes_is_computed_again(self, folder: Path, go: Go) -> None:
+        assert go("good", "--no-cache") == 0
+        before = results(folder)
+        with sqlite3.connect("r/journal.sqlite") as db:
+            db.execute("UPDATE rows SET value = CAST(X'FFFE' AS TEXT)")
+        db.close()
+        assert go("good", "--no-cache") == 0
+        assert [r["value"] for r in results(folder)["results"]] == [r["value"] for r in before["results"]]
+
+    def test_damage_that_shows_late_sets_the_journal_aside(self, folder: Path, go: Go) -> None:
+        assert go("good", "--no-cache") == 0
+        warned: list[str] = []
+        journal = Journal(Path("r/journal.sqlite"), warned.append)
+
+        class Broken:
+            def execute(self, *_: object) -> None:
+                raise sqlite3.DatabaseError("database disk image is malformed")
+
+            def close(self) -> None: ...
+
+        real, journal._db = journal._db, Broken()  # type: ignore[assignment]
+        real.close()
+        assert journal.get([b"x"]) == {}
+        journal.close()
+        assert "was damaged" in warned[0]
+        assert Path("r/journal.sqlite.damaged").exists()
+
+    def test_a_damaged_cache_that_cannot_be_moved_costs_nothing(
+        self, folder: Path, go: Go, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cache = folder / "cache"
+        cache.mkdir()
+        (cache / "outcomes.sqlite").write_bytes(b"garbage" * 1000)
+        monkeypatch.setenv("GPTEVAL_CACHE", str(cache))
+        replace = Path.replace
+
+        def refuse(self: Path, target: Path) -> Path:
+            if self.name == "outcomes.sqlite":
+                raise PermissionError(13, "Permission denied")
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", refuse)
+        assert go() == 0
+        assert "going on without the shared cache" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("name", ["results.json", "manifest.json"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "[]",
+            "3",
+            '"x"',
+            '{"results": 3, "samples": 3}',
+            '{"results": [3], "samples": [3]}',
+            '{"results": [{"model": 1}], "samples": [{"model": 1}]}',
+            '{"results": {"a": 1}, "samples": {}}',
+            '{"failures": [1], "models": [1]}',
+            '{"run": [], "config": []}',
+            '{"results": [{"model": "m", "task": "t", "metric": "acc", "shots": "x"}], "tasks": {"t": 1}}',
+            "[" * 100_000,
+        ],
+    )
+    def test_documents_of_another_shape_are_named_and_set_aside(
+        self, folder: Path, go: Go, capsys: pytest.CaptureFixture[str], name: str, text: str
+    ) -> None:
+        assert go() == 0
+        whole = results(folder)
+        (folder / "r" / name).write_text(text)
+        capsys.readouterr()
+        code = _run(["report", "r"])
+        said = capsys.readouterr().err
+        told = code == 1 and name in said and "run the same command again" in said
+        assert code == 0 or told or (code == 2 and "these runs have no results" in said)
+        if name == "manifest.json":
+            assert _run(["samples", "r", "--model", "tiny", "--task", "good"]) in (1, 2)
+        assert go() == 0, "the hint says so"
+        assert (folder / "r" / f"{name}.damaged").exists()
+        assert results(folder)["results"] == whole["results"]
+        assert _run(["report", "r"]) == 0
+
+    def test_settings_are_known_when_one_document_is_damaged(self, folder: Path, go: Go) -> None:
+        assert go() == 0
+        (folder / "r" / "manifest.json").write_text("{")
+        with pytest.raises(OutputError, match="holds a run with seed=0"):
+            raise_errors(go, "--seed", "1")
+
+    def test_garbled_samples_never_give_a_traceback(self, folder: Path, go: Go) -> None:
+        assert go() == 0
+        (path,) = (folder / "r" / "samples").iterdir()
+        data = path.read_bytes()
+        rng = random.Random(0)
+        for _ in range(60):
+            garbled = bytearray(data)
+            for _ in range(rng.randint(1, 8)):
+                garbled[rng.randrange(len(data))] = rng.randrange(256)
+            path.write_bytes(bytes(garbled))
+            assert _run(["samples", "r", "--model", "tiny", "--task", "good"]) in (0, 1)
+            assert _run(["report", "r"]) in (0, 1)
+
+    def test_long_names_get_short_files(self, folder: Path, go: Go, model: Path) -> None:
+        long = "n" * 230
+        (folder / "t" / "long.py").write_text(GOOD.replace('metric="acc"', f'metric="acc", name="{long}"'))
+        assert go(long) == 0
+        assert [f.name for f in (folder / "r" / "samples").iterdir()] == [Path(sample_file("tiny", long, 0)).name]
+        others = {sample_file("m" * 300, "t" * n, 10**6) for n in range(200, 320)}
+        assert len(others) == 120
+        assert max(len(Path(f).name) for f in others) < 2 * LONGEST + 30 < 255
+
+    def test_pretraining_writes_into_a_folder_of_its_own_only(
+        self, folder: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (folder / "mine").mkdir()
+        (folder / "mine" / "README.md").write_text("my notes")
+        assert _run(["pretrain", "--recipe", "gpt2-nano", "--out", "mine", "--steps", "1"]) == 2
+        assert "holds files that are not of a training" in capsys.readouterr().err
+        assert [f.name for f in (folder / "mine").iterdir()] == ["README.md"]
+
+    def test_a_failure_stays_until_its_task_is_done(self, folder: Path, go: Go) -> None:
+        (folder / "t" / "bad.py").write_text(plugin("bad", "return 1"))
+        assert go("bad,good") == 1
+        assert go("good") == 0
+        (failure,) = results(folder)["failures"]
+        assert failure["task"] == "bad"
+        (folder / "t" / "bad.py").write_text(plugin("bad", "return Choice('the dog', [' a', ' b'], 0)"))
+        assert go("bad") == 0
+        assert results(folder)["failures"] == []
+
+    @pytest.mark.parametrize("kind", ["full", "folder"])
+    def test_no_half_report_is_left(self, folder: Path, go: Go, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        assert go() == 0
+        if kind == "folder":
+            (folder / "out.html").mkdir()
+        else:
+
+            def full(self: Path, *_: object, **__: object) -> int:
+                self.touch()
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(OutputError):
+            build_report([folder / "r"], folder / "out.html")
+        assert not list(folder.glob("*.partial"))
+
+
+def raise_errors(go: Go, *more: str) -> None:
+    """As ``go``, but the error itself instead of its exit code."""
+    from gpteval.cli.app import app
+
+    arguments = ["run", "--models", "gpt2-nano", "--tasks", "nano_topic", "--out", "r", *more]
+    app(arguments, standalone_mode=False)
+
+
+class TestTerminal:
+    @pytest.mark.parametrize("out", ["o[/x]", "o[red]", "o\x1b[31m", "-"])
+    def test_names_of_folders_are_no_markup(
+        self, folder: Path, go: Go, capsys: pytest.CaptureFixture[str], out: str
+    ) -> None:
+        assert go("good", f"--out={out}") == 0
+        said = capsys.readouterr().err
+        assert f"results: {out}/results.json".replace("\x1b", "\\u001b") in said
+        assert "\x1b" not in said
+
+    def test_escape_sequences_of_data_are_shown_not_obeyed(
+        self, folder: Path, go: Go, model: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        body = r"return Choice('the \x1b[2J dog\u202e\x9b' + str(item['n']), [' a\x07', ' b'], 0)"
+        (folder / "t" / "evil.py").write_text(plugin("evil", body))
+        assert go("evil") == 0
+        assert _run(["samples", "r", "--model", "tiny", "--task", "evil"]) == 0
+        assert _run(["samples", "r", "--model", "tiny", "--task", "evil", "--jsonl"]) == 0
+        assert _run(["show", "evil", "--task-dir", "t", "--model", str(model)]) == 0
+        assert _run(["generate", "--model", str(model), "--prompt", "a\x1b[31m", "--max-new-tokens", "3"]) == 0
+        captured = capsys.readouterr()
+        assert "\\u001b[2J" in captured.out
+        for character in "\x1b\x07\x9b\u202e":
+            assert character not in captured.out + captured.err
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    def test_a_terminal_of_another_encoding(self, folder: Path, model: Path, run_cli: RunCli, encoding: str) -> None:
+        (folder / "t" / "greek.py").write_text(plugin("greek", "return Choice('η γάτα 😀', [' a', ' b'], 0)"), "utf-8")
+        done = run_cli("show", "greek", "--task-dir", "t", env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+        assert done.returncode == 0, done.stderr
+        assert "\\u03b7" in done.stdout
+
+    def test_a_reader_who_leaves_does_not_end_the_work(self, folder: Path, model: Path) -> None:
+        command = f"{sys.executable} -m gpteval run --models {model} --tasks good --task-dir t --out r"
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} 2>&1 | true; echo code $?"], capture_output=True, text=True
+        )
+        assert done.stdout.strip().endswith("code 0"), done.stdout
+        assert results(folder)["results"]
+
+    def test_a_full_standard_output_is_told(self, folder: Path, model: Path) -> None:
+        command = [sys.executable, "-m", "gpteval", "run", "--models", str(model), "--tasks", "good", "--task-dir", "t"]
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*command, "--out", "r"], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "cannot write to the standard output: No space left" in done.stderr
+        assert results(folder)["results"]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["run", "--models", "gtp2", "--tasks", "all", "--json"],
+            ["run", "--tasks", "all", "--json"],
+            ["run", "--models", "nano", "--tasks", "nano", "--seed", "-5", "--json"],
+            ["run", "--models", "nano", "--tasks", "nano", "--batch-tokens", "²", "--json"],
+            ["run", "--models", "nano", "--tasks", "nano", "--no-such-option", "--json"],
+            ["generate", "--model", "nano", "--prompt", "x", "--json"],
+        ],
+    )
+    def test_a_wrong_command_line_is_a_document_too(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+    ) -> None:
+        assert _run(arguments) == 2
+        error = json.loads(capsys.readouterr().out)["error"]
+        assert error["exit_code"] == 2
+        assert error["message"]
+
+    def test_a_folder_with_a_comma_in_its_name(self, folder: Path, go: Go, model: Path) -> None:
+        save_tiny(folder / "a,b", seed=3)
+        assert go("good", "--models", "a,b") == 0
+        assert [row["model"] for row in results(folder)["results"]] == ["tiny", "a,b"]
+
+
+class TestSignals:
+    def start(self, model: Path, *more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "gpteval", "run", "--models", str(model), "--tasks", "nano"]
+        return subprocess.Popen(
+            [*command, "--out", "r", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    @pytest.mark.parametrize("seconds", [0.3, 1.0])
+    def test_sigterm_early(self, folder: Path, model: Path, seconds: float) -> None:
+        process = self.start(model)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+
+    def test_three_quick_signals(self, folder: Path, model: Path) -> None:
+        process = self.start(model, "--batch-tokens", "32")
+        assert process.stderr is not None
+        process.stderr.readline()
+        time.sleep(1)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+
+    def test_a_locked_cache_does_not_hold_a_run_up(
+        self, folder: Path, go: Go, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("GPTEVAL_CACHE", str(folder / "cache"))
+        monkeypatch.setattr("gpteval.run.journal.LOCKED_SECONDS", 0.2)
+        assert go("good", "--limit", "3") == 0
+        holder = sqlite3.connect(folder / "cache" / "outcomes.sqlite", isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        begin = time.monotonic()
+        assert go("good", "--out", "other") == 0
+        assert time.monotonic() - begin < 20
+        holder.close()
+        assert "without the shared cache" in capsys.readouterr().err
+
+
+class TestLeaks:
+    def test_absolute_paths_are_not_recorded(
+        self, folder: Path, go: Go, model: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (elsewhere / "bad.py").write_text(plugin("bad", f"open({str(elsewhere / 'gone')!r})"))
+        broken = save_tiny(elsewhere / "broken")
+        (broken / "config.json").write_text("{")
+        code = go("good,bad", f"--out={folder / 'r'}", f"--task-dir={elsewhere}", "--models", str(broken))
+        assert code == 1
+        for path in (folder / "r").glob("*.*"):
+            if path.suffix in (".json", ".html"):
+                text = path.read_text()
+                assert str(elsewhere) not in text, path
+                assert str(folder) not in text, path
+                assert str(model.parent) not in text, path
+        command = results(folder)["run"]["command"]
+        assert "--out=r" in command
+        assert f"--task-dir={elsewhere.name}" in command
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("cannot read /home/ann/models/x.bin: gone", "cannot read x.bin: gone"),
+            ("see https://example.org/a/b/c", "see https://example.org/a/b/c"),
+            ("yes/no/maybe 3/4/5 and/or", "yes/no/maybe 3/4/5 and/or"),
+            ("'/tmp/a b/c.json'", "'a b/c.json'"),
+            ("--out=/data/runs/mine --x", "--out=mine --x"),
+            ("</div></p></body>", "</div></p></body>"),
+        ],
+    )
+    def test_paths_lose_all_but_their_last_part(self, text: str, expected: str) -> None:
+        assert without_paths(text) == expected
+
+    def test_exports_keep_no_escape_characters(self, folder: Path, go: Go) -> None:
+        from gpteval.report.export import export
+
+        assert go() == 0
+        document = results(folder)
+        for row in document["results"]:
+            row["model"] = "evil\x1b[31m"
+        (folder / "r" / "results.json").write_text(json.dumps(document))
+        for kind in ("csv", "md"):
+            for full in (False, True):
+                text = export([folder / "r"], kind, full=full)
+                assert "evil" in text
+                assert "\x1b" not in text
+
+
+class TestCompletion:
+    @pytest.mark.parametrize(
+        ("line", "offered"),
+        [
+            ("gpteval run --models gpt2-n", "gpt2-nano"),
+            ("gpteval run --models gpt1,gpt2-n", "gpt1,gpt2-nano"),
+            ("gpteval run --tasks ss", "sst2"),
+            ("gpteval run --tasks sst2,clas", "sst2,classification"),
+            ("gpteval show nano_to", "nano_topic"),
+            ("gpteval dis", None),
+            ("gpteval sam", "samples"),
+            ("gpteval run --max-", "--max-bad-rows"),
+        ],
+    )
+    def test_the_shell_offers_names(self, line: str, offered: str | None) -> None:
+        words = line.split()
+        env = os.environ | {
+            "_GPTEVAL_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        code = "import sys; from gpteval.cli import main; sys.argv = ['gpteval']; main()"
+        check = f"import atexit, sys; atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr)); {code}"
+        done = subprocess.run([sys.executable, "-c", check], env=env, capture_output=True, text=True)
+        assert (offered in done.stdout.split()) if offered else not done.stdout.split()
+        assert done.stderr.strip() == "False"
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_it_can_be_installed(self, shell: str, run_cli: RunCli) -> None:
+        done = run_cli(
+            "--show-completion", env={"SHELL": f"/bin/{shell}", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+        )
+        assert "completion" in run_cli("--help").stdout
+        assert "Traceback" not in done.stderr
+
+
+def test_store_errors_say_what_to_do() -> None:
+    assert StoreError("x", "do y").hint
