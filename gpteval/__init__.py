@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpteval.compare.comparison import compare
     from gpteval.core.data import file, generated, hub, sacrebleu_set
     from gpteval.core.errors import GptevalError
     from gpteval.core.task import Task, task
@@ -30,6 +31,7 @@ _HOMES = {
     "Metric": "gpteval.metrics.base",
     "Rolling": "gpteval.core.types",
     "Task": "gpteval.core.task",
+    "compare": "gpteval.compare.comparison",
     "evaluate": "gpteval.run.api",
     "file": "gpteval.core.data",
     "generated": "gpteval.core.data",
@@ -47,6 +49,7 @@ __all__ = [
     "Rolling",
     "Task",
     "__version__",
+    "compare",
     "evaluate",
     "file",
     "generated",

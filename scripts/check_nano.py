@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from gpteval.core.documents import sample_file
 from gpteval.metrics.intervals import bootstrap
 from gpteval.metrics.registry import metric_registry
 from gpteval.nano import nano_models
-from gpteval.run.folder import sample_file
 
 STEPS = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
 LARGEST = "gpt3-nano-xl"

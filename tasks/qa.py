@@ -70,6 +70,7 @@ def openbookqa(item: Item) -> Choice:
     shots_from="train",
     metric="acc",
     metrics=["macro_f1"],  # one-word labels: a normalisation by length would only favour the longer word
+    cluster="passage",
     licence="CC BY-SA 3.0",
 )
 def boolq(item: Item) -> Choice:

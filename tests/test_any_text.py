@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gpteval.cli import _run
@@ -44,7 +44,7 @@ def written(item):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("m") / "tiny")
+    return save_tiny(tmp_path_factory.mktemp("m") / "tiny", window=2048)
 
 
 def raw_controls(text: str) -> set[str]:
@@ -53,7 +53,12 @@ def raw_controls(text: str) -> set[str]:
     )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],  # to explain a failure takes minutes
+)
 @given(name=names, out=names, a=texts, b=texts, licence=texts)
 def test_it_is_shown_and_never_obeyed(
     model: Path,

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from gpteval.cli import _run
+from gpteval.core.documents import LONGEST, sample_file
 from gpteval.core.errors import ItemError, OutputError, StoreError
 from gpteval.core.registry import task_registry
 from gpteval.core.text import without_paths
 from gpteval.core.types import Choice, Generate, Rolling
 from gpteval.report import build_report
-from gpteval.run.folder import LONGEST, sample_file
 from gpteval.run.journal import Journal
 from tests.conftest import RunCli
 from tests.tiny import save_tiny

@@ -16,11 +16,11 @@ import pytest
 
 from gpteval.cli.running import number
 from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
+from gpteval.core.runs import load_runs
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
 from gpteval.report.html import clip, script_json
 from gpteval.report.items import ITEMS, task_items
-from gpteval.report.load import load_runs
 from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import centred, leaderboard, show
 

@@ -213,6 +213,32 @@ def samples(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    baseline: Annotated[str | None, typer.Option(help="compare every other model with this one; default: all")] = None,
+    metric: Annotated[str | None, typer.Option(help="this metric instead of each task's primary one")] = None,
+    common_items: Annotated[
+        bool, typer.Option("--common-items", help="over the items that neither model had to cut for its window")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="also where prompts or data differ")] = False,
+    format: Annotated[str, typer.Option(help="text, md, csv, latex or json")] = "text",
+    gate: Annotated[
+        list[str] | None, typer.Option(help="exit 1 unless 'TASK>=VALUE' (or TASK@SHOTS, <=); may be repeated")
+    ] = None,
+    no_worse_than: Annotated[
+        str | None, typer.Option(help="exit 1 unless the 95 % interval of every difference to this model is fine")
+    ] = None,
+    margin: Annotated[float, typer.Option(min=0.0, help="points (of a ratio, percent) that are fine to lose")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
+) -> None:
+    """Say how models and generations differ on the same items, and whether that is more than noise."""
+    from gpteval.cli.comparing import compare_command
+
+    options = baseline, metric, common_items, force, format, gate or (), no_worse_than, margin, seed
+    raise typer.Exit(compare_command(runs, *options))
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
     out: Annotated[

@@ -100,7 +100,7 @@ def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int
 
 def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[str, Any]]:
     """The rows of one sample file. Raises UsageError when the run has none for this model and task."""
-    from gpteval.run.samples import read_samples
+    from gpteval.core.documents import read_samples
 
     if not (run / "manifest.json").is_file():
         raise UsageError(f"{run} is no run's folder: it has no manifest.json")

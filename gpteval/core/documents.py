@@ -1,14 +1,17 @@
-"""The JSON files of a run, read with their shape checked: what is valid JSON need not be a run's."""
+"""The files of a run, read with their shape checked: what is valid JSON or Parquet need not be a run's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import StoreError
+from gpteval.core.types import digest
 
+LONGEST = 80  # characters of a model's or task's name in a file name
 AGAIN = "run the same command again to write it anew"
 # Which keys a document has: their type, and which keys each member of a list has. Missing keys are fine.
 RESULTS: Mapping[str, tuple[type, tuple[str, ...]]] = {
@@ -66,3 +69,46 @@ def _problem(document: object, shape: Mapping[str, tuple[type, tuple[str, ...]]]
             if key == "results" and not isinstance(member.get("notes") or [], list):
                 return "a result's notes are no list"
     return ""
+
+
+def slug(name: str) -> str:
+    """A safe file name of at most ``LONGEST`` characters that differs for different names."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")
+    return safe if safe == name and len(safe) <= LONGEST else f"{safe[: LONGEST - 17]}-{digest(name)}"
+
+
+def sample_file(model: str, task: str, shots: int) -> str:
+    return f"samples/{slug(model)}__{slug(task)}__{shots}shot.parquet"
+
+
+def read_samples(
+    path: Path, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None, *, missing: str = ""
+) -> list[dict[str, Any]]:
+    """The rows of a file, or those with these item ids; ``values`` and ``stats`` parsed.
+
+    ``missing``: a column that files of earlier versions lack.
+    Raises StoreError for a file that is missing, damaged, or no samples file.
+    """
+    import pyarrow.parquet as pq
+
+    wanted = None if ids is None else [("item_id", "in", list(ids))]
+    try:
+        if columns and missing and missing not in pq.read_schema(path).names:
+            columns = [name for name in columns if name != missing]
+        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
+        return [_checked(row) for row in rows]
+    except Exception as error:  # of a garbled file the library raises many kinds
+        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its texts, of which those that another version did not write are empty. Raises ValueError."""
+    if not isinstance(row["item_id"], str) or not isinstance(row.get("prompt", ""), str):
+        raise ValueError("a row has no text where one belongs")
+    parsed = {"values": _numbers(row.get("values") or "{}"), "stats": json.loads(row.get("stats") or "{}")}
+    return {"prompt": "", **row, **parsed}
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """A JSON object of numbers. Raises ValueError or TypeError."""
+    return {str(name): float(value) for name, value in dict(json.loads(text)).items()}

@@ -162,7 +162,8 @@ def build_prompts(data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsM
                     f"task {task.name}: {shots} examples asked for, but only {len(examples)} others{among} are there",
                     f"use --shots {len(examples)} or fewer",
                 )
-        prompts.append(Prompt(item.id, request, tuple(examples), task.preamble))
+        cluster = digest(item[task.cluster]) if task.cluster else ""
+        prompts.append(Prompt(item.id, request, tuple(examples), task.preamble, cluster))
     return prompts
 
 

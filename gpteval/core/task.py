@@ -25,6 +25,8 @@ class Task:
     subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
     where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
     two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
+    ``cluster`` names a column whose equal values make items depend on each other (questions of one passage,
+    sentences of one document): intervals and tests then resample clusters.
     Raise ``version`` when a change alters results.
     """
 
@@ -42,6 +44,7 @@ class Task:
     preamble: str = ""
     prepare: Prepare | None = None
     chance: float | None = None
+    cluster: str | None = None
     licence: str = ""
     suites: tuple[str, ...] = ()
     version: int = 1
@@ -76,6 +79,7 @@ def task(
     preamble: str = "",
     prepare: Prepare | None = None,
     chance: float | None = None,
+    cluster: str | None = None,
     licence: str = "",
     suites: Iterable[str] = (),
     version: int = 1,
@@ -102,6 +106,7 @@ def task(
             preamble=preamble,
             prepare=prepare,
             chance=chance,
+            cluster=cluster,
             licence=licence,
             suites=tuple(suites),
             version=version,

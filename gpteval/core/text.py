@@ -34,3 +34,17 @@ def without_paths(text: str) -> str:
         if len(folder.parts) > 1:
             text = text.replace(f"{folder}/", "").replace(str(folder), ".")
     return _PATH.sub(lambda found: found[0].rstrip("/").rpartition("/")[2], text)
+
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes, after any space
+
+
+def is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
+
+
+def harmless_cell(cell: str) -> str:
+    """A cell of a CSV file: printable, and with a leading ``'`` where a spreadsheet would compute it."""
+    cell = printable(cell.replace("\r\n", "\n").replace("\r", "\n"))  # readers stumble over a bare CR
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not is_number(cell) else cell

@@ -204,12 +204,14 @@ class Prompt:
 
     ``preamble`` and each of ``examples`` end with their separator, so the exact text is a plain
     join. Examples stay apart so that whole ones can be dropped when the window is too short.
+    ``cluster``: digest of what the item shares with others (its passage), or "".
     """
 
     item_id: str
     request: Request
     examples: tuple[str, ...] = ()
     preamble: str = ""
+    cluster: str = ""
 
     def text(self, dropped: int = 0) -> str:
         """The text before the continuation, without the first ``dropped`` examples."""

@@ -31,6 +31,7 @@ class Metric(ABC):
     kind: Kind = "ratio"
     higher_is_better: bool = True
     scale: float | None = 1.0
+    by_ratio: bool = False  # two models are compared by their ratio, not their difference: perplexities
     needs_neutral: bool = False  # the request must have a neutral context
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
 

@@ -107,6 +107,7 @@ class TargetPerplexity(Metric):
     """
 
     name = "target_perplexity"
+    by_ratio = True
     requests = (Choice,)
     higher_is_better = False
     scale = None

@@ -8,7 +8,8 @@ and Pearson (1934). Other means: Student's t. Everything else: the percentile bo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,8 +31,19 @@ class Estimate:
     method: str
 
 
-def estimate(metric: Metric, stats: Floats, *, seed: int = 0, draws: int = 1000, level: float = 0.95) -> Estimate:
+def estimate(
+    metric: Metric,
+    stats: Floats,
+    *,
+    seed: int = 0,
+    draws: int = 1000,
+    level: float = 0.95,
+    clusters: Sequence[str] | None = None,
+) -> Estimate:
     """Value and interval of ``metric`` from its statistics, shape [n, d]. The same seed gives the same interval.
+
+    ``clusters``: each item's. Means then have the cluster-robust error (Liang and Zeger 1986; Miller 2024,
+    section 2.2) with t of G - 1 degrees of freedom; everything else a bootstrap over clusters.
 
     A bootstrap leaves out draws without a finite value. No items: the value is NaN. One item: only a
     proportion has an interval.
@@ -41,6 +53,8 @@ def estimate(metric: Metric, stats: Floats, *, seed: int = 0, draws: int = 1000,
         return Estimate(math.nan, None, None, None, 0, "")
     n = len(stats)
     value = float(metric.value(stats.sum(axis=0)))
+    if clusters is not None and len(set(clusters)) < n:
+        return _clustered(metric, stats, clusters, value, seed=seed, draws=draws, level=level)
     if metric.kind == "binary":
         return _binary(value, n, level)
     if n == 1:
@@ -58,6 +72,27 @@ def estimate(metric: Metric, stats: Floats, *, seed: int = 0, draws: int = 1000,
         return Estimate(value, None, None, None, n, "")
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(low), float(high), float(values.std(ddof=1)), n, f"bootstrap {draws}")
+
+
+def _clustered(
+    metric: Metric, stats: Floats, clusters: Sequence[str], value: float, *, seed: int, draws: int, level: float
+) -> Estimate:
+    from scipy.stats import t
+
+    places = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
+    sums = np.zeros((len(places), stats.shape[1]))
+    np.add.at(sums, [places[name] for name in clusters], stats)
+    n, groups = len(stats), len(places)
+    if groups == 1:
+        return Estimate(value, None, None, None, n, "")
+    if metric.kind == "ratio":
+        found = estimate(metric, sums, seed=seed, draws=draws, level=level)
+        return replace(found, n=n, method=f"{found.method} over {groups} clusters")
+    residuals = sums[:, 0] - value * sums[:, 1]
+    stderr = float(np.sqrt((residuals**2).sum() * groups / (groups - 1)) / n)
+    half = float(t.ppf((1 + level) / 2, groups - 1)) * stderr
+    bottom, top = (-math.inf, math.inf) if metric.scale is None else (0.0, metric.scale)
+    return Estimate(value, max(bottom, value - half), min(top, value + half), stderr, n, f"t over {groups} clusters")
 
 
 def _binary(value: float, n: int, level: float) -> Estimate:

@@ -31,6 +31,7 @@ class TextMetric(Metric):
         self.name = name
         self.__doc__ = description
         self._formula = formula
+        self.by_ratio = name.endswith("perplexity")
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         if not isinstance(request, Rolling) or not isinstance(outcome, Rolled):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import UnknownNameError
-from gpteval.core.text import printable
-from gpteval.report.load import Loaded, load_runs
+from gpteval.core.runs import Loaded, load_runs
+from gpteval.core.text import harmless_cell, is_number, printable
 
 FORMATS = ("csv", "md")
 FIELDS = (
@@ -19,9 +19,7 @@ FIELDS = (
     *("metric", "primary", "higher_is_better", "value", "ci_low", "ci_high", "stderr"),
     *("n", "coverage", "truncated", "chance", "seconds", "tokens", "signature", "notes"),
 )
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # an underscore inside a word is none
-_FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes, after any space
 
 Rows = list[list[str]]
 
@@ -64,14 +62,14 @@ def results_rows(loaded: Loaded) -> Rows:
 def to_csv(rows: Rows) -> str:
     """RFC 4180, but for line ends (LF everywhere). A cell that a spreadsheet would compute gets a leading ``'``."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([[_harmless(cell) for cell in row] for row in rows])
+    csv.writer(text, lineterminator="\n").writerows([[harmless_cell(cell) for cell in row] for row in rows])
     return text.getvalue()
 
 
 def to_markdown(rows: Rows) -> str:
     """A GitHub table, numbers to the right. Cells show as they are: no markup or HTML of theirs."""
     header, *body = rows
-    numeric = [bool(body) and all(_NUMBER.fullmatch(row[n]) or not row[n] for row in body) for n in range(len(header))]
+    numeric = [bool(body) and all(is_number(row[n]) or not row[n] for row in body) for n in range(len(header))]
     rule = ["---:" if right else "---" for right in numeric]
     lines = [[_plain(cell) for cell in header], rule, *([_plain(cell) for cell in row] for row in body)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -91,13 +89,8 @@ def _field(row: Mapping[str, Any], name: str) -> str:
     return "; ".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)
 
 
-def _harmless(cell: str) -> str:
-    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # a bare CR is not quoted, and readers stumble over it
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
-
-
 def _plain(cell: str) -> str:
-    if _NUMBER.fullmatch(cell):
+    if is_number(cell):
         return cell
     escaped = _MARKUP.sub(r"\\\g<0>", cell)
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -11,10 +11,10 @@ from typing import Any
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
+from gpteval.core.runs import Loaded, load_runs
 from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.items import task_items
-from gpteval.report.load import Loaded, load_runs
 from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import (
     FAMILY_NAMES,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.documents import read_samples
 from gpteval.report.tables import Column, show
-from gpteval.run.samples import read_samples
 
 ITEMS = 20  # items a task that are shown
 CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from gpteval.compare.answers import centre
+from gpteval.core.runs import Loaded
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.registry import metric_registry
-from gpteval.report.load import Loaded
 
 GENERATIONS = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class", "other": "Other"}
 FAMILY_NAMES = {
@@ -21,7 +22,6 @@ FAMILY_NAMES = {
     "classification": "Classification",
 }
 Z = 1.96  # standard errors in half of a 95 % interval
-OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
 WILD = 20  # largest over smallest value from which a lower-is-better axis is logarithmic
 
 
@@ -153,22 +153,19 @@ def margin(stderr: float) -> float:
 
 
 def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
-    """(value - chance) / (perfect - chance) with its standard error, for metrics of the accuracy type.
+    """(value - chance) / (perfect - chance) with its standard error, for metrics of the accuracy type (``centre``).
 
-    These are the metrics with a chance level, and right answers that guessing does not find (the last word
-    of a passage, an exact match): their chance is 0. BLEU, ROUGE and perplexities have no such score.
     The error is never less than the interval's half width says: at 0 or 1 the usual formula gives none.
     """
     known = metric_registry()
-    scale = known[row["metric"]].scale if row["metric"] in known else None
-    value, chance, error = row.get("value"), row.get("chance"), row.get("stderr")
-    if chance is None and row["metric"].startswith(OPEN_ENDED):
-        chance = 0.0
-    if scale is None or value is None or chance is None or chance >= scale:
+    value, error = row.get("value"), row.get("stderr")
+    found = centre(known[row["metric"]], row.get("chance")) if row["metric"] in known else None
+    if found is None or value is None:
         return None
+    chance, width = found
     if row.get("ci_low") is not None and row.get("ci_high") is not None:
         error = max(error or 0.0, (row["ci_high"] - row["ci_low"]) / (2 * Z))
-    return (value - chance) / (scale - chance), None if error is None else error / (scale - chance)
+    return (value - chance) / width, None if error is None else error / width
 
 
 def leaderboard(loaded: Loaded) -> Leaderboard:

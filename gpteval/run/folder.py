@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +13,9 @@ from typing import Any
 from gpteval.core.documents import read_document
 from gpteval.core.errors import OutputError, StoreError
 from gpteval.core.text import without_paths
-from gpteval.core.types import Failure, Result, digest
+from gpteval.core.types import Failure, Result
 
 SCHEMA = 1
-LONGEST = 80  # characters of a model's or task's name in a file name
 
 
 class RunFolder:
@@ -82,16 +80,6 @@ class RunFolder:
                 raise StoreError(f"{name} is damaged and cannot be moved: {reason.strerror}", error.message) from error
             warn(f"{error.message}; kept as {aside.name}, and what is asked for is written anew from the journal")
             return {}
-
-
-def slug(name: str) -> str:
-    """A safe file name of at most ``LONGEST`` characters that differs for different names."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")
-    return safe if safe == name and len(safe) <= LONGEST else f"{safe[: LONGEST - 17]}-{digest(name)}"
-
-
-def sample_file(model: str, task: str, shots: int) -> str:
-    return f"samples/{slug(model)}__{slug(task)}__{shots}shot.parquet"
 
 
 class ResultTable:

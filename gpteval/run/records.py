@@ -105,8 +105,10 @@ def make_results(
     truncated = sum(is_truncated(record.outcome) for record in records)
     results = []
     for number, metric in enumerate(metrics):
-        stats = np.array([r.stats[metric.name] for r in records if metric.name in r.stats], dtype=float)
-        interval = estimate(metric, stats, seed=seed)
+        scored = [r for r in records if metric.name in r.stats]
+        stats = np.array([r.stats[metric.name] for r in scored], dtype=float)
+        clusters = [r.prompt.cluster for r in scored] if data.task.cluster else None
+        interval = estimate(metric, stats, seed=seed, clusters=clusters)
         chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
         results.append(
             Result(

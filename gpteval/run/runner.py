@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import gpteval
+from gpteval.core.documents import sample_file
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples
 from gpteval.core.registry import select_tasks, task_registry
@@ -28,7 +29,7 @@ from gpteval.engine.engine import Engine, Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.config import RunConfig
-from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, sample_file
+from gpteval.run.folder import SCHEMA, ResultTable, RunFolder
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet

@@ -5,43 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from gpteval.core.documents import AGAIN
-from gpteval.core.errors import StoreError
 from gpteval.core.types import Choice, Failed, Generate, Generated, Outcome, Record, Rolled, Scored
 from gpteval.metrics.choice import prediction
-
-
-def read_samples(
-    path: Path, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
-    """The rows of a file, or those with these item ids; ``values`` and ``stats`` parsed.
-
-    Raises StoreError for a file that is missing, damaged, or no samples file.
-    """
-    import pyarrow.parquet as pq
-
-    wanted = None if ids is None else [("item_id", "in", list(ids))]
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
-        return [_checked(row) for row in rows]
-    except Exception as error:  # of a garbled file the library raises many kinds
-        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
-
-
-def _checked(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its texts, of which those that another version did not write are empty. Raises ValueError."""
-    if not isinstance(row["item_id"], str) or not isinstance(row.get("prompt", ""), str):
-        raise ValueError("a row has no text where one belongs")
-    parsed = {"values": _numbers(row.get("values") or "{}"), "stats": json.loads(row.get("stats") or "{}")}
-    return {"prompt": "", **row, **parsed}
-
-
-def _numbers(text: str) -> dict[str, float]:
-    """A JSON object of numbers. Raises ValueError or TypeError."""
-    return {str(name): float(value) for name, value in dict(json.loads(text)).items()}
 
 
 def is_truncated(outcome: Outcome) -> bool:
@@ -61,6 +28,7 @@ def samples_parquet(records: Sequence[Record]) -> bytes:
             ("item_id", pa.string()),
             ("prompt", pa.string()),
             ("prompt_hash", pa.string()),
+            ("cluster", pa.string()),
             ("choices", pa.list_(pa.string())),
             ("logprobs", pa.list_(pa.float64())),
             ("token_counts", pa.list_(pa.int64())),
@@ -91,6 +59,7 @@ def _sample(record: Record) -> dict[str, Any]:
         "item_id": record.item_id,
         "prompt": record.prompt.text(dropped),
         "prompt_hash": record.prompt.hash,
+        "cluster": record.prompt.cluster or None,
         "truncated": is_truncated(outcome),
         "shots_dropped": dropped,
         "values": json.dumps(record.values),

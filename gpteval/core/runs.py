@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.documents import read_document
+from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import UsageError
-from gpteval.run.folder import sample_file
 
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
 _DEFAULTS: dict[str, Any] = {

@@ -1,0 +1,44 @@
+"""``gpteval compare``: prints a comparison, and what of its conditions does not hold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpteval.cli.console import print_lines, say
+from gpteval.core.errors import UnknownNameError, UsageError
+
+
+def compare_command(
+    runs: Sequence[Path],
+    baseline: str | None,
+    metric: str | None,
+    common_items: bool,
+    force: bool,
+    kind: str,
+    gates: Sequence[str],
+    no_worse_than: str | None,
+    margin: float,
+    seed: int,
+) -> int:
+    """The exit code: 1 when a gate or the condition of non-inferiority fails."""
+    from gpteval.compare.comparison import compare, load
+    from gpteval.compare.formats import FORMATS, render
+    from gpteval.compare.gates import failed_gates, inferior
+
+    if kind not in FORMATS:
+        raise UnknownNameError("format", kind, FORMATS)
+    if no_worse_than is not None:
+        if baseline not in (None, no_worse_than):
+            raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
+        baseline = no_worse_than
+    comparison = compare(runs, baseline=baseline, metric=metric, common_items=common_items, force=force, seed=seed)
+    failed = failed_gates(gates, load(runs, metric)) if gates else []
+    if no_worse_than is not None:
+        failed += inferior(comparison, no_worse_than, margin)
+    text = render(comparison, kind)
+    say(text) if kind in ("text", "json") else print_lines(text)
+    for line in failed:
+        say(f"FAILED: {line}", sys.stderr)
+    return 1 if failed else 0

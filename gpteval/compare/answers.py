@@ -1,0 +1,173 @@
+"""A model's answers to a task, read from a run's files, and what makes two models' answers comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpteval.core.documents import read_samples
+from gpteval.core.errors import StoreError, UsageError
+from gpteval.metrics.base import Floats, Metric
+from gpteval.metrics.registry import metric_registry
+
+OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
+PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make prompts or data other ones
+NOTED = ("seed", "limit", "stride", "dtype", "signature")  # facts that may differ, and are then told
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model on one task with so many examples, by one metric. Arrays are in the order of ``ids``.
+
+    ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
+    itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
+    """
+
+    model: str
+    generation: str
+    n_params: int | None
+    task: str
+    family: str
+    shots: int
+    metric: Metric
+    chance: float | None
+    ids: tuple[str, ...]
+    hashes: tuple[str, ...]
+    units: tuple[str, ...]
+    stats: Floats
+    truncated: NDArray[np.bool_]
+    facts: Mapping[str, Any]
+
+    @property
+    def unit(self) -> tuple[str, int]:
+        """What is run: the task and its number of examples."""
+        return self.task, self.shots
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        return {item: place for place, item in enumerate(self.ids)}
+
+    @property
+    def centre(self) -> tuple[float, float] | None:
+        """Chance and the width from chance to perfect, for metrics of the accuracy type; None for others."""
+        return centre(self.metric, self.chance)
+
+
+def centre(metric: Metric, chance: float | None) -> tuple[float, float] | None:
+    """Chance level and width of the scale above it, where a score can be said to lie between guessing and perfect.
+
+    These are the metrics with a chance level, and right answers that guessing does not find (the last word of a
+    passage, an exact match): their chance is 0. BLEU, ROUGE and perplexities have no such score.
+    """
+    if chance is None and metric.name.startswith(OPEN_ENDED):
+        chance = 0.0
+    if metric.scale is None or chance is None or chance >= metric.scale:
+        return None
+    return chance, metric.scale - chance
+
+
+def read_answers(
+    run: Path, rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], files: Mapping[tuple[Any, ...], Path]
+) -> list[Answers]:
+    """The answers behind ``rows`` of a run's results.json, one metric each; ``files`` by (model, task, shots).
+
+    Raises UsageError for a row whose samples are missing, StoreError for samples that cannot be read.
+    """
+    known = metric_registry()
+    found = []
+    for row in rows:
+        if row["metric"] not in known or row.get("value") is None:
+            continue
+        path = files.get((row["model"], row["task"], row["shots"]))
+        if path is None:
+            raise UsageError(
+                f"{run} has no samples of {row['model']} on {row['task']} ({row['shots']}-shot)",
+                "a comparison needs each item's answers: run the same command again",
+            )
+        metric = known[row["metric"]]
+        columns = ["item_id", "prompt_hash", "truncated", "stats"]
+        samples = sorted(read_samples(path, [*columns, "cluster"], missing="cluster"), key=lambda s: s["item_id"])
+        samples = [sample for sample in samples if metric.name in sample["stats"]]
+        if not samples:
+            continue
+        ids = tuple(sample["item_id"] for sample in samples)
+        stats = np.array([sample["stats"][metric.name] for sample in samples], dtype=float)
+        if stats.ndim != 2:
+            raise StoreError(f"{path.name} has statistics of no common length", "run the same command again")
+        found.append(
+            Answers(
+                model=row["model"],
+                generation=row["generation"],
+                n_params=row.get("n_params"),
+                task=row["task"],
+                family=row["family"],
+                shots=row["shots"],
+                metric=metric,
+                chance=row.get("chance"),
+                ids=ids,
+                hashes=tuple(sample["prompt_hash"] for sample in samples),
+                units=tuple(
+                    f"{row['task']}\0{sample['cluster']}" if sample.get("cluster") else sample["item_id"]
+                    for sample in samples
+                ),
+                stats=stats,
+                truncated=np.array([bool(sample["truncated"]) for sample in samples]),
+                facts=_facts(row, manifest),
+            )
+        )
+    return found
+
+
+def _facts(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    config = manifest.get("config") or {}
+    task = (manifest.get("tasks") or {}).get(row["task"]) or {}
+    model = (manifest.get("models") or {}).get(row["model"]) or {}
+    return {
+        "version": task.get("version"),
+        "revision": task.get("revision"),
+        "profile": row.get("profile"),
+        "shots_mode": config.get("shots_mode") if row["shots"] else None,
+        "seed": config.get("seed") if row["shots"] or config.get("limit") else None,
+        "limit": config.get("limit"),
+        "stride": config.get("stride"),
+        "dtype": model.get("dtype"),
+        "signature": row.get("signature") or None,
+    }
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where two models' answers meet. ``differ``: facts that make prompts or data other ones; ``noted``: others.
+
+    ``a`` and ``b`` are the places of the shared items in each.
+    """
+
+    a: NDArray[np.intp]
+    b: NDArray[np.intp]
+    differ: tuple[str, ...]
+    noted: tuple[str, ...]
+
+
+def match(a: Answers, b: Answers) -> Match:
+    """Join by item and prompt; items whose prompts differ are told in ``differ`` and are then joined by item alone."""
+    shared = [(place, b.places[item]) for place, item in enumerate(a.ids) if item in b.places]
+    same = [(x, y) for x, y in shared if a.hashes[x] == b.hashes[y]]
+    differ = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
+    if len(same) < len(shared):
+        differ.append(f"prompts of {len(shared) - len(same)} of {len(shared)} items")
+    noted = [_told(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
+    only = len(a.ids) + len(b.ids) - 2 * len(shared)
+    if only:
+        noted.append(f"{only} items that only one of them answered are left out")
+    places = np.array(shared, dtype=np.intp).reshape(-1, 2)
+    return Match(places[:, 0], places[:, 1], tuple(differ), tuple(noted))
+
+
+def _told(fact: str, a: Answers, b: Answers) -> str:
+    return f"{fact} {a.facts[fact]} and {b.facts[fact]}"

@@ -1,0 +1,367 @@
+"""Comparing runs: every pair of models on every task they share, over all tasks, and generation by generation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpteval.compare.answers import Answers, Match, match, read_answers
+from gpteval.compare.resample import DRAWS, interval, resampled, spread, weights
+from gpteval.compare.rows import Figure, Generations, Pair, judged, least_effect
+from gpteval.compare.tests import bootstrap_test, mcnemar, probability_better, sign_flips
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.runs import load_runs
+from gpteval.metrics.base import Floats
+
+if TYPE_CHECKING:
+    import pandas
+
+ORDER = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
+ALL = "all tasks"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``pairs``: a row a task and pair of models. ``families`` and ``overall``: means of chance-centred scores, from
+    0 (guessing) to 1 (perfect). ``generations``: what each brings over the one before. ``models``: in their order.
+    """
+
+    models: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    families: tuple[Pair, ...]
+    overall: tuple[Pair, ...]
+    generations: tuple[Generations, ...]
+    remarks: tuple[str, ...] = ()
+
+    def to_frame(self) -> pandas.DataFrame:
+        """All rows of ``pairs``, ``families`` and ``overall`` as a table, the figure's fields as columns."""
+        import pandas as pd
+
+        from gpteval.compare.rows import as_dict
+
+        rows = []
+        for scope in ("pairs", "families", "overall"):
+            for pair in getattr(self, scope):
+                row = as_dict(pair)
+                rows.append({"scope": scope} | row.pop("figure") | {k: v for k, v in row.items() if k != "room"})
+        return pd.DataFrame(rows)
+
+
+def compare(
+    runs: str | Path | Sequence[str | Path],
+    *,
+    baseline: str | None = None,
+    metric: str | None = None,
+    common_items: bool = False,
+    force: bool = False,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Comparison:
+    """Compare the models of one or more runs as pairs over the items that both answered.
+
+    ``baseline``: every other model against this one, else all pairs. ``metric``: this one instead of each task's
+    primary metric. ``common_items``: over the items that no model of a pair had to cut. The figures do not depend on
+    the order of runs or models, nor on what else is compared. Raises UsageError for results that differ in their
+    prompts or data unless ``force``, UnknownNameError for a model that is not there, StoreError for damaged files.
+    """
+    answers = load(runs, metric)
+    models = _in_order(answers)
+    if baseline is not None and baseline not in models:
+        raise UnknownNameError("model", baseline, models, "these runs have others")
+    desk = _Desk(answers, common_items, force, seed, draws)
+    asked = [(a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
+    asked = [(b, a) if a == baseline else (a, b) for a, b in asked]
+    pairs = judged([row for unit in desk.units for row in desk.rows(unit, asked)])
+    families = judged([row for a, b in asked for family in desk.families for row in desk.mean([a], [b], family)])
+    overall = judged([row for a, b in asked for row in desk.mean([a], [b], None)])
+    generations = desk.generations()
+    return Comparison(models, pairs, families, overall, generations, tuple(desk.remarks))
+
+
+def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[Answers]:
+    """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts."""
+    paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+    found: dict[tuple[str, str, int], Answers] = {}
+    for path in paths:
+        loaded = load_runs([path])
+        rows = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
+        files = {(m, *unit): file for unit, of_models in loaded.samples.items() for m, file in of_models.items()}
+        for one in read_answers(path, rows, loaded.manifests[0], files):
+            found[one.model, one.task, one.shots] = one
+    if not found:
+        named = f"no results by {metric!r}" if metric else "no results to compare"
+        raise UsageError(f"these runs have {named}", "'gpteval tasks' lists each task's metrics")
+    return list(found.values())
+
+
+def _in_order(answers: Sequence[Answers]) -> tuple[str, ...]:
+    """Models by generation, size and name."""
+    facts = {one.model: one for one in answers}
+
+    def key(name: str) -> tuple[int, int, str]:
+        one = facts[name]
+        place = ORDER.index(one.generation) if one.generation in ORDER else len(ORDER)
+        return place, one.n_params or 0, name
+
+    return tuple(sorted(facts, key=key))
+
+
+Mask = NDArray[np.bool_]
+
+
+class _Desk:
+    """The answers of a comparison with their resamples, each of which is drawn once."""
+
+    def __init__(self, answers: Sequence[Answers], common: bool, force: bool, seed: int, draws: int) -> None:
+        self.common, self.force, self.seed, self.draws = common, force, seed, draws
+        self.of: dict[tuple[str, int], dict[str, Answers]] = defaultdict(dict)
+        for one in sorted(answers, key=lambda one: (one.family, one.task, one.shots)):
+            self.of[one.unit][one.model] = one
+        self.remarks: list[str] = []
+        self._weights: tuple[tuple[str, ...], Any] = ((), None)
+        self._drawn: dict[tuple[str, int, str, bytes], Floats] = {}
+        self._matches: dict[tuple[tuple[str, int], str, str], Match] = {}
+
+    @property
+    def units(self) -> list[tuple[str, int]]:
+        return list(self.of)
+
+    @property
+    def families(self) -> list[str]:
+        return list(dict.fromkeys(one.family for models in self.of.values() for one in models.values()))
+
+    def match(self, unit: tuple[str, int], a: str, b: str) -> Match:
+        """Where two models meet. Raises UsageError when their prompts or data differ, unless forced."""
+        key = (unit, a, b)
+        if key not in self._matches:
+            found = match(self.of[unit][a], self.of[unit][b])
+            if found.differ and not self.force:
+                raise UsageError(
+                    f"{a} and {b} on {unit[0]} ({unit[1]}-shot) are not comparable: they differ in "
+                    + "; ".join(found.differ),
+                    "run them alike, or compare all the same with --force",
+                )
+            self._matches[key] = found
+        return self._matches[key]
+
+    def sampled(self, one: Answers, mask: Mask) -> Floats:
+        """The metric's value on each resample of the masked items, [draws]."""
+        key = (*one.unit, one.model, mask.tobytes())
+        if key not in self._drawn:
+            if self._weights[0] != one.units:
+                self._weights = one.units, weights(one.units, seed=self.seed, draws=self.draws)
+            drawn = self._weights[1]
+            self._drawn[key] = resampled(one.metric, one.stats[mask], drawn[mask])
+        return self._drawn[key]
+
+    def rows(self, unit: tuple[str, int], asked: Sequence[tuple[str, str]]) -> list[Pair]:
+        """The pairs that both ran the unit."""
+        models = self.of[unit]
+        made = []
+        for a, b in asked:
+            if a in models and b in models and models[a].metric is models[b].metric:
+                found = self.match(unit, a, b)
+                if len(found.a):
+                    made.append((models[a], models[b], found))
+                else:
+                    self.remarks.append(f"{a} and {b} share no item of {unit[0]}")
+        flips = self._flips([m for m in made if self._permutes(m[0], m[1])])
+        return [self._pair(a, b, found, flips) for a, b, found in made]
+
+    @staticmethod
+    def _permutes(a: Answers, b: Answers) -> bool:
+        """Whether a pair is tested by permutation: means that are no plain rights and wrongs."""
+        grouped = len(set(a.units)) < len(a.units)
+        return a.metric.kind == "mean" or (a.metric.kind == "binary" and grouped)
+
+    def _flips(self, made: Sequence[tuple[Answers, Answers, Match]]) -> dict[tuple[str, str, bool], float]:
+        """p-values of the pairs that are tested by permutation, all at once; by models and whether in the same room."""
+        names: dict[str, str] = {}
+        for a, _, _ in made:
+            names |= dict(zip(a.ids, a.units, strict=True))
+        order = sorted(names)
+        places = {item: place for place, item in enumerate(order)}
+        columns, keys = [], []
+        for a, b, found in made:
+            for room in (False, True):
+                keep = self._room(a, b, found) if room else np.ones(len(found.a), dtype=bool)
+                column = np.zeros(len(order))
+                where = [places[a.ids[place]] for place in found.a[keep]]
+                column[where] = a.stats[found.a[keep], 0] - b.stats[found.b[keep], 0]
+                columns.append(column)
+                keys.append((a.model, b.model, room))
+        if not columns:
+            return {}
+        units = [names[item] for item in order]
+        p = sign_flips(np.stack(columns, axis=1), units, seed=self.seed, draws=self.draws)
+        return dict(zip(keys, p.tolist(), strict=True))
+
+    @staticmethod
+    def _room(a: Answers, b: Answers, found: Match) -> Mask:
+        """Of the shared items, those that neither model had to cut."""
+        kept: Mask = ~(a.truncated[found.a] | b.truncated[found.b])
+        return kept
+
+    def _pair(self, a: Answers, b: Answers, found: Match, flips: Mapping[tuple[str, str, bool], float]) -> Pair:
+        whole = self._figure(a, b, found, np.ones(len(found.a), dtype=bool), flips.get((a.model, b.model, False)))
+        kept = self._room(a, b, found)
+        room = None
+        if 0 < kept.sum() < len(kept):
+            room = self._figure(a, b, found, kept, flips.get((a.model, b.model, True)))
+        notes = (*(f"forced: {text}" for text in found.differ), *found.noted)
+        if self.common:
+            if room is not None:
+                whole, room = room, whole
+            elif not kept.any():
+                notes = (*notes, "every item was cut for one of them: the figure is over all items")
+        return Pair(
+            *(a.task, a.shots, a.family, a.metric.name, a.model, b.model, a.metric.higher_is_better),
+            by_ratio=a.metric.by_ratio,
+            full=a.metric.scale,
+            figure=whole,
+            room=room,
+            notes=notes,
+        )
+
+    def _figure(self, a: Answers, b: Answers, found: Match, keep: Mask, flipped: float | None) -> Figure:
+        where_a, where_b = found.a[keep], found.b[keep]
+        draws_a, draws_b = (self.sampled(one, _mask(one, where)) for one, where in ((a, where_a), (b, where_b)))
+        value_a, value_b = (
+            float(one.metric.value(one.stats[where].sum(axis=0))) for one, where in ((a, where_a), (b, where_b))
+        )
+        units = len({a.units[place] for place in where_a})
+        if flipped is not None:
+            return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, flipped, "sign-flip permutation")
+        if a.metric.kind == "binary":
+            p = mcnemar(a.stats[where_a, 0], b.stats[where_b, 0])
+            return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, p, "exact McNemar")
+        return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, None, "paired bootstrap")
+
+    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None, *, room: bool = True) -> list[Pair]:
+        """The mean of chance-centred scores of some models against others', over the units that all of them ran."""
+        units = self.centred_units([*newer, *older], family)
+        if not units:
+            return []
+        whole = self._mean_figure(units, newer, older, kept=False)
+        kept = self._mean_figure(units, newer, older, kept=True) if room else None
+        if whole is None:
+            return []
+        if kept is not None and kept.n == whole.n:
+            kept = None
+        if self.common and kept is not None:
+            whole, kept = kept, whole
+        of = family or ALL
+        names = ", ".join(newer), ", ".join(older)
+        return [Pair(of, 0, family or "", "centred score", *names, True, False, 1.0, whole, kept)]
+
+    def centred_units(self, names: Sequence[str], family: str | None = None) -> list[tuple[str, int]]:
+        """The units that all of ``names`` ran, by metrics with a chance-centred score."""
+        return [
+            unit
+            for unit, models in self.of.items()
+            if all(name in models and models[name].centre for name in names)
+            and family in (None, next(iter(models.values())).family)
+        ]
+
+    def _mean_figure(
+        self, units: Sequence[tuple[str, int]], newer: Sequence[str], older: Sequence[str], *, kept: bool
+    ) -> Figure | None:
+        """None where a unit has no item that all the models share."""
+        sides: list[list[float]] = [[], []]
+        drawn: list[list[Floats]] = [[], []]
+        items, fewest = 0, []
+        for unit in units:
+            models = self.of[unit]
+            masks = self._shared(unit, [*newer, *older], kept)
+            count = int(masks[newer[0]].sum())
+            if not count:
+                return None
+            items += count
+            fewest.append(len({u for u, m in zip(models[newer[0]].units, masks[newer[0]], strict=True) if m}))
+            for side, names in enumerate((newer, older)):
+                scores, draws = [], []
+                for name in names:
+                    one = models[name]
+                    assert one.centre is not None
+                    chance, width = one.centre
+                    value = float(one.metric.value(one.stats[masks[name]].sum(axis=0)))
+                    scores.append((value - chance) / width)
+                    draws.append((self.sampled(one, masks[name]) - chance) / width)
+                sides[side].append(float(np.mean(scores)))
+                drawn[side].append(np.mean(draws, axis=0))
+        first = self.of[units[0]][newer[0]]
+        values = [float(np.mean(side)) for side in sides]
+        means = [np.mean(side, axis=0) for side in drawn]
+        return _made(
+            first, items, min(fewest), values[0], values[1], means[0], means[1], None, "paired bootstrap", ratio=False
+        )
+
+    def _shared(self, unit: tuple[str, int], names: Sequence[str], kept: bool) -> dict[str, Mask]:
+        """For each model the mask of the items that all of them answered (and, ``kept``, that none had to cut)."""
+        models = self.of[unit]
+        first, *others = names
+        shared = set(models[first].ids)
+        for name in others:
+            self.match(unit, first, name)
+            shared &= set(models[name].ids)
+        if kept:
+            for name in names:
+                one = models[name]
+                shared -= {item for item, cut in zip(one.ids, one.truncated, strict=True) if cut}
+        return {name: np.array([item in shared for item in models[name].ids]) for name in names}
+
+    def generations(self) -> tuple[Generations, ...]:
+        """Each generation against the one before, and the last against the first, in three forms."""
+        from gpteval.compare.generations import forms
+
+        return forms(self)
+
+
+def _mask(one: Answers, where: NDArray[np.intp]) -> Mask:
+    mask = np.zeros(len(one.ids), dtype=bool)
+    mask[where] = True
+    return mask
+
+
+def _made(
+    of: Answers,
+    n: int,
+    units: int,
+    value_a: float,
+    value_b: float,
+    draws_a: Floats,
+    draws_b: Floats,
+    p: float | None,
+    test: str,
+    *,
+    ratio: bool | None = None,
+) -> Figure:
+    """A figure from two values and their paired resamples; without ``p`` the bootstrap's own test."""
+    ratio = of.metric.by_ratio if ratio is None else ratio
+    higher = of.metric.higher_is_better
+    with np.errstate(all="ignore"):
+        differences = np.log(draws_a) - np.log(draws_b) if ratio else draws_a - draws_b
+        effect = float(np.log(value_a) - np.log(value_b)) if ratio else value_a - value_b
+    low, high = interval(differences, units)
+    stderr = spread(differences, units)
+    back = np.exp if ratio else float
+    return Figure(
+        n=n,
+        value_a=value_a,
+        value_b=value_b,
+        effect=float(back(effect)),
+        ci_low=float(back(low)),
+        ci_high=float(back(high)),
+        stderr=stderr,
+        p=bootstrap_test(differences, effect) if p is None else p,
+        p_better=probability_better(differences if higher else -differences),
+        mde=least_effect(stderr, by_ratio=ratio),
+        test=test,
+    )

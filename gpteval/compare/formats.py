@@ -1,0 +1,165 @@
+"""A comparison as text, Markdown, CSV, LaTeX or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+
+from gpteval.compare.comparison import Comparison
+from gpteval.compare.rows import Figure, Generations, Pair, as_dict
+from gpteval.core.text import one_line, printable
+
+FORMATS = ("text", "md", "csv", "latex", "json")
+HEADER = (
+    *("task", "metric", "A", "B", "A's value", "B's value", "A - B", "95 % interval"),
+    *("n", "p", "P(A better)", "MDE", "verdict"),
+)
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+_MARKDOWN = {c: f"\\{c}" for c in "\\`*[]|~<"}
+
+Table = tuple[str, Sequence[Sequence[str]]]
+
+
+def render(comparison: Comparison, kind: str) -> str:
+    """The comparison in one of ``FORMATS``."""
+    if kind == "json":
+        return json.dumps(as_dict(comparison), indent=1, ensure_ascii=False)
+    if kind == "csv":
+        return _csv(comparison)
+    tables = [(title, [_cells(pair) for pair in pairs]) for title, pairs in _scopes(comparison) if pairs]
+    return {"text": _text, "md": _markdown, "latex": _latex}[kind](comparison, tables)
+
+
+def _scopes(comparison: Comparison) -> list[tuple[str, tuple[Pair, ...]]]:
+    return [
+        ("Each task", comparison.pairs),
+        ("Each family: mean of chance-centred scores", comparison.families),
+        ("Over all tasks: mean of chance-centred scores", comparison.overall),
+    ]
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What each generation brings, a sentence a form."""
+    return [sentence(row) for row in comparison.generations]
+
+
+def sentence(row: Generations) -> str:
+    """One statement on two generations, in points of the chance-centred score."""
+    if row.pair is None:
+        return f"{row.newer} against {row.older}, {row.form}: {row.who}."
+    figure = row.pair.figure
+    reach = f"{points(figure.effect)} points ({points(figure.ci_low)} to {points(figure.ci_high)})"
+    p = f"p {p_value(row.pair.p_holm)}"
+    tasks = "1 task" if row.tasks == 1 else f"{row.tasks} tasks"
+    said = f"{row.newer} {verb(row.pair)} {row.older} by {reach}, {p}, over {tasks}: {row.who}."
+    room = row.pair.room
+    if room is not None and row.pair.disagreement:
+        said += f" Over the {room.n} items that no model had to cut it is {points(room.effect)} points: "
+        said += f"{row.pair.disagreement}."
+    return said
+
+
+def verb(pair: Pair) -> str:
+    if pair.significant:
+        return "beats" if pair.figure.effect > 0 else "falls behind"
+    return "differs INCONCLUSIVELY from" if pair.verdict == "INCONCLUSIVE" else "is not shown to differ from"
+
+
+def points(value: float) -> str:
+    return f"{round(100 * value, 1) + 0.0:+.1f}"
+
+
+def p_value(p: float) -> str:
+    return "n/a" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: float) -> str:
+    """Three decimals where that says something, else two or none."""
+    if math.isnan(value):
+        return "n/a"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def effect(pair: Pair, figure: Figure) -> str:
+    """The difference with its sign, or the ratio."""
+    return (
+        f"x {number(figure.effect)}" if pair.by_ratio else f"{'+' if figure.effect > 0 else ''}{number(figure.effect)}"
+    )
+
+
+def _cells(pair: Pair) -> list[str]:
+    figure = pair.figure
+    verdict = pair.verdict + (f"; {pair.disagreement}" if pair.disagreement else "")
+    verdict += "".join(f"; {note}" for note in pair.notes)
+    return [
+        pair.task if not pair.shots else f"{pair.task}, {pair.shots}-shot",
+        pair.metric,
+        pair.model_a,
+        pair.model_b,
+        number(figure.value_a),
+        number(figure.value_b),
+        effect(pair, figure),
+        f"{number(figure.ci_low)} to {number(figure.ci_high)}",
+        str(figure.n),
+        p_value(pair.p_holm),
+        f"{figure.p_better:.2f}",
+        number(figure.mde),
+        verdict,
+    ]
+
+
+def _text(comparison: Comparison, tables: Sequence[Table]) -> str:
+    lines = [*map(one_line, sentences(comparison)), ""]
+    for title, rows in tables:
+        cells = [list(HEADER), *([one_line(cell) for cell in row] for row in rows)]
+        widths = [max(len(row[n]) for row in cells) for n in range(len(HEADER))]
+        padded = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
+        lines += [title, *padded, ""]
+    lines.append("p is adjusted by Holm over each table. MDE: the least effect shown with a power of 80 %.")
+    return "\n".join(lines) + _remarks(comparison)
+
+
+def _remarks(comparison: Comparison) -> str:
+    return "".join(f"\n{one_line(remark)}" for remark in comparison.remarks)
+
+
+def _markdown(comparison: Comparison, tables: Sequence[Table]) -> str:
+    def plain(cell: str) -> str:
+        return "".join(_MARKDOWN.get(c, c) for c in printable(cell)).replace("\n", " ")
+
+    lines = [f"- {plain(said)}" for said in sentences(comparison)]
+    for title, rows in tables:
+        lines += ["", f"## {title}", "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
+        lines += [f"| {' | '.join(map(plain, row))} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _latex(comparison: Comparison, tables: Sequence[Table]) -> str:
+    def plain(cell: str) -> str:
+        return "".join(_LATEX.get(c, c) for c in printable(cell)).replace("\n", " ")
+
+    lines = []
+    for title, rows in tables:
+        lines += [f"% {title}", rf"\begin{{tabular}}{{{'l' * 4}{'r' * 8}l}}", r"\hline"]
+        lines += [" & ".join(map(plain, HEADER)) + r" \\", r"\hline"]
+        lines += [" & ".join(map(plain, row)) + r" \\" for row in rows]
+        lines += [r"\hline", r"\end{tabular}", ""]
+    return "\n".join(lines).rstrip()
+
+
+def _csv(comparison: Comparison) -> str:
+    """All figures with all their digits, a row a pair."""
+    from gpteval.core.text import harmless_cell
+
+    frame = comparison.to_frame()
+    frame["notes"] = ["; ".join(notes) for notes in frame["notes"]]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in frame.itertuples(index=False):
+        writer.writerow("" if value is None or value != value else harmless_cell(str(value)) for value in row)
+    return text.getvalue().rstrip("\n")

@@ -1,0 +1,96 @@
+"""Resamples that all models share, and what follows from them: intervals, standard errors, probabilities.
+
+The bootstrap draws a weight for each item (or cluster of items) from a Poisson distribution of mean 1 (Oza and
+Russell 2001; Chamandy et al. 2012), which for many items is the multinomial bootstrap of Efron. An item's weights come
+from a counter-based generator whose key is the item's own name: they are the same for every model, task, run and
+order, whatever else is compared, so that differences between models are paired by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpteval.metrics.base import Floats, Metric
+
+DRAWS = 10_000
+_CHUNK = 2**25  # weights in memory at a time, in bytes
+
+# The smallest 16-bit number at which a Poisson variable of mean 1 is 1, 2, ...
+_STEPS = np.cumsum([np.exp(-1.0) / np.prod(np.arange(1, k + 1), dtype=float) for k in range(9)])
+_POISSON = np.searchsorted(_STEPS, (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
+
+Bytes = NDArray[np.uint8]
+
+
+def _raw(name: str, seed: int, purpose: str, count: int) -> NDArray[np.uint64]:
+    key = hashlib.blake2b(f"{seed}\0{purpose}\0{name}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return np.random.Philox(key=np.frombuffer(key, dtype=np.uint64)).random_raw(count)
+
+
+def weights(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> Bytes:
+    """Bootstrap weights, shape [names, draws]. Equal names (the items of one cluster) have equal weights."""
+    known: dict[str, int] = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    drawn = np.empty((len(known), draws), dtype=np.uint8)
+    for name, number in known.items():
+        words = _raw(name, seed, "bootstrap", -(-draws // 4)).view(np.uint16)
+        drawn[number] = _POISSON[words[:draws]]
+    if len(known) == len(names):
+        return drawn
+    return drawn[[known[name] for name in names]]
+
+
+def signs(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> NDArray[np.float32]:
+    """Random signs, -1 or 1, shape [names, draws]."""
+    drawn = np.empty((len(names), draws), dtype=np.float32)
+    for number, name in enumerate(names):
+        bits = np.unpackbits(_raw(name, seed, "signs", -(-draws // 64)).view(np.uint8))
+        drawn[number] = 2.0 * bits[:draws] - 1.0
+    return drawn
+
+
+def resampled(metric: Metric, stats: Floats, drawn: Bytes) -> Floats:
+    """The metric on each resample: ``stats`` is [items, d], ``drawn`` [items, draws]; the result is [draws]."""
+    draws = drawn.shape[1]
+    step = max(1, _CHUNK // max(1, 8 * len(stats)))
+    parts = [drawn[:, at : at + step].T.astype(float) @ stats for at in range(0, draws, step)]
+    return metric.value(np.concatenate(parts))
+
+
+def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
+    """Sums of ``values`` [items, ...] by name, and the names, in the order of their first items."""
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    if len(known) == len(names):
+        return list(names), values
+    sums = np.zeros((len(known), *values.shape[1:]))
+    np.add.at(sums, [known[name] for name in names], values)
+    return list(known), sums
+
+
+def interval(draws: Floats, units: int, level: float = 0.95) -> tuple[float, float]:
+    """The expanded percentile interval (Hesterberg 2015, section 5.3) of a statistic's draws.
+
+    The percentile interval of a mean is too narrow for few units (items, or clusters of them), by what Student's t is
+    wider than the normal and by sqrt(n / (n - 1)): the quantiles are moved outwards by that much.
+    """
+    from scipy.stats import norm, t
+
+    tail = (1 - level) / 2
+    if units > 1:
+        tail = float(norm.cdf(np.sqrt(units / (units - 1)) * t.ppf(tail, units - 1)))
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 2:
+        return float("nan"), float("nan")
+    low, high = np.quantile(finite, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def spread(draws: Floats, units: int) -> float:
+    """The standard error: the draws' standard deviation, with the bootstrap's sqrt((n - 1) / n) taken out."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < 2 or units < 2:
+        return float("nan")
+    return float(finite.std(ddof=1) * np.sqrt(units / (units - 1)))
