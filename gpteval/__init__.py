@@ -31,7 +31,6 @@ _HOMES = {
     "Metric": "gpteval.metrics.base",
     "Rolling": "gpteval.core.types",
     "Task": "gpteval.core.task",
-    "compare": "gpteval.compare.comparison",
     "evaluate": "gpteval.run.api",
     "file": "gpteval.core.data",
     "generated": "gpteval.core.data",
@@ -60,6 +59,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "compare":  # a package that can be called
+        return import_module("gpteval.compare")
     if name not in _HOMES:
         raise AttributeError(f"module 'gpteval' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

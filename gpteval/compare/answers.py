@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.core.documents import read_samples
+from gpteval.core.documents import AGAIN, read_statistics
 from gpteval.core.errors import StoreError, UsageError
 from gpteval.metrics.base import Floats, Metric
 from gpteval.metrics.registry import metric_registry
@@ -53,6 +53,10 @@ class Answers:
     def places(self) -> Mapping[str, int]:
         return {item: place for place, item in enumerate(self.ids)}
 
+    @cached_property
+    def n_units(self) -> int:
+        return len(set(self.units))
+
     @property
     def centre(self) -> tuple[float, float] | None:
         """Chance and the width from chance to perfect, for metrics of the accuracy type; None for others."""
@@ -91,15 +95,18 @@ def read_answers(
                 "a comparison needs each item's answers: run the same command again",
             )
         metric = known[row["metric"]]
-        columns = ["item_id", "prompt_hash", "truncated", "stats"]
-        samples = sorted(read_samples(path, [*columns, "cluster"], missing="cluster"), key=lambda s: s["item_id"])
-        samples = [sample for sample in samples if metric.name in sample["stats"]]
-        if not samples:
+        columns = read_statistics(path)
+        rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
+        if not rows_of:
             continue
-        ids = tuple(sample["item_id"] for sample in samples)
-        stats = np.array([sample["stats"][metric.name] for sample in samples], dtype=float)
-        if stats.ndim != 2:
-            raise StoreError(f"{path.name} has statistics of no common length", "run the same command again")
+        ids, hashes, clusters, truncated, all_stats = (
+            [columns[name][place] for place in rows_of]
+            for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats")
+        )
+        try:
+            stats = np.array([of_item[metric.name] for of_item in all_stats], dtype=float)
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
         found.append(
             Answers(
                 model=row["model"],
@@ -110,14 +117,14 @@ def read_answers(
                 shots=row["shots"],
                 metric=metric,
                 chance=row.get("chance"),
-                ids=ids,
-                hashes=tuple(sample["prompt_hash"] for sample in samples),
+                ids=tuple(ids),
+                hashes=tuple(hashes),
                 units=tuple(
-                    f"{row['task']}\0{sample['cluster']}" if sample.get("cluster") else sample["item_id"]
-                    for sample in samples
+                    f"{row['task']}\0{cluster}" if cluster else item
+                    for item, cluster in zip(ids, clusters, strict=True)
                 ),
                 stats=stats,
-                truncated=np.array([bool(sample["truncated"]) for sample in samples]),
+                truncated=np.array(truncated, dtype=bool),
                 facts=_facts(row, manifest),
             )
         )
@@ -156,6 +163,11 @@ class Match:
 
 def match(a: Answers, b: Answers) -> Match:
     """Join by item and prompt; items whose prompts differ are told in ``differ`` and are then joined by item alone."""
+    if a.ids == b.ids and a.hashes == b.hashes:
+        everywhere = np.arange(len(a.ids))
+        differ = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
+        noted = [_told(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
+        return Match(everywhere, everywhere, tuple(differ), tuple(noted))
     shared = [(place, b.places[item]) for place, item in enumerate(a.ids) if item in b.places]
     same = [(x, y) for x, y in shared if a.hashes[x] == b.hashes[y]]
     differ = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]

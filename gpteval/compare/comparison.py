@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.compare.answers import Answers, Match, match, read_answers
-from gpteval.compare.resample import DRAWS, interval, resampled, spread, weights
+from gpteval.compare.resample import DRAWS, interval, resampled, resampled_all, spread, weights
 from gpteval.compare.rows import Figure, Generations, Pair, judged, least_effect
-from gpteval.compare.tests import bootstrap_test, mcnemar, probability_better, sign_flips
+from gpteval.compare.tests import bootstrap_test, mcnemar, probability_better, sacrebleu_p, sign_flips
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.runs import load_runs
 from gpteval.metrics.base import Floats
@@ -29,8 +30,9 @@ ALL = "all tasks"
 
 @dataclass(frozen=True)
 class Comparison:
-    """``pairs``: a row a task and pair of models. ``families`` and ``overall``: means of chance-centred scores, from
-    0 (guessing) to 1 (perfect). ``generations``: what each brings over the one before. ``models``: in their order.
+    """``pairs``: a row a task and pair of models. ``families`` (where there are several) and ``overall``: means of
+    chance-centred scores, from 0 (guessing) to 1 (perfect). ``generations``: what each brings over the one before.
+    ``models``: in their order.
     """
 
     models: tuple[str, ...]
@@ -79,7 +81,8 @@ def compare(
     asked = [(a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
     asked = [(b, a) if a == baseline else (a, b) for a, b in asked]
     pairs = judged([row for unit in desk.units for row in desk.rows(unit, asked)])
-    families = judged([row for a, b in asked for family in desk.families for row in desk.mean([a], [b], family)])
+    several = desk.families if len(desk.families) > 1 else []
+    families = judged([row for a, b in asked for family in several for row in desk.mean([a], [b], family)])
     overall = judged([row for a, b in asked for row in desk.mean([a], [b], None)])
     generations = desk.generations()
     return Comparison(models, pairs, families, overall, generations, tuple(desk.remarks))
@@ -158,7 +161,13 @@ class _Desk:
             if self._weights[0] != one.units:
                 self._weights = one.units, weights(one.units, seed=self.seed, draws=self.draws)
             drawn = self._weights[1]
-            self._drawn[key] = resampled(one.metric, one.stats[mask], drawn[mask])
+            if mask.all():  # for all models that answered the same items at once
+                alike = [other for other in self.of[one.unit].values() if other.units == one.units]
+                found = resampled_all([(other.metric, other.stats) for other in alike], drawn)
+                whole = mask.tobytes()
+                self._drawn |= {(*o.unit, o.model, whole): draws for o, draws in zip(alike, found, strict=True)}
+            else:
+                self._drawn[key] = resampled(one.metric, one.stats[mask], drawn[mask])
         return self._drawn[key]
 
     def rows(self, unit: tuple[str, int], asked: Sequence[tuple[str, str]]) -> list[Pair]:
@@ -178,7 +187,7 @@ class _Desk:
     @staticmethod
     def _permutes(a: Answers, b: Answers) -> bool:
         """Whether a pair is tested by permutation: means that are no plain rights and wrongs."""
-        grouped = len(set(a.units)) < len(a.units)
+        grouped = a.n_units < len(a.units)
         return a.metric.kind == "mean" or (a.metric.kind == "binary" and grouped)
 
     def _flips(self, made: Sequence[tuple[Answers, Answers, Match]]) -> dict[tuple[str, str, bool], float]:
@@ -236,7 +245,7 @@ class _Desk:
         value_a, value_b = (
             float(one.metric.value(one.stats[where].sum(axis=0))) for one, where in ((a, where_a), (b, where_b))
         )
-        units = len({a.units[place] for place in where_a})
+        units = _units(a, _mask(a, where_a))
         if flipped is not None:
             return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, flipped, "sign-flip permutation")
         if a.metric.kind == "binary":
@@ -244,13 +253,14 @@ class _Desk:
             return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, p, "exact McNemar")
         return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, None, "paired bootstrap")
 
-    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None, *, room: bool = True) -> list[Pair]:
+    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None) -> list[Pair]:
         """The mean of chance-centred scores of some models against others', over the units that all of them ran."""
         units = self.centred_units([*newer, *older], family)
         if not units:
             return []
         whole = self._mean_figure(units, newer, older, kept=False)
-        kept = self._mean_figure(units, newer, older, kept=True) if room else None
+        cut = any(self.of[unit][name].truncated.any() for unit in units for name in (*newer, *older))
+        kept = self._mean_figure(units, newer, older, kept=True) if cut else None
         if whole is None:
             return []
         if kept is not None and kept.n == whole.n:
@@ -284,7 +294,7 @@ class _Desk:
             if not count:
                 return None
             items += count
-            fewest.append(len({u for u, m in zip(models[newer[0]].units, masks[newer[0]], strict=True) if m}))
+            fewest.append(_units(models[newer[0]], masks[newer[0]]))
             for side, names in enumerate((newer, older)):
                 scores, draws = [], []
                 for name in names:
@@ -307,6 +317,11 @@ class _Desk:
         """For each model the mask of the items that all of them answered (and, ``kept``, that none had to cut)."""
         models = self.of[unit]
         first, *others = names
+        if all(models[name].ids == models[first].ids for name in others):
+            for name in others:
+                self.match(unit, first, name)
+            cut = np.logical_or.reduce([models[name].truncated for name in names]) & kept
+            return dict.fromkeys(names, ~cut)
         shared = set(models[first].ids)
         for name in others:
             self.match(unit, first, name)
@@ -322,6 +337,11 @@ class _Desk:
         from gpteval.compare.generations import forms
 
         return forms(self)
+
+
+def _units(one: Answers, mask: Mask) -> int:
+    """How many units of resampling the masked items belong to."""
+    return one.n_units if mask.all() else len({unit for unit, in_it in zip(one.units, mask, strict=True) if in_it})
 
 
 def _mask(one: Answers, where: NDArray[np.intp]) -> Mask:
@@ -352,6 +372,7 @@ def _made(
     low, high = interval(differences, units)
     stderr = spread(differences, units)
     back = np.exp if ratio else float
+    sacre = of.metric.name in ("bleu", "chrf")
     return Figure(
         n=n,
         value_a=value_a,
@@ -364,4 +385,5 @@ def _made(
         p_better=probability_better(differences if higher else -differences),
         mde=least_effect(stderr, by_ratio=ratio),
         test=test,
+        p_sacrebleu=sacrebleu_p(draws_a, draws_b, effect) if sacre else math.nan,
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +56,26 @@ def signs(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> NDArray
 
 def resampled(metric: Metric, stats: Floats, drawn: Bytes) -> Floats:
     """The metric on each resample: ``stats`` is [items, d], ``drawn`` [items, draws]; the result is [draws]."""
-    draws = drawn.shape[1]
-    step = max(1, _CHUNK // max(1, 8 * len(stats)))
-    parts = [drawn[:, at : at + step].T.astype(float) @ stats for at in range(0, draws, step)]
-    return metric.value(np.concatenate(parts))
+    (found,) = resampled_all([(metric, stats)], drawn)
+    return found
+
+
+def resampled_all(asked: Sequence[tuple[Metric, Floats]], drawn: Bytes) -> list[Floats]:
+    """``resampled`` for several models on the same items; the weights become floats once for all.
+
+    Each model's sums are a product of their own, so that they do not depend on the others. Rights and wrongs are
+    summed exactly in float32, all else in float64.
+    """
+    exact = all(metric.kind == "binary" for metric, _ in asked)
+    dtype: Any = np.float32 if exact else np.float64
+    columns = [np.ascontiguousarray(stats, dtype=dtype) for _, stats in asked]
+    parts: list[list[Any]] = [[] for _ in asked]
+    step = max(1, _CHUNK // max(1, np.dtype(dtype).itemsize * len(drawn)))
+    for at in range(0, drawn.shape[1], step):
+        part = np.ascontiguousarray(drawn[:, at : at + step].T, dtype=dtype)
+        for sums, column in zip(parts, columns, strict=True):
+            sums.append(part @ column)
+    return [metric.value(np.concatenate(sums).astype(float)) for (metric, _), sums in zip(asked, parts, strict=True)]
 
 
 def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
@@ -76,16 +94,21 @@ def interval(draws: Floats, units: int, level: float = 0.95) -> tuple[float, flo
     The percentile interval of a mean is too narrow for few units (items, or clusters of them), by what Student's t is
     wider than the normal and by sqrt(n / (n - 1)): the quantiles are moved outwards by that much.
     """
-    from scipy.stats import norm, t
-
-    tail = (1 - level) / 2
-    if units > 1:
-        tail = float(norm.cdf(np.sqrt(units / (units - 1)) * t.ppf(tail, units - 1)))
     finite = draws[np.isfinite(draws)]
     if len(finite) < 2:
         return float("nan"), float("nan")
+    tail = _expanded(units, level)
     low, high = np.quantile(finite, [tail, 1 - tail])
     return float(low), float(high)
+
+
+@cache
+def _expanded(units: int, level: float) -> float:
+    """The share of draws beyond each end of an interval."""
+    from scipy.special import ndtr, stdtrit
+
+    tail = (1 - level) / 2
+    return tail if units < 2 else float(ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1, tail)))
 
 
 def spread(draws: Floats, units: int) -> float:

@@ -19,7 +19,7 @@ class Figure:
 
     ``effect`` is above 0 (a ratio: below or above 1) as values go, whichever direction is better; ``p`` is two-sided.
     ``p_better``: the share of resamples in which ``a`` is better. ``mde``: the least effect that such a sample shows
-    with a power of 80 %; for a ratio, as a factor above 1.
+    with a power of 80 %; for a ratio, as a factor above 1. ``p_sacrebleu``: what ``sacrebleu --paired-bs`` gives.
     """
 
     n: int
@@ -33,6 +33,7 @@ class Figure:
     p_better: float
     mde: float
     test: str
+    p_sacrebleu: float = math.nan
 
     @property
     def significant(self) -> bool:

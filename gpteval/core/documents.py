@@ -82,31 +82,50 @@ def sample_file(model: str, task: str, shots: int) -> str:
 
 
 def read_samples(
-    path: Path, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None, *, missing: str = ""
+    path: Path, columns: Sequence[str] | None = None, ids: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a file, or those with these item ids; ``values`` and ``stats`` parsed.
 
-    ``missing``: a column that files of earlier versions lack.
     Raises StoreError for a file that is missing, damaged, or no samples file.
     """
     import pyarrow.parquet as pq
 
     wanted = None if ids is None else [("item_id", "in", list(ids))]
     try:
-        if columns and missing and missing not in pq.read_schema(path).names:
-            columns = [name for name in columns if name != missing]
         rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
-        return [_checked(row) for row in rows]
+        stats = json.loads(f"[{','.join(row.get('stats') or '{}' for row in rows)}]")  # far quicker than one by one
+        return [_checked(row) | {"stats": of_row} for row, of_row in zip(rows, stats, strict=True)]
     except Exception as error:  # of a garbled file the library raises many kinds
         raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
+
+
+def read_statistics(path: Path) -> dict[str, list[Any]]:
+    """What a comparison needs of a samples file, by column: item_id, prompt_hash, cluster, truncated, stats.
+
+    Raises StoreError as ``read_samples``.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        known = pq.read_schema(path).names
+        wanted = [name for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats") if name in known]
+        columns: dict[str, list[Any]] = pq.read_table(path, columns=wanted).sort_by("item_id").to_pydict()
+        columns.setdefault("cluster", [None] * len(columns["item_id"]))
+        columns["stats"] = json.loads(f"[{','.join(columns['stats'])}]")
+        if not all(isinstance(text, str) for name in ("item_id", "prompt_hash") for text in columns[name]):
+            raise ValueError("a row has no text where one belongs")
+    except Exception as error:  # of a garbled file the library raises many kinds
+        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
+    return columns
 
 
 def _checked(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its texts, of which those that another version did not write are empty. Raises ValueError."""
     if not isinstance(row["item_id"], str) or not isinstance(row.get("prompt", ""), str):
         raise ValueError("a row has no text where one belongs")
-    parsed = {"values": _numbers(row.get("values") or "{}"), "stats": json.loads(row.get("stats") or "{}")}
-    return {"prompt": "", **row, **parsed}
+    row["prompt"] = row.get("prompt", "")
+    row["values"] = _numbers(row["values"]) if row.get("values") else {}
+    return row
 
 
 def _numbers(text: str) -> dict[str, float]:

@@ -1,0 +1,421 @@
+"""Paired comparison: against scipy, statsmodels and sacreBLEU, by simulation, and whatever the order."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gpteval
+from gpteval.cli import _run
+from gpteval.compare.formats import FORMATS, render
+from gpteval.compare.resample import interval, resampled, signs, spread, weights
+from gpteval.compare.rows import INCONCLUSIVE, as_dict
+from gpteval.compare.tests import bootstrap_test, holm, mcnemar, sign_flips
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.types import Generate, Generated
+from gpteval.metrics.registry import metric_registry
+from tests.made_runs import make_run, scores
+
+METRICS = metric_registry()
+rng = np.random.default_rng
+
+
+def right(p: float, n: int, seed: int) -> np.ndarray:
+    return (rng(seed).random(n) < p).astype(float)
+
+
+class TestAgreement:
+    @settings(deadline=None)
+    @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+    def test_mcnemar(self, answers: list[tuple[bool, bool]]) -> None:
+        from statsmodels.stats.contingency_tables import mcnemar as reference
+
+        a, b = np.array(answers, dtype=float).T
+        table = [[int(((a == x) & (b == y)).sum()) for y in (1, 0)] for x in (1, 0)]
+        assert mcnemar(a, b) == pytest.approx(reference(table, exact=True).pvalue, abs=1e-12)
+
+    @settings(deadline=None)
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+    def test_holm(self, p: list[float]) -> None:
+        from statsmodels.stats.multitest import multipletests
+
+        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-12)
+
+    def test_holm_leaves_out_what_was_not_tested(self) -> None:
+        adjusted = holm([0.01, float("nan"), 0.04])
+        assert adjusted[0] == pytest.approx(0.02)
+        assert np.isnan(adjusted[1])
+        assert adjusted[2] == pytest.approx(0.04)
+
+    @pytest.mark.parametrize("n", [30, 300])
+    def test_the_interval_of_a_mean_is_students(self, n: int) -> None:
+        from scipy.stats import sem, t
+
+        d = rng(n).normal(0.1, 1, n)
+        drawn = weights([str(i) for i in range(n)])
+        draws = resampled(METRICS["f1"], np.column_stack([d, np.ones(n)]), drawn)
+        low, high = t.interval(0.95, n - 1, loc=d.mean(), scale=sem(d))
+        found = interval(draws, n)
+        assert found == pytest.approx((low, high), abs=0.06 * (high - low))
+        assert spread(draws, n) == pytest.approx(sem(d), rel=0.03)
+
+    def test_permutation_of_signs(self) -> None:
+        from scipy.stats import permutation_test
+
+        d = rng(3).normal(0.3, 1, 40)
+        reference = permutation_test(
+            (d,), lambda x, axis: x.mean(axis=axis), permutation_type="samples", n_resamples=50_000, rng=rng(1)
+        ).pvalue
+        (p,) = sign_flips(d[:, None], [str(i) for i in range(40)])
+        assert p == pytest.approx(reference, abs=0.012)
+
+    @pytest.mark.parametrize("better", [0, 12])
+    def test_sacrebleus_paired_bootstrap(self, tmp_path: Path, better: int) -> None:
+        """The same verdict as its command line, and p within 0.02."""
+        random = rng(better)
+        words = "the a small cat dog sat ran on in house tree and red blue".split()
+        references = [" ".join(random.choice(words, 12)) for _ in range(120)]
+
+        def translated(seed: int, wrong: float) -> list[str]:
+            noise = rng(seed)
+            return [" ".join(w if noise.random() > wrong else "x" for w in r.split()) for r in references]
+
+        systems = [translated(1, 0.30), translated(2, 0.30 - better / 100)]
+        for name, lines in (("ref", references), ("one", systems[0]), ("two", systems[1])):
+            (tmp_path / name).write_text("\n".join(lines) + "\n")
+        command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "one", "two", "--paired-bs", "-f", "json"]
+        done = subprocess.run(
+            [*command, "--paired-bs-n", "10000"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        theirs = json.loads(done.stdout)[1]["BLEU"]["p_value"]
+        metric = METRICS["bleu"]
+        stats = [
+            [metric.stats(Generate("p", [r]), Generated(t, "stop", 1)) for r, t in zip(references, lines, strict=True)]
+            for lines in systems
+        ]
+        run = make_run(tmp_path / "run", {("one", "t"): stats[0], ("two", "t"): stats[1]}, metrics={"t": "bleu"})
+        (pair,) = gpteval.compare(run).pairs
+        assert pair.figure.p_sacrebleu == pytest.approx(theirs, abs=0.02)
+        assert (pair.figure.p < 0.05) == (theirs < 0.05) == bool(better)
+
+
+class TestResamples:
+    def test_weights_are_poissons(self) -> None:
+        drawn = weights([str(n) for n in range(400)], draws=5000)
+        shares = np.bincount(drawn.ravel(), minlength=5)[:5] / drawn.size
+        assert shares == pytest.approx([np.exp(-1) / f for f in (1, 1, 2, 6, 24)], abs=0.001)
+        assert drawn.mean() == pytest.approx(1, abs=0.002)
+        assert np.abs(np.corrcoef(drawn[:20])[np.triu_indices(20, 1)]).max() < 0.07
+
+    def test_an_items_weights_are_its_own(self) -> None:
+        names = [f"item {n}" for n in range(20)]
+        whole = weights(names)
+        assert (weights(names[::-1])[::-1] == whole).all()
+        assert (weights(names[3:7]) == whole[3:7]).all()
+        assert (weights(["x", "y", "x"])[0] == weights(["x"])[0]).all()
+        assert (weights(names, seed=1) != whole).any()
+        assert set(np.unique(signs(names))) == {-1.0, 1.0}
+
+
+def simulated(effect: float, n: int, times: int, *, share: float = 0.3) -> tuple[list[bool], list[bool]]:
+    """Whether intervals hold the true difference, and whether McNemar rejects equality, for paired binary answers.
+
+    ``share`` of the items are disagreed on; one model wins them more often by ``effect``.
+    """
+    covered, rejected = [], []
+    names = [str(n) for n in range(n)]
+    for seed in range(times):
+        random = rng(10_000 + seed)
+        disagree = random.random(n) < share
+        a_wins = random.random(n) < 0.5 + effect / (2 * share)
+        a = np.where(disagree, a_wins, 1.0)
+        b = np.where(disagree, ~a_wins, 1.0)
+        drawn = weights(names, seed=seed, draws=1000)
+        draws = resampled(METRICS["f1"], np.column_stack([a - b, np.ones(n)]), drawn)
+        low, high = interval(draws, n)
+        covered.append(low <= effect <= high)
+        rejected.append(mcnemar(a, b) < 0.05)
+    return covered, rejected
+
+
+class TestSimulation:
+    """At a small size; benchmarks/coverage.py has it at full size."""
+
+    def test_intervals_of_paired_answers_cover_what_they_say(self) -> None:
+        covered, _ = simulated(0.08, 300, 400)
+        assert 0.92 <= np.mean(covered) <= 0.98
+
+    def test_a_true_null_is_rejected_as_often_as_it_may(self) -> None:
+        _, rejected = simulated(0.0, 300, 400)
+        assert 0.015 <= np.mean(rejected) <= 0.075
+
+    def test_power_at_the_least_effect(self) -> None:
+        stderr = np.sqrt(0.3 / 1000)
+        _, rejected = simulated(2.8 * stderr, 1000, 300)
+        assert 0.70 <= np.mean(rejected) <= 0.87
+
+    def test_clusters_need_their_own_interval(self) -> None:
+        hits: dict[bool, list[bool]] = {True: [], False: []}
+        for seed in range(300):
+            random = rng(seed)
+            passage = np.repeat(random.normal(0, 0.25, 30), 10)
+            d = 0.1 + passage + random.normal(0, 0.3, 300)
+            for grouped in (True, False):
+                names = [f"p{n // 10}" if grouped else f"i{n}" for n in range(300)]
+                drawn = weights(names, seed=seed, draws=600)
+                draws = resampled(METRICS["f1"], np.column_stack([d, np.ones(300)]), drawn)
+                low, high = interval(draws, 30 if grouped else 300)
+                hits[grouped].append(low <= 0.1 <= high)
+        assert 0.91 <= np.mean(hits[True]) <= 0.985
+        assert np.mean(hits[False]) < 0.75, "the naive interval fails"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Four models of three generations on two tasks; gpt2-b cuts some prompts."""
+    models = {"gpt1": ("gpt1", 100), "gpt2-a": ("gpt2", 110), "gpt2-b": ("gpt2", 900), "neo": ("gpt3", 800)}
+    chances = {"gpt1": 0.4, "gpt2-a": 0.5, "gpt2-b": 0.7, "neo": 0.72}
+    answers = {(m, t): scores(right(p, 200, 7)) for m, p in chances.items() for t in ("one", "two")}
+    return make_run(
+        tmp_path / "run",
+        answers,
+        generations=models,
+        truncated={("gpt1", "one"): range(60)},
+        chance={"one": 0.25, "two": 0.25},
+    )
+
+
+class TestComparison:
+    def test_rows(self, run: Path) -> None:
+        found = gpteval.compare(run)
+        assert found.models == ("gpt1", "gpt2-a", "neo", "gpt2-b") or found.models == (
+            "gpt1",
+            "gpt2-a",
+            "gpt2-b",
+            "neo",
+        )
+        assert len(found.pairs) == 2 * 6
+        pair = next(p for p in found.pairs if (p.model_a, p.model_b, p.task) == ("neo", "gpt1", "one"))
+        assert pair.figure.effect == pytest.approx(pair.figure.value_a - pair.figure.value_b)
+        assert pair.figure.ci_low < pair.figure.effect < pair.figure.ci_high
+        assert pair.verdict == "neo is better"
+        assert pair.figure.n == 200
+        assert pair.room is not None
+        assert pair.room.n == 140
+        assert pair.figure.mde == pytest.approx(2.8 * pair.figure.stderr)
+        frame = found.to_frame()
+        assert len(frame) == len(found.pairs) + len(found.families) + len(found.overall)
+        assert set(frame["scope"]) == {"pairs", "overall"}
+
+    def test_overall_is_the_mean_of_centred_scores(self, run: Path) -> None:
+        found = gpteval.compare(run, baseline="gpt1")
+        row = next(p for p in found.overall if p.model_a == "neo")
+        of_tasks = [p.figure.effect for p in found.pairs if p.model_a == "neo"]
+        assert row.figure.effect == pytest.approx(np.mean(of_tasks) / 0.75)
+
+    def test_generations_in_three_forms(self, run: Path) -> None:
+        found = {(g.older, g.newer, g.form): g for g in gpteval.compare(run).generations}
+        assert len(found) == 9
+        means = found["GPT-1", "GPT-2", "family means"]
+        assert means.who == "gpt2-a, gpt2-b against gpt1"
+        assert means.pair is not None
+        assert found["GPT-1", "GPT-2", "best against best"].who == "gpt2-b against gpt1"
+        assert found["GPT-1", "GPT-2", "matched size"].who == "gpt2-a against gpt1"
+        assert found["GPT-2", "GPT-3 style", "matched size"].who == "neo against gpt2-b"
+        none = found["GPT-1", "GPT-3 style", "matched size"]
+        assert none.pair is None
+        assert "no GPT-3 style and GPT-1 models of the same size" in none.who
+
+    def test_common_items_become_the_headline(self, run: Path) -> None:
+        plain, common = gpteval.compare(run), gpteval.compare(run, common_items=True)
+        for a, b in zip(plain.pairs, common.pairs, strict=True):
+            if a.room is None:
+                assert a.figure == b.figure
+            else:
+                assert (b.figure, b.room) == (a.room, a.figure)
+
+    def test_a_figure_that_turns_around_in_the_same_room_is_told(self, tmp_path: Path) -> None:
+        a, b = np.ones(100), np.ones(100)
+        a[:40], b[40:60] = 0, 0  # a loses what it had to cut, and wins elsewhere
+        run = make_run(
+            tmp_path / "r", {("a", "t"): scores(a), ("b", "t"): scores(b)}, truncated={("a", "t"): range(40)}
+        )
+        (pair,) = gpteval.compare(run, baseline="b").pairs
+        assert pair.figure.effect < 0 < pair.room.effect  # type: ignore[union-attr]
+        assert pair.disagreement == "the sign turns around"
+
+    def test_an_effect_that_the_sample_could_not_show_is_inconclusive(self, tmp_path: Path) -> None:
+        a, b = right(0.5, 40, 1), right(0.5, 40, 2)
+        run = make_run(tmp_path / "r", {("a", "t"): scores(a), ("b", "t"): scores(b)})
+        (pair,) = gpteval.compare(run).pairs
+        assert pair.verdict == INCONCLUSIVE
+        assert INCONCLUSIVE in render(gpteval.compare(run), "text")
+
+    def test_perplexities_are_compared_by_ratio(self, tmp_path: Path) -> None:
+        nats = rng(0).gamma(50, 2.0, 60)
+        better = [(n * 0.95, 30.0, 20.0, 100.0) for n in nats]
+        worse = [(n, 30.0, 20.0, 100.0) for n in nats]
+        run = make_run(tmp_path / "r", {("a", "t"): better, ("b", "t"): worse}, metrics={"t": "token_perplexity"})
+        (pair,) = gpteval.compare(run, baseline="b").pairs
+        assert pair.by_ratio
+        assert pair.figure.effect == pytest.approx(pair.figure.value_a / pair.figure.value_b)
+        assert pair.figure.ci_high < 1
+        assert pair.verdict == "a is better"
+        assert pair.figure.p_better == 1.0
+
+    def test_clustered_answers_are_permuted_by_cluster(self, tmp_path: Path) -> None:
+        passages = [f"p{n // 10}" for n in range(100)]
+        a = np.repeat([1, 1, 1, 0, 1, 1, 0, 1, 1, 1], 10).astype(float)
+        b = np.repeat([1, 0, 1, 1, 1, 0, 0, 1, 0, 1], 10).astype(float)
+        answers = {("a", "t"): scores(a), ("b", "t"): scores(b)}
+        naive = gpteval.compare(make_run(tmp_path / "n", answers)).pairs[0].figure
+        grouped = gpteval.compare(make_run(tmp_path / "c", answers, clusters={"t": passages})).pairs[0].figure
+        assert naive.test == "exact McNemar"
+        assert naive.p < 0.01
+        assert grouped.test == "sign-flip permutation"
+        assert grouped.p > 0.3
+        assert grouped.stderr > 2 * naive.stderr
+
+
+class TestInvariance:
+    def test_orders_and_merging_change_no_digit(self, run: Path, tmp_path: Path) -> None:
+        document = json.loads((run / "results.json").read_text())
+        manifest = (run / "manifest.json").read_text()
+        halves = []
+        for name, models in (("x", ("neo", "gpt1")), ("y", ("gpt2-b", "gpt2-a"))):
+            half = tmp_path / name
+            half.mkdir()
+            (half / "samples").symlink_to(run / "samples")
+            rows = [row for row in reversed(document["results"]) if row["model"] in models]
+            (half / "results.json").write_text(json.dumps(document | {"results": rows}))
+            (half / "manifest.json").write_text(manifest)
+            halves.append(half)
+        whole = json.dumps(as_dict(gpteval.compare(run)))
+        assert json.dumps(as_dict(gpteval.compare(run))) == whole
+        assert json.dumps(as_dict(gpteval.compare(halves))) == whole
+        assert json.dumps(as_dict(gpteval.compare(halves[::-1]))) == whole
+
+    def test_other_models_change_no_figure(self, run: Path, tmp_path: Path) -> None:
+        few = tmp_path / "few"
+        few.mkdir()
+        (few / "samples").symlink_to(run / "samples")
+        document = json.loads((run / "results.json").read_text())
+        rows = [row for row in document["results"] if row["model"] in ("neo", "gpt1")]
+        (few / "results.json").write_text(json.dumps(document | {"results": rows}))
+        (few / "manifest.json").write_text((run / "manifest.json").read_text())
+        all_pairs = {(p.task, p.model_a, p.model_b): p.figure for p in gpteval.compare(run).pairs}
+        for pair in gpteval.compare(few).pairs:
+            assert all_pairs[pair.task, pair.model_a, pair.model_b] == pair.figure
+
+
+class TestComparability:
+    def two(self, tmp_path: Path, first: dict[str, Any], second: dict[str, Any]) -> list[Path]:
+        return [
+            make_run(tmp_path / name, {(name, "t"): scores(right(0.5, 50, 1))}, **facts)
+            for name, facts in (("a", first), ("b", second))
+        ]
+
+    @pytest.mark.parametrize(
+        ("first", "second", "told"),
+        [
+            ({"tasks": {"t": {"version": 1}}}, {"tasks": {"t": {"version": 2}}}, "version 2 and 1"),
+            ({"tasks": {"t": {"revision": "x"}}}, {"tasks": {"t": {"revision": "y"}}}, "revision y and x"),
+            ({"hashes": {("a", "t"): "p"}}, {"hashes": {("b", "t"): "q"}}, "prompts of 50 of 50 items"),
+        ],
+    )
+    def test_other_prompts_or_data_are_refused(
+        self, tmp_path: Path, first: dict[str, Any], second: dict[str, Any], told: str
+    ) -> None:
+        runs = self.two(tmp_path, first, second)
+        with pytest.raises(UsageError, match=f"not comparable: they differ in {told}"):
+            gpteval.compare(runs)
+        (pair,) = gpteval.compare(runs, force=True).pairs
+        assert pair.notes == (f"forced: {told}",)
+
+    def test_another_dtype_is_marked(self, tmp_path: Path) -> None:
+        runs = self.two(tmp_path, {"models": {"a": {"dtype": "float32"}}}, {"models": {"b": {"dtype": "bfloat16"}}})
+        (pair,) = gpteval.compare(runs).pairs
+        assert pair.notes == ("dtype bfloat16 and float32",)
+
+    def test_another_limit_leaves_the_shared_items(self, tmp_path: Path) -> None:
+        a = make_run(tmp_path / "a", {("a", "t"): scores(right(0.5, 50, 1))}, config={"limit": 50})
+        b = make_run(tmp_path / "b", {("b", "t"): scores(right(0.5, 80, 1))}, config={"limit": 80})
+        (pair,) = gpteval.compare([a, b]).pairs
+        assert pair.figure.n == 50
+        assert "30 items that only one of them answered are left out" in pair.notes
+
+
+class TestCommand:
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_formats(self, run: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+        assert _run(["compare", str(run), "--baseline", "gpt1", "--format", kind]) == 0
+        said = capsys.readouterr().out
+        assert "gpt2-a" in said
+        if kind == "json":
+            assert len(json.loads(said)["pairs"]) == 6
+        if kind == "latex":
+            assert said.count(r"\begin{tabular}") == said.count(r"\end{tabular}") == 2
+
+    @pytest.mark.parametrize(
+        ("options", "code", "told"),
+        [
+            (["--gate", "one>=0.1"], 0, ""),
+            (["--gate", "one>=0.6"], 1, "gpt1 on one (0-shot)"),
+            (["--gate", "two@0>=0.999"], 1, "is not >= 0.999"),
+            (["--no-worse-than", "gpt1", "--margin", "5"], 0, ""),
+            (["--no-worse-than", "neo", "--margin", "5"], 1, "gpt1 on one (0-shot) may be worse than neo by"),
+            (["--gate", "one"], 2, "the gate 'one' is none"),
+            (["--gate", "three>=1"], 2, "unknown task of these runs 'three'"),
+            (["--baseline", "gpt9"], 2, "unknown model 'gpt9'"),
+            (["--metric", "bleu"], 2, "no results by 'bleu'"),
+            (["--format", "pdf"], 2, "unknown format 'pdf'"),
+        ],
+    )
+    def test_gates(
+        self, run: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, told: str
+    ) -> None:
+        assert _run(["compare", str(run), *options]) == code
+        assert told in capsys.readouterr().err
+
+    def test_a_run_without_samples(self, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        next((run / "samples").iterdir()).unlink()
+        assert _run(["compare", str(run)]) == 2
+        assert "has no samples of" in capsys.readouterr().err
+
+    def test_no_torch(self, run: Path) -> None:
+        code = f"import gpteval, sys; gpteval.compare({str(run)!r}); print('torch' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "False\n"
+
+
+def test_python_says_what_is_not_there(run: Path) -> None:
+    with pytest.raises(UnknownNameError, match="gpt9"):
+        gpteval.compare(run, baseline="gpt9")
+
+
+def test_twenty_models_on_twenty_tasks(tmp_path: Path) -> None:
+    answers = {(f"m{m}", f"t{t}"): scores(right(0.4 + m / 60, 1000, 100 * t + m)) for m in range(20) for t in range(20)}
+    run = make_run(tmp_path / "big", answers)
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = gpteval.compare(run)
+    assert len(found.pairs) == 190 * 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
+    assert time.process_time() - begin < 60  # about a sixth of it when nothing else runs
+    assert bootstrap_test(np.array([1.0, 2.0]), 0.0) == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=30), st.integers(0, 3))
+def test_equal_answers_are_equal(values: list[int], seed: int) -> None:
+    d = np.zeros((len(values), 1))
+    assert sign_flips(d, [str(n) for n in range(len(values))], seed=seed, draws=200).tolist() == [1.0]
