@@ -15,6 +15,7 @@ from gpteval.core.runs import Loaded, load_runs
 from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.items import task_items
+from gpteval.report.paired import Paired, paired
 from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import (
     FAMILY_NAMES,
@@ -35,7 +36,7 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     kinds = {p.parent.name: p.parent for p in content_dir("reports").glob("*/template.html")}
     if kind not in kinds:
         raise UnknownNameError("report", kind, kinds)
-    text = render(load_runs(runs), kinds[kind])
+    text = render(load_runs(runs), kinds[kind], paired(runs))
     partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     return out
 
 
-def render(loaded: Loaded, folder: Path) -> str:
+def render(loaded: Loaded, folder: Path, pairs: Paired) -> str:
     """The page as a string. Everything that comes from models or data is escaped by the template."""
     import jinja2
     from markupsafe import Markup
@@ -70,7 +71,10 @@ def render(loaded: Loaded, folder: Path) -> str:
         title=" + ".join(loaded.names),
         version=gpteval.__version__,
         answer=answer(board),
-        comparisons=comparisons(board),
+        comparisons=[] if pairs.comparison else comparisons(board),
+        pairs=pairs,
+        ranks=pairs.ranks,
+        pair_data=Markup(script_json(pairs.data)),
         board=board,
         families=board.families(),
         family_names=FAMILY_NAMES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,43 @@ CHOICES = 8  # continuations of an item that are shown, the right and the chosen
 
 
 def task_items(files: Mapping[str, Path], models: Sequence[str], column: Column) -> list[dict[str, Any]]:
-    """The first items by id, those that all models have before others, each with every model's answer.
+    """The first items by id, those that all models have before others, each with every model's answer; then some on
+    which two models disagree, so that every pair that does so anywhere has one.
 
     ``state`` says whether all models are right, all wrong, or they disagree ("right", "wrong", "split"),
     or "none" where a score is no yes or no.
     """
     present = [model for model in models if model in files]
-    ids = [[row["item_id"] for row in read_samples(files[model], ["item_id"])] for model in present]
-    if not ids:
+    scored = {m: {r["item_id"]: r["values"] for r in read_samples(files[m], ["item_id", "values"])} for m in present}
+    if not scored:
         return []
-    common = set(ids[0]).intersection(*ids)
-    chosen = sorted(set().union(*ids), key=lambda item_id: (item_id not in common, item_id))[:ITEMS]
+    common = set.intersection(*map(set, scored.values()))
+    every = set().union(*scored.values())
+    chosen = sorted(every, key=lambda item_id: (item_id not in common, item_id))[:ITEMS]
+    rights = {m: {i: v.get(column.metric) for i, v in of_model.items()} for m, of_model in scored.items()}
+    chosen += _disputed(rights, sorted(common), chosen)
     rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in present}
     return [_item(item_id, {m: rows[m][item_id] for m in present if item_id in rows[m]}, column) for item_id in chosen]
+
+
+def _disputed(
+    rights: Mapping[str, Mapping[str, float | None]], common: Sequence[str], chosen: Sequence[str]
+) -> list[str]:
+    """At most ``ITEMS`` further items on which pairs of models differ that agree on all the chosen ones."""
+
+    def differing(item_id: str) -> set[tuple[str, str]]:
+        found = {m: rights[m][item_id] for m in rights}
+        return {(a, b) for a, b in combinations(rights, 2) if {found[a], found[b]} == {0.0, 1.0}}
+
+    missing = set(combinations(rights, 2)) - set().union(*(differing(i) for i in chosen if i in set(common)))
+    more: list[str] = []
+    for item_id in common:
+        if not missing or len(more) == ITEMS:
+            break
+        if new := missing & differing(item_id):
+            missing -= new
+            more.append(item_id)
+    return more
 
 
 def _item(item_id: str, rows: Mapping[str, dict[str, Any]], column: Column) -> dict[str, Any]:

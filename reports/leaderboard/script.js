@@ -81,13 +81,90 @@
     arrangeBoard();
   });
 
+  // Pairs: differences to a baseline in the leaderboard's cells, and a matrix of all pairs of a task.
+  const pairs = JSON.parse(byId("pair-data").textContent);
+  const baseline = byId("baseline");
+  const matrix = byId("matrix");
+
+  // What is said of model `a` against model `b` in a column, or nothing.
+  function pairOf(column, a, b) {
+    for (const [x, y, straight, turned] of pairs.columns[column] || []) {
+      if (x === a && y === b) return straight;
+      if (x === b && y === a) return turned;
+    }
+    return null;
+  }
+
+  function arrangeBaseline() {
+    if (!baseline) return;
+    baseline.value = state.options.get("baseline") || "";
+    const at = pairs.models.indexOf(baseline.value);
+    for (const { row } of models) {
+      const model = pairs.models.indexOf(row.dataset.model);
+      for (const cell of row.querySelectorAll("[data-column]")) {
+        cell.querySelector(".difference")?.remove();
+        const found = at < 0 ? null : pairOf(cell.dataset.column, model, at);
+        if (!found) continue;
+        const span = document.createElement("span");
+        span.className = `difference ${found.state}`;
+        span.title = found.why;
+        span.textContent = `${found.text} (${found.interval})`;
+        cell.append(span);
+      }
+    }
+  }
+  baseline?.addEventListener("change", () => {
+    setOptions({ baseline: baseline.value });
+    arrangeBaseline();
+  });
+
+  function arrangeMatrix() {
+    if (!matrix) return;
+    const table = document.querySelector(".matrix");
+    table.caption.querySelector("span").hidden = false;
+    matrix.value = state.options.get("over") || "";
+    [...table.tBodies[0].rows].forEach((row, a) => [...row.cells].slice(1).forEach((cell, b) => {
+      cell.dataset.overall ??= cell.innerHTML; // as the page came: over all tasks
+      cell.dataset.state ??= cell.className;
+      cell.dataset.why ??= cell.title;
+      if (!matrix.value) {
+        [cell.innerHTML, cell.className, cell.title] = [cell.dataset.overall, cell.dataset.state, cell.dataset.why];
+        return;
+      }
+      const found = pairOf(matrix.value, a, b);
+      [cell.className, cell.title, cell.textContent] = [found?.state || "", found?.why || "", found ? "" : "·"];
+      if (!found) return;
+      const link = document.createElement("a");
+      link.href = `#task=${encodeURIComponent(matrix.value)}&${new URLSearchParams({ one: pairs.models[a], two: pairs.models[b] })}`;
+      link.textContent = found.text;
+      const interval = document.createElement("span");
+      interval.className = "ci";
+      interval.textContent = found.interval;
+      cell.append(link, interval);
+    }));
+  }
+  matrix?.addEventListener("change", () => {
+    setOptions({ over: matrix.value });
+    arrangeMatrix();
+  });
+
+  // Whether two models' answers to an item differ in right and wrong.
+  function disagree(article, one, two) {
+    const right = (name) => [...article.querySelectorAll(".answer-card")].find((card) => card.dataset.model === name)?.dataset.right;
+    return right(one) !== undefined && right(two) !== undefined && right(one) !== right(two);
+  }
+
   // A task's samples, one at a time: those that the filter lets through.
   function showItem(section, step = 0) {
     const articles = [...section.querySelectorAll("article")];
     if (!articles.length) return;
     const choice = section.querySelector(".controls select");
     if (!step) choice.value = state.options.get("show") || "";
-    const matching = articles.filter((a) => !choice.value || a.dataset.state === choice.value);
+    const [one, two] = [state.options.get("one"), state.options.get("two")];
+    const between = section.querySelector(".between");
+    between.hidden = !one;
+    between.textContent = one ? `where ${one} and ${two} disagree` : "";
+    const matching = articles.filter((a) => (!choice.value || a.dataset.state === choice.value) && (!one || disagree(a, one, two)));
     const asked = articles[Number(state.options.get("item") || 1) - 1];
     const place = Math.max(0, matching.indexOf(asked)) + step;
     const at = Math.max(0, Math.min(matching.length - 1, place));
@@ -104,7 +181,7 @@
     if (!choice) continue;
     if ([...section.querySelectorAll("article")].every((a) => a.dataset.state === "none")) choice.parentElement.hidden = true;
     choice.addEventListener("change", () => {
-      setOptions({ show: choice.value, item: "" });
+      setOptions({ show: choice.value, item: "", one: "", two: "" });
       showItem(section);
     });
     for (const button of section.querySelectorAll("[data-step]")) {
@@ -189,7 +266,11 @@
     }
     taskList.value = state.view.startsWith("task=") ? state.view : "";
     const { element } = views.find((v) => v.name === state.view);
-    if (state.view === "leaderboard") arrangeBoard();
+    if (state.view === "leaderboard") {
+      arrangeBoard();
+      arrangeBaseline();
+    }
+    if (state.view === "pairs") arrangeMatrix();
     if (element.classList.contains("task")) showItem(element);
     themed();
   }

@@ -1,0 +1,110 @@
+"""The comparison of pairs on a page: sentences, shared ranks, differences to a baseline, a matrix of all pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpteval.compare.comparison import Comparison, compare
+from gpteval.compare.formats import number, p_value, points, sentence
+from gpteval.compare.rows import LEVEL, Generations, Pair
+from gpteval.compare.tests import holm
+from gpteval.core.errors import GptevalError
+
+
+@dataclass(frozen=True)
+class Paired:
+    """``why``: what stands in the way where there is no comparison."""
+
+    comparison: Comparison | None = None
+    why: str = ""
+    ranks: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> list[tuple[str, list[str]]]:
+        """What each generation brings over another: the sentence on their means, and those on the other two forms."""
+        if self.comparison is None:
+            return []
+        by_pair: dict[tuple[str, str], list[Generations]] = {}
+        for row in self.comparison.generations:
+            by_pair.setdefault((row.older, row.newer), []).append(row)
+        return [
+            (_minus(sentence(first)), [_minus(f"{row.form}: {sentence(row)}") for row in rest])
+            for first, *rest in by_pair.values()
+        ]
+
+    @property
+    def overall(self) -> list[list[dict[str, str] | None]]:
+        """The matrix over all tasks: a row and a column a model, None on the diagonal and where nothing is shared."""
+        if self.comparison is None:
+            return []
+        cells = {}
+        for pair in self.comparison.overall:
+            cells[pair.model_a, pair.model_b] = _cell(pair, turned=False)
+            cells[pair.model_b, pair.model_a] = _cell(pair, turned=True)
+        return [[cells.get((a, b)) for b in self.comparison.models] for a in self.comparison.models]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """For the page's script: by column's id, each pair's texts."""
+        if self.comparison is None:
+            return {"models": [], "columns": {}}
+        columns: dict[str, list[Any]] = {}
+        for pair in self.comparison.pairs:
+            places = [self.comparison.models.index(name) for name in (pair.model_a, pair.model_b)]
+            row = [*places, _cell(pair, turned=False), _cell(pair, turned=True)]
+            columns.setdefault(f"{pair.task}-{pair.shots}", []).append(row)
+        return {"models": list(self.comparison.models), "columns": columns}
+
+
+def paired(runs: Sequence[Path]) -> Paired:
+    """Compare what a page shows. Where that cannot be, ``why`` says so, and the page does without."""
+    try:
+        comparison = compare(list(runs))
+    except GptevalError as error:
+        return Paired(why=error.message)
+    return Paired(comparison, "", _ranks(comparison))
+
+
+def _ranks(comparison: Comparison) -> dict[tuple[str, str], int]:
+    """By model and column: one more than the number of models that are better. Holm's adjustment is a column's."""
+    by_column: dict[str, list[Pair]] = {}
+    for pair in comparison.pairs:
+        by_column.setdefault(f"{pair.task}-{pair.shots}", []).append(pair)
+    ranks: dict[tuple[str, str], int] = {}
+    for column, pairs in by_column.items():
+        for pair, p in zip(pairs, holm([pair.figure.p for pair in pairs]), strict=True):
+            for name in (pair.model_a, pair.model_b):
+                ranks.setdefault((name, column), 1)
+            if p < LEVEL:
+                worse = pair.model_b if pair.better == pair.model_a else pair.model_a
+                ranks[worse, column] += 1
+    return ranks
+
+
+def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:
+    """A pair's texts, seen from its first model or (``turned``) from its second."""
+    figure = pair.figure
+    value, low, high = figure.effect, figure.ci_low, figure.ci_high
+    if turned:
+        value, low, high = (1 / value, 1 / high, 1 / low) if pair.by_ratio else (-value, -high, -low)
+    if pair.full == 1.0 and not pair.by_ratio:  # a share: in points, as the page shows shares in percent
+        texts = [points(bound).removeprefix("+") for bound in (low, high)]
+        shown = points(value)
+    else:
+        texts = [number(bound) for bound in (low, high)]
+        shown = f"x {number(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{number(value)}"
+    ahead = (pair.better == pair.model_a) != turned
+    state = "same" if not pair.significant else "better" if ahead else "worse"
+    words = f"p {p_value(pair.p_holm)}; {pair.verdict}" + (f"; {pair.disagreement}" if pair.disagreement else "")
+    return {"text": _minus(shown), "interval": _minus(" to ".join(texts)), "state": state, "why": words}
+
+
+def _minus(text: str) -> str:
+    """With true minus signs before numbers."""
+    return "".join(
+        "−" if c == "-" and text[n + 1 : n + 2].isdigit() and (n == 0 or text[n - 1] in " (") else c
+        for n, c in enumerate(text)
+    )
