@@ -132,10 +132,10 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wide") / "m"
     config = transformers.GPTNeoXConfig(
         vocab_size=262_144,
-        hidden_size=32,
+        hidden_size=8,
         num_hidden_layers=2,
         num_attention_heads=2,
-        intermediate_size=64,
+        intermediate_size=16,
         max_position_embeddings=32_768,
         bos_token_id=0,
         eos_token_id=0,

@@ -13,7 +13,9 @@ from gpteval.engine.pack import Packed, pack
 from gpteval.engine.rows import RowResult, ScoreRow
 from gpteval.engine.trees import TREES
 
-CHUNK_BYTES = 64 * 2**20  # float32 logits turned into log-probabilities at a time
+# float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
+# heap, which small tensors that stay split up until it holds gigabytes.
+CHUNK_BYTES = 64 * 2**20
 
 NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf); try --dtype float32"
 
