@@ -69,6 +69,23 @@ def run_cli() -> RunCli:
 
 
 @pytest.fixture
+def in_process(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> RunCli:
+    """As ``run_cli``, but in this process: libraries are loaded once for all."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from gpteval.cli import _run
+
+        words = list(map(str, arguments))
+        monkeypatch.setattr(sys, "argv", ["gpteval", *words])
+        capsys.readouterr()
+        code = _run(words)
+        captured = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
 def hub_server(tmp_path: Path) -> Iterator[HubServer]:
     """An empty local Hub: fill it with ``publish...(hub_server.root, ...)``, run a subprocess with its ``env()``."""
     server = HubServer(tmp_path / "hub")

@@ -60,8 +60,10 @@ def test_all_commands_are_there(run_cli: RunCli) -> None:
         assert f"\n  {name} " in text
 
 
-def test_results_go_to_stdout_and_the_rest_to_stderr(finished: Path, run_cli: RunCli, model: Path) -> None:
-    again = run_cli("run", "--models", model, "--tasks", "nano_topic", "--limit", 6, "--out", finished, "--no-report")
+def test_results_go_to_stdout_and_the_rest_to_stderr(finished: Path, in_process: RunCli, model: Path) -> None:
+    again = in_process(
+        "run", "--models", model, "--tasks", "nano_topic", "--limit", 6, "--out", finished, "--no-report"
+    )
     assert again.returncode == 0
     (line,) = again.stdout.splitlines()
     assert line.split()[:4] == ["tiny", "nano_topic", "0-shot", "acc"]
@@ -69,8 +71,8 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(finished: Path, run_cli: Ru
     assert "results:" in again.stderr
 
 
-def test_json_makes_stdout_one_document(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
-    done = run_cli(
+def test_json_makes_stdout_one_document(in_process: RunCli, model: Path, tmp_path: Path) -> None:
+    done = in_process(
         "run",
         "--models",
         model,
@@ -86,16 +88,16 @@ def test_json_makes_stdout_one_document(run_cli: RunCli, model: Path, tmp_path: 
     document = json.loads(done.stdout)
     assert document == json.loads((tmp_path / "r" / "results.json").read_text())
     for command in ("models", "tasks"):
-        assert isinstance(json.loads(run_cli(command, "--json").stdout), list)
+        assert isinstance(json.loads(in_process(command, "--json").stdout), list)
 
 
-def test_what_is_loaded_is_told(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
-    done = run_cli("run", "--models", model, "--tasks", "nano_topic", "--limit", 2, "--out", tmp_path / "r")
+def test_what_is_loaded_is_told(in_process: RunCli, model: Path, tmp_path: Path) -> None:
+    done = in_process("run", "--models", model, "--tasks", "nano_topic", "--limit", 2, "--out", tmp_path / "r")
     assert done.stderr.startswith("loading task data 1/1, nano_topic\n")
 
 
-def test_all_is_every_real_task(run_cli: RunCli) -> None:
-    assert "all and the families hold the real tasks" in run_cli("tasks").stdout
+def test_all_is_every_real_task(in_process: RunCli) -> None:
+    assert "all and the families hold the real tasks" in in_process("tasks").stdout
 
 
 def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
@@ -133,7 +135,7 @@ def test_what_cannot_be_used_exits_with_2(run_cli: RunCli, arguments: list[str],
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
-def test_a_failed_task_exits_with_1_and_saves_the_others(run_cli: RunCli, model: Path, tmp_path: Path) -> None:
+def test_a_failed_task_exits_with_1_and_saves_the_others(in_process: RunCli, model: Path, tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "broken.py").write_text("from gpteval import task\n\nthis is no python\n")
     (tmp_path / "tasks" / "bad.py").write_text(
@@ -142,7 +144,7 @@ def test_a_failed_task_exits_with_1_and_saves_the_others(run_cli: RunCli, model:
         'def bad(item): return Generate("x", ["y"])\n'
     )
     names = "nano_topic,nano_prose,bad,nano_facts,nano_sentiment"
-    done = run_cli(
+    done = in_process(
         *("run", "--models", model, "--tasks", names, "--limit", 3, "--out", tmp_path / "r", "--no-report"),
         *("--task-dir", tmp_path / "tasks"),
     )
@@ -181,44 +183,44 @@ def test_an_interrupted_run_says_how_to_go_on(run_cli: RunCli, model: Path, tmp_
     assert "Traceback" not in errors
 
 
-def test_show_prints_the_exact_prompt_and_its_tokens(run_cli: RunCli, model: Path) -> None:
-    done = run_cli("show", "nano_topic", "--shots", 2, "--model", model)
+def test_show_prints_the_exact_prompt_and_its_tokens(in_process: RunCli, model: Path) -> None:
+    done = in_process("show", "nano_topic", "--shots", 2, "--model", model)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("News: ") == 3
     assert "=>" in done.stdout
     item = done.stdout.split("item ")[1].split(",")[0]
-    assert f"item {item}," in run_cli("show", "nano_topic", "--item", item).stdout
-    unknown = run_cli("show", "nano_topic", "--item", "nope")
+    assert f"item {item}," in in_process("show", "nano_topic", "--item", item).stdout
+    unknown = in_process("show", "nano_topic", "--item", "nope")
     assert unknown.returncode == 2
     assert "has no item 'nope'" in unknown.stderr
 
 
-def test_samples_prints_the_records(run_cli: RunCli, finished: Path) -> None:
-    done = run_cli("samples", finished, "--model", "tiny", "--task", "nano_topic", "--jsonl")
+def test_samples_prints_the_records(in_process: RunCli, finished: Path) -> None:
+    done = in_process("samples", finished, "--model", "tiny", "--task", "nano_topic", "--jsonl")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == 6
     for row in rows:
         assert {"item_id", "prompt", "choices", "logprobs", "gold", "metrics"} <= set(row)
         assert row["metrics"]["acc"] == float(row["prediction"] == row["gold"])
-    generated = run_cli("samples", finished, "--model", "tiny", "--task", "nano_summary", "--jsonl", "--limit", 1)
+    generated = in_process("samples", finished, "--model", "tiny", "--task", "nano_summary", "--jsonl", "--limit", 1)
     assert "generated" in json.loads(generated.stdout)
-    assert "continuation" not in run_cli("samples", finished, "--model", "tiny", "--task", "nano_topic").stderr
-    missing = run_cli("samples", finished, "--model", "tiny", "--task", "sst2")
+    assert "continuation" not in in_process("samples", finished, "--model", "tiny", "--task", "nano_topic").stderr
+    missing = in_process("samples", finished, "--model", "tiny", "--task", "sst2")
     assert missing.returncode == 2
     assert "it has tiny on nano_prose" in missing.stderr
-    assert run_cli("samples", finished / "nope", "--model", "a", "--task", "b").returncode == 2
+    assert in_process("samples", finished / "nope", "--model", "a", "--task", "b").returncode == 2
 
 
-def test_generate_continues_a_prompt(run_cli: RunCli, model: Path) -> None:
+def test_generate_continues_a_prompt(in_process: RunCli, model: Path) -> None:
     ask = ("generate", "--model", model, "--prompt", "The quick", "--max-new-tokens", 5)
-    once, twice = run_cli(*ask), run_cli(*ask)
+    once, twice = in_process(*ask), in_process(*ask)
     assert once.returncode == 0, once.stderr
     assert once.stdout == twice.stdout
-    drawn = json.loads(run_cli(*ask, "-n", 3, "--json").stdout)
+    drawn = json.loads(in_process(*ask, "-n", 3, "--json").stdout)
     texts = [c["text"] for c in drawn["continuations"]]
     assert len(texts) == 3
     assert len(set(texts)) > 1, "several continuations are drawn, not repeated"
-    assert json.loads(run_cli(*ask, "-n", 3, "--json").stdout) == drawn, "the same seed draws the same"
+    assert json.loads(in_process(*ask, "-n", 3, "--json").stdout) == drawn, "the same seed draws the same"
 
 
 def test_doctor_finds_this_machine_fit(run_cli: RunCli) -> None:
