@@ -18,7 +18,7 @@ from gpteval.metrics.registry import metric_registry
 
 OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
 PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make prompts or data other ones
-NOTED = ("seed", "limit", "stride", "dtype", "signature")  # facts that may differ, and are then told
+NOTED = ("seed", "limit", "stride", "dtype", "signature", "stale")  # facts that may differ, and are then told
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ def _facts(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any
         "stride": config.get("stride"),
         "dtype": model.get("dtype"),
         "signature": row.get("signature") or None,
+        "stale": row.get("stale") or None,
     }
 
 

@@ -78,8 +78,7 @@ def compare(
     if baseline is not None and baseline not in models:
         raise UnknownNameError("model", baseline, models, "these runs have others")
     desk = _Desk(answers, common_items, force, seed, draws)
-    asked = [(a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
-    asked = [(b, a) if a == baseline else (a, b) for a, b in asked]
+    asked = [(b, a) if a == baseline else (a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
     pairs = judged([row for unit in desk.units for row in desk.rows(unit, asked)])
     several = desk.families if len(desk.families) > 1 else []
     families = judged([row for a, b in asked for family in several for row in desk.mean([a], [b], family)])
