@@ -44,7 +44,7 @@ class TestAgreement:
         table = [[int(((a == x) & (b == y)).sum()) for y in (1, 0)] for x in (1, 0)]
         assert mcnemar(a, b) == pytest.approx(reference(table, exact=True).pvalue, abs=1e-12)
 
-    @settings(deadline=None)
+    @settings(deadline=None, max_examples=25)
     @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
     def test_holm(self, p: list[float]) -> None:
         from statsmodels.stats.multitest import multipletests
