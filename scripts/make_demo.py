@@ -1,6 +1,6 @@
 """Run the demo and keep what the docs show of it: docs/demo.json and docs/report.png. Then ``make docs``.
 
-``make docs-demo`` calls this: two to four minutes on two cores. The picture needs Chromium on the PATH.
+``make docs-demo`` calls this: about six minutes on two cores. The picture needs Chromium on the PATH.
 """
 
 from __future__ import annotations
