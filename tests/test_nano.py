@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -116,45 +117,50 @@ class TestModels:
         assert types[3]["attention_types"][0][0] == ["global", "local"]
 
 
-Values = dict[tuple[str, str, int], Result]
+Ask = Callable[[str, str, int], Result]
 
 
 @pytest.fixture(scope="module")
-def values(tmp_path_factory: pytest.TempPathFactory) -> Values:
-    """Primary results of all embedded models. scripts/check_nano.py runs the whole suite."""
+def result(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """``result(model, task, shots)``: a primary result on 100 items. scripts/check_nano.py runs the whole suite."""
     from gpteval.run.api import evaluate
 
     folder = tmp_path_factory.mktemp("nano")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GPTEVAL_CACHE", str(folder / "cache"))
-        tasks = ["nano_prose", "nano_rule", "nano_sentiment", "nano_summary"]
-        outcome = evaluate(NAMES, tasks, shots=(0, 8), limit=100, out=folder / "run", device="cpu")
-    assert not outcome.failures
-    return {(r.model, r.task, r.shots): r for r in outcome.results if r.primary}
+
+    def ask(model: str, task: str, shots: int) -> Result:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GPTEVAL_CACHE", str(folder / "cache"))
+            out = folder / f"{model}-{task}-{shots}"
+            outcome = evaluate([model], [task], shots=shots, limit=100, out=out, device="cpu")
+        assert not outcome.failures
+        (found,) = (r for r in outcome.results if r.primary)
+        return found
+
+    return ask
 
 
-def test_bits_per_byte_fall_from_generation_to_generation(values: Values) -> None:
-    bits = [values[name, "nano_prose", 0].value for name in ("gpt1-nano", "gpt2-nano", "gpt3-nano")]
+def test_bits_per_byte_fall_from_generation_to_generation(result: Ask) -> None:
+    bits = [result(name, "nano_prose", 0).value for name in ("gpt1-nano", "gpt2-nano", "gpt3-nano")]
     assert bits == sorted(bits, reverse=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_rule_is_guessed_without_examples(name: str, values: Values) -> None:
-    result = values[name, "nano_rule", 0]
-    assert result.chance == 0.25
-    assert abs(result.value - 0.25) <= 3 * result.stderr
+def test_a_rule_is_guessed_without_examples(name: str, result: Ask) -> None:
+    found = result(name, "nano_rule", 0)
+    assert found.chance == 0.25
+    assert abs(found.value - 0.25) <= 3 * found.stderr
 
 
-def test_a_rule_is_learned_from_examples(values: Values) -> None:
-    first, second = (values[name, "nano_rule", 8].value for name in ("gpt1-nano", "gpt2-nano"))
+def test_a_rule_is_learned_from_examples(result: Ask) -> None:
+    first, second = (result(name, "nano_rule", 8).value for name in ("gpt1-nano", "gpt2-nano"))
     assert first <= 0.6
     assert second >= 0.75
 
 
-def test_examples_show_the_wanted_form(values: Values) -> None:
-    assert values["gpt3-nano-xl", "nano_summary", 8].value > values["gpt3-nano-xl", "nano_summary", 0].value
+def test_examples_show_the_wanted_form(result: Ask) -> None:
+    assert result("gpt3-nano-xl", "nano_summary", 8).value > result("gpt3-nano-xl", "nano_summary", 0).value
 
 
-def test_gpt3_nano_beats_chance_by_far(values: Values) -> None:
-    result = values["gpt3-nano", "nano_sentiment", 0]
-    assert result.value - 0.5 > 3 * result.stderr
+def test_gpt3_nano_beats_chance_by_far(result: Ask) -> None:
+    found = result("gpt3-nano", "nano_sentiment", 0)
+    assert found.value - 0.5 > 3 * found.stderr

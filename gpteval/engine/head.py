@@ -25,12 +25,27 @@ def trunk_states(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
     return states
 
 
-def _output_layer(model: Any, states: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = model.get_output_embeddings()(states)
-    return logits
+class OutputLayer:
+    """The model's own output layer alone. A linear one writes its logits into memory that the next call uses again:
+    to get fresh memory of that size from the system takes longer than to fill it.
+    """
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0)
+
+    def __call__(self, model: Any, states: torch.Tensor) -> torch.Tensor:
+        layer = model.get_output_embeddings()
+        if type(layer) is not torch.nn.Linear:
+            logits: torch.Tensor = layer(states)
+            return logits
+        memory = self._memory
+        if len(memory) < len(states) or memory.dtype != states.dtype:
+            self._memory = memory = states.new_empty(len(states), layer.out_features)
+        logits = torch.mm(states, layer.weight.T, out=memory[: len(states)])
+        return logits if layer.bias is None else logits.add_(layer.bias)
 
 
-def _after_the_trunk(model: Any, states: torch.Tensor) -> torch.Tensor:
+def after_the_trunk(model: Any, states: torch.Tensor) -> torch.Tensor:
     """The model's own code behind its trunk, which is replaced by one that gives ``states``."""
     name = model.base_model_prefix
     trunk = model._modules[name]
@@ -56,10 +71,13 @@ class _Given(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checke
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def find_head(model: Any) -> Logits | None:
-    """What turns states, [places, width], into the model's logits, [places, vocabulary]; None where nothing does."""
+    """What turns states, [places, width], into the model's logits, [places, vocabulary]; None where nothing does.
+
+    The caller may write into the logits, and has them until its next call.
+    """
     ids = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
     expected = model(input_ids=ids).logits.flatten(0, 1)
-    for head in (_output_layer, _after_the_trunk):
+    for head in (OutputLayer(), after_the_trunk):
         try:
             states = trunk_states(model, {"input_ids": ids, "use_cache": False})
             logits = head(model, states.flatten(0, 1))

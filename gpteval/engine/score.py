@@ -42,12 +42,14 @@ class Scorer:
         logprobs, greedy = [], []
         for part, logits in self._logits(packed):
             chosen = logits.float()
-            picked = chosen.gather(1, target[part, None])[:, 0]
-            logprobs.append(torch.stack([picked, chosen.logsumexp(dim=1)]))
-            greedy.append(chosen.argmax(dim=1) == target[part])
+            top, first = chosen.max(dim=1)
+            greedy.append(first == target[part])
+            below = chosen.sub_(top[:, None])
+            picked = below.gather(1, target[part, None])[:, 0]
+            logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)]))
         picked, normaliser = torch.cat(logprobs, dim=1).cpu().double()  # not every device has float64
         owner = torch.tensor(packed.owners)
-        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, owner, picked - normaliser)
+        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, owner, picked - normaliser.log())
         missed = torch.zeros(len(rows)).index_add_(0, owner, (~torch.cat(greedy).cpu()).float())
         return [
             RowResult(
