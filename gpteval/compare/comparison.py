@@ -129,6 +129,7 @@ class _Desk:
         self.remarks: list[str] = []
         self._weights: tuple[tuple[str, ...], Any] = ((), None)
         self._drawn: dict[tuple[str, int, str, bytes], Floats] = {}
+        self._sides: dict[tuple[Any, ...], tuple[float, Floats]] = {}
         self._matches: dict[tuple[tuple[str, int], str, str], Match] = {}
 
     @property
@@ -283,34 +284,30 @@ class _Desk:
         self, units: Sequence[tuple[str, int]], newer: Sequence[str], older: Sequence[str], *, kept: bool
     ) -> Figure | None:
         """None where a unit has no item that all the models share."""
-        sides: list[list[float]] = [[], []]
-        drawn: list[list[Floats]] = [[], []]
-        items, fewest = 0, []
-        for unit in units:
-            models = self.of[unit]
-            masks = self._shared(unit, [*newer, *older], kept)
-            count = int(masks[newer[0]].sum())
-            if not count:
-                return None
-            items += count
-            fewest.append(_units(models[newer[0]], masks[newer[0]]))
-            for side, names in enumerate((newer, older)):
-                scores, draws = [], []
-                for name in names:
-                    one = models[name]
-                    assert one.centre is not None
-                    chance, width = one.centre
-                    value = float(one.metric.value(one.stats[masks[name]].sum(axis=0)))
-                    scores.append((value - chance) / width)
-                    draws.append((self.sampled(one, masks[name]) - chance) / width)
-                sides[side].append(float(np.mean(scores)))
-                drawn[side].append(np.mean(draws, axis=0))
+        shared = {unit: self._shared(unit, [*newer, *older], kept) for unit in units}
+        counts = [int(masks[newer[0]].sum()) for masks in shared.values()]
+        if not all(counts):
+            return None
+        values, means = zip(*(self._side(names, shared) for names in (newer, older)), strict=True)
         first = self.of[units[0]][newer[0]]
-        values = [float(np.mean(side)) for side in sides]
-        means = [np.mean(side, axis=0) for side in drawn]
+        fewest = [_units(self.of[unit][newer[0]], masks[newer[0]]) for unit, masks in shared.items()]
+        items = sum(counts)
         return _made(
             first, items, min(fewest), values[0], values[1], means[0], means[1], None, "paired bootstrap", ratio=False
         )
+
+    def _side(self, names: Sequence[str], shared: Mapping[tuple[str, int], Mapping[str, Mask]]) -> tuple[float, Floats]:
+        """Some models' mean of chance-centred scores over units, and that mean on each resample."""
+        key = tuple((unit, name, shared[unit][name].tobytes()) for unit in shared for name in names)
+        if key not in self._sides:
+            scores, draws = [], []
+            for unit, masks in shared.items():
+                ones = [(self.of[unit][name], masks[name]) for name in names]
+                values = [_centred(one, one.metric.value(one.stats[mask].sum(axis=0))) for one, mask in ones]
+                scores.append(np.mean(values))
+                draws.append(np.mean([_centred(one, self.sampled(one, mask)) for one, mask in ones], axis=0))
+            self._sides[key] = float(np.mean(scores)), np.mean(draws, axis=0)
+        return self._sides[key]
 
     def _shared(self, unit: tuple[str, int], names: Sequence[str], kept: bool) -> dict[str, Mask]:
         """For each model the mask of the items that all of them answered (and, ``kept``, that none had to cut)."""
@@ -336,6 +333,13 @@ class _Desk:
         from gpteval.compare.generations import forms
 
         return forms(self)
+
+
+def _centred(one: Answers, values: Floats) -> Floats:
+    """0 for guessing, 1 for perfect."""
+    assert one.centre is not None
+    chance, width = one.centre
+    return (values - chance) / width
 
 
 def _units(one: Answers, mask: Mask) -> int:

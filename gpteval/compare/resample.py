@@ -63,19 +63,24 @@ def resampled(metric: Metric, stats: Floats, drawn: Bytes) -> Floats:
 def resampled_all(asked: Sequence[tuple[Metric, Floats]], drawn: Bytes) -> list[Floats]:
     """``resampled`` for several models on the same items; the weights become floats once for all.
 
-    Each model's sums are a product of their own, so that they do not depend on the others. Rights and wrongs are
-    summed exactly in float32, all else in float64.
+    Rights and wrongs are summed exactly in float32, so that one product serves all models. All else is summed in
+    float64, for each model by a product of its own: then its last digits do not depend on the others.
     """
     exact = all(metric.kind == "binary" for metric, _ in asked)
     dtype: Any = np.float32 if exact else np.float64
     columns = [np.ascontiguousarray(stats, dtype=dtype) for _, stats in asked]
-    parts: list[list[Any]] = [[] for _ in asked]
+    if exact:
+        columns = [np.concatenate(columns, axis=1)]
+    parts: list[list[Any]] = [[] for _ in columns]
     step = max(1, _CHUNK // max(1, np.dtype(dtype).itemsize * len(drawn)))
     for at in range(0, drawn.shape[1], step):
-        part = np.ascontiguousarray(drawn[:, at : at + step].T, dtype=dtype)
+        part = drawn[:, at : at + step].astype(dtype).T
         for sums, column in zip(parts, columns, strict=True):
             sums.append(part @ column)
-    return [metric.value(np.concatenate(sums).astype(float)) for (metric, _), sums in zip(asked, parts, strict=True)]
+    whole = [np.concatenate(sums).astype(float) for sums in parts]
+    if exact:
+        whole = np.split(whole[0], np.cumsum([stats.shape[1] for _, stats in asked])[:-1], axis=1)
+    return [metric.value(sums) for (metric, _), sums in zip(asked, whole, strict=True)]
 
 
 def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:

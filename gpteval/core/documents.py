@@ -107,9 +107,10 @@ def read_statistics(path: Path) -> dict[str, list[Any]]:
     import pyarrow.parquet as pq
 
     try:
-        known = pq.read_schema(path).names
-        wanted = [name for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats") if name in known]
-        columns: dict[str, list[Any]] = pq.read_table(path, columns=wanted).sort_by("item_id").to_pydict()
+        with pq.ParquetFile(path) as file:
+            known = file.schema_arrow.names
+            wanted = [name for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats") if name in known]
+            columns: dict[str, list[Any]] = file.read(wanted, use_threads=False).sort_by("item_id").to_pydict()
         columns.setdefault("cluster", [None] * len(columns["item_id"]))
         columns["stats"] = json.loads(f"[{','.join(columns['stats'])}]")
         if not all(isinstance(text, str) for name in ("item_id", "prompt_hash") for text in columns[name]):
