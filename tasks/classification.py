@@ -19,6 +19,22 @@ def sst2(item: Item) -> Choice:
     return Choice(f"{item['sentence']}\nQuestion: {question}\nAnswer:", [" negative", " positive"], item["label"])
 
 
+@sst2.template("review")
+def _(item: Item) -> Choice:
+    return Choice(f"Review: {item['sentence'].strip()}\nSentiment:", [" bad", " good"], gold=item["label"])
+
+
+@sst2.template("verdict")
+def _(item: Item) -> Choice:
+    return Choice(f"{item['sentence'].strip()} All in all, the film was", [" terrible", " great"], gold=item["label"])
+
+
+@sst2.template("critic")
+def _(item: Item) -> Choice:
+    text = f'A critic wrote: "{item["sentence"].strip()}"\nDid the critic like the film?'
+    return Choice(text, [" No", " Yes"], gold=item["label"])
+
+
 @task(
     family="classification",
     source=hub("nyu-mll/glue", "cola", split="validation"),
@@ -31,6 +47,23 @@ def cola(item: Item) -> Choice:
     """Grammatical acceptability (Warstadt et al. 2018; GLUE), lm-evaluation-harness's prompt."""
     question = "Does this sentence make sense?"
     return Choice(f"{item['sentence']}\nQuestion: {question}\nAnswer:", [" no", " yes"], gold=item["label"])
+
+
+@cola.template("acceptable")
+def _(item: Item) -> Choice:
+    return Choice(f"{item['sentence']}\nIs that acceptable English?", [" No", " Yes"], gold=item["label"])
+
+
+@cola.template("linguist")
+def _(item: Item) -> Choice:
+    text = f"Sentence: {item['sentence']}\nA linguist marks it as"
+    return Choice(text, [" wrong", " right"], gold=item["label"])
+
+
+@cola.template("grammar")
+def _(item: Item) -> Choice:
+    text = f'Grammar exercise. "{item["sentence"]}" This sentence is'
+    return Choice(text, [" incorrect", " correct"], gold=item["label"])
 
 
 NEWS = ["World", "Sports", "Business", "Technology"]  # the last is Sci/Tech in the data
@@ -48,6 +81,23 @@ def ag_news(item: Item) -> Choice:
     """Topic of news in four classes (Zhang et al. 2015)."""
     question = "Is this article about World, Sports, Business or Technology?"
     return Choice(f"{item['text']}\nQuestion: {question}\nAnswer:", [f" {topic}" for topic in NEWS], gold=item["label"])
+
+
+@ag_news.template("section")
+def _(item: Item) -> Choice:
+    text = f"{item['text']}\nThe newspaper prints this in the section"
+    return Choice(text, [f" {topic}" for topic in NEWS], gold=item["label"])
+
+
+@ag_news.template("label")
+def _(item: Item) -> Choice:
+    return Choice(f"Article: {item['text']}\nTopic:", [f" {topic}" for topic in NEWS], gold=item["label"])
+
+
+@ag_news.template("about")
+def _(item: Item) -> Choice:
+    text = f"{item['text']} This news is about"
+    return Choice(text, [" world politics", " sports", " business", " technology"], gold=item["label"])
 
 
 # The categories in the order of the data's labels, which is that of their sorted names.
@@ -143,3 +193,21 @@ wrong exchange rate for cash withdrawal
 def banking77(item: Item) -> Choice:
     """Intent of a bank customer's message in 77 classes (Casanueva et al. 2020)."""
     return Choice(f"Message: {item['text']}\nIntent:", [f" {intent}" for intent in INTENTS], gold=item["label"])
+
+
+@banking77.template("about")
+def _(item: Item) -> Choice:
+    text = f"A customer writes to the bank: {item['text']}\nThe message is about:"
+    return Choice(text, [f" {intent}" for intent in INTENTS], gold=item["label"])
+
+
+@banking77.template("help")
+def _(item: Item) -> Choice:
+    text = f"{item['text']}\nThe customer needs help with:"
+    return Choice(text, [f" {intent}" for intent in INTENTS], gold=item["label"])
+
+
+@banking77.template("category")
+def _(item: Item) -> Choice:
+    text = f"Query: {item['text']}\nCategory:"
+    return Choice(text, [f" {intent}" for intent in INTENTS], gold=item["label"])

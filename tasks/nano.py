@@ -64,6 +64,22 @@ def nano_facts(item: Item) -> Choice:
     return Choice(prompt("facts", item), [f" {option}" for option in item["options"]], gold=item["label"])
 
 
+@nano_facts.template("short")
+def _(item: Item) -> Choice:
+    return Choice(f"Q: {item['question']}\nA:", [f" {o}" for o in item["options"]], gold=item["label"])
+
+
+@nano_facts.template("who")
+def _(item: Item) -> Choice:
+    text = f"{item['who']}, {item['relation']}:"
+    return Choice(text, [f" {o}" for o in item["options"]], gold=item["label"])
+
+
+@nano_facts.template("plain")
+def _(item: Item) -> Choice:
+    return Choice(item["question"], [f" {o}" for o in item["options"]], gold=item["label"])
+
+
 @task(
     family="qa",
     source=source("reading"),
@@ -76,6 +92,22 @@ def nano_facts(item: Item) -> Choice:
 def nano_reading(item: Item) -> Generate:
     """A question that a short passage answers, without a preposition, which only examples tell."""
     return Generate(prompt("reading", item), [item["answer"]], max_new_tokens=8)
+
+
+@nano_reading.template("short")
+def _(item: Item) -> Generate:
+    return Generate(f"{item['passage']}\nQ: {item['question']}\nA:", [item["answer"]], max_new_tokens=8)
+
+
+@nano_reading.template("question_first")
+def _(item: Item) -> Generate:
+    text = f"Question: {item['question']}\n{item['passage']}\nAnswer:"
+    return Generate(text, [item["answer"]], max_new_tokens=8)
+
+
+@nano_reading.template("plain")
+def _(item: Item) -> Generate:
+    return Generate(f"{item['passage']} {item['question']}", [item["answer"]], max_new_tokens=8)
 
 
 @task(
@@ -92,6 +124,21 @@ def nano_sentiment(item: Item) -> Choice:
     return Choice(prompt("sentiment", item), [" negative", " positive"], gold=item["label"])
 
 
+@nano_sentiment.template("verdict")
+def _(item: Item) -> Choice:
+    return Choice(f"{item['text']}\nVerdict:", [" negative", " positive"], gold=item["label"])
+
+
+@nano_sentiment.template("question")
+def _(item: Item) -> Choice:
+    return Choice(f"Review: {item['text']}\nAnswer:", [" negative", " positive"], gold=item["label"])
+
+
+@nano_sentiment.template("plain")
+def _(item: Item) -> Choice:
+    return Choice(item["text"], [" negative", " positive"], gold=item["label"])
+
+
 @task(
     family="classification",
     source=source("topic"),
@@ -104,6 +151,21 @@ def nano_sentiment(item: Item) -> Choice:
 def nano_topic(item: Item) -> Choice:
     """Topic of most of a piece of news, in four classes."""
     return Choice(prompt("topic", item), [f" {name}" for name in TOPIC_NAMES], gold=item["label"])
+
+
+@nano_topic.template("article")
+def _(item: Item) -> Choice:
+    return Choice(f"{item['text']}\nTopic:", [f" {name}" for name in TOPIC_NAMES], gold=item["label"])
+
+
+@nano_topic.template("question")
+def _(item: Item) -> Choice:
+    return Choice(f"News: {item['text']}\nAnswer:", [f" {name}" for name in TOPIC_NAMES], gold=item["label"])
+
+
+@nano_topic.template("plain")
+def _(item: Item) -> Choice:
+    return Choice(item["text"], [f" {name}" for name in TOPIC_NAMES], gold=item["label"])
 
 
 @task(
@@ -172,4 +234,23 @@ def _rules(split: str) -> list[dict[str, Any]]:
 )
 def nano_rule(item: Item) -> Choice:
     """A list under a code of the item's own, three words with a code name each, which only examples tell."""
-    return Choice(f"- {item['thing']}", [f" {option}\n" for option in item["options"]], gold=item["label"])
+    return _coded(item, "- {}")
+
+
+def _coded(item: Item, form: str) -> Choice:
+    return Choice(form.format(item["thing"]), [f" {option}\n" for option in item["options"]], gold=item["label"])
+
+
+@nano_rule.template("arrow")
+def _(item: Item) -> Choice:
+    return _coded(item, "{} ->")
+
+
+@nano_rule.template("colon")
+def _(item: Item) -> Choice:
+    return _coded(item, "{}:")
+
+
+@nano_rule.template("equals")
+def _(item: Item) -> Choice:
+    return _coded(item, "{} =")

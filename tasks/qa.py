@@ -17,6 +17,13 @@ def ask(question: str) -> str:
     return f"Question: {question}\nAnswer:"
 
 
+def lettered(question: str, answers: list[str], gold: int, neutral: str | None = None) -> Choice:
+    """All answers in the prompt, and the letter of one as the continuation."""
+    letters = "ABCDEFGH"[: len(answers)]
+    listed = "\n".join(f"{letter}. {answer}" for letter, answer in zip(letters, answers, strict=True))
+    return Choice(f"{question}\n{listed}\nAnswer:", [f" {letter}" for letter in letters], gold, neutral=neutral)
+
+
 def spaced(answers: list[str]) -> list[str]:
     return [f" {answer}" for answer in answers]
 
@@ -34,6 +41,22 @@ def piqa(item: Item) -> Choice:
     return Choice(ask(item["goal"]), spaced([item["sol1"], item["sol2"]]), gold=item["label"])
 
 
+@piqa.template("goal")
+def _(item: Item) -> Choice:
+    text = f"Goal: {item['goal']}\nSolution:"
+    return Choice(text, spaced([item["sol1"], item["sol2"]]), gold=item["label"])
+
+
+@piqa.template("plain")
+def _(item: Item) -> Choice:
+    return Choice(item["goal"], spaced([item["sol1"], item["sol2"]]), gold=item["label"])
+
+
+@piqa.template("lettered")
+def _(item: Item) -> Choice:
+    return lettered(f"What is the better way? {item['goal']}", [item["sol1"], item["sol2"]], gold=item["label"])
+
+
 @task(
     family="qa",
     source=hub("allenai/ai2_arc", "ARC-Easy", split="test"),
@@ -44,9 +67,33 @@ def piqa(item: Item) -> Choice:
 )
 def arc_easy(item: Item) -> Choice:
     """Grade-school science questions, three to five choices (Clark et al. 2018)."""
+    choices, gold = _exam(item)
+    return Choice(ask(item["question"]), spaced(choices), gold, neutral="Answer:")
+
+
+def _exam(item: Item) -> tuple[list[str], int]:
+    """The choices of ARC and OpenBookQA, and the place of the right one."""
     choices = item["choices"]  # labelled A to E or 1 to 5
-    gold = choices["label"].index(item["answerKey"])
-    return Choice(ask(item["question"]), spaced(choices["text"]), gold, neutral="Answer:")
+    return choices["text"], choices["label"].index(item["answerKey"])
+
+
+@arc_easy.template("exam")
+def _(item: Item) -> Choice:
+    choices, gold = _exam(item)
+    text = f"From a science exam: {item['question']}\nThe right answer:"
+    return Choice(text, spaced(choices), gold, neutral="The right answer:")
+
+
+@arc_easy.template("teacher")
+def _(item: Item) -> Choice:
+    choices, gold = _exam(item)
+    text = f"The teacher asks: {item['question']}\nThe pupil knows:"
+    return Choice(text, spaced(choices), gold, neutral="The pupil knows:")
+
+
+@arc_easy.template("lettered")
+def _(item: Item) -> Choice:
+    return lettered(item["question"], *_exam(item), neutral="Answer:")
 
 
 @task(
@@ -59,9 +106,26 @@ def arc_easy(item: Item) -> Choice:
 )
 def openbookqa(item: Item) -> Choice:
     """Elementary science that needs a second fact, four endings of a sentence (Mihaylov et al. 2018)."""
-    choices = item["choices"]
-    gold = choices["label"].index(item["answerKey"])
-    return Choice(item["question_stem"], spaced(choices["text"]), gold, neutral="Answer:")
+    choices, gold = _exam(item)
+    return Choice(item["question_stem"], spaced(choices), gold, neutral="Answer:")
+
+
+@openbookqa.template("question")
+def _(item: Item) -> Choice:
+    choices, gold = _exam(item)
+    return Choice(ask(item["question_stem"]), spaced(choices), gold, neutral="Answer:")
+
+
+@openbookqa.template("complete")
+def _(item: Item) -> Choice:
+    choices, gold = _exam(item)
+    text = f"Complete the fact: {item['question_stem']}"
+    return Choice(text, spaced(choices), gold, neutral="Complete the fact:")
+
+
+@openbookqa.template("lettered")
+def _(item: Item) -> Choice:
+    return lettered(item["question_stem"], *_exam(item), neutral="Answer:")
 
 
 @task(
@@ -76,6 +140,24 @@ def openbookqa(item: Item) -> Choice:
 def boolq(item: Item) -> Choice:
     """Yes/no questions about a passage (Clark et al. 2019; SuperGLUE)."""
     return Choice(f"{item['passage']}\n{ask(item['question'] + '?')}", [" no", " yes"], gold=item["label"])
+
+
+@boolq.template("true_false")
+def _(item: Item) -> Choice:
+    text = f'{item["passage"]}\nTrue or false: the answer to "{item["question"]}?" is yes.\nThis is'
+    return Choice(text, [" false", " true"], gold=item["label"])
+
+
+@boolq.template("question_first")
+def _(item: Item) -> Choice:
+    text = f"{item['question'].capitalize()}?\n{item['passage']}\nSo, yes or no?"
+    return Choice(text, [" No", " Yes"], gold=item["label"])
+
+
+@boolq.template("exam")
+def _(item: Item) -> Choice:
+    text = f"Read the passage, then answer yes or no.\n{item['passage']}\n{item['question']}?"
+    return Choice(text, [" No", " Yes"], gold=item["label"])
 
 
 @task(
@@ -94,6 +176,24 @@ def copa(item: Item) -> Choice:
     return Choice(f"{premise} {link}", spaced(endings), gold=item["label"])
 
 
+@copa.template("question")
+def _(item: Item) -> Choice:
+    asked = {"cause": "What was the cause?", "effect": "What happened then?"}[item["question"]]
+    return Choice(f"{item['premise'].strip()} {asked}", spaced([item["choice1"], item["choice2"]]), gold=item["label"])
+
+
+@copa.template("story")
+def _(item: Item) -> Choice:
+    link = {"cause": "This came about like this:", "effect": "And so it went on:"}[item["question"]]
+    return Choice(f"{item['premise'].strip()} {link}", spaced([item["choice1"], item["choice2"]]), gold=item["label"])
+
+
+@copa.template("lettered")
+def _(item: Item) -> Choice:
+    asked = {"cause": "What was the cause?", "effect": "What happened then?"}[item["question"]]
+    return lettered(f"{item['premise'].strip()} {asked}", [item["choice1"], item["choice2"]], gold=item["label"])
+
+
 def mid_sentence(sentence: str) -> str:
     return sentence if sentence.startswith(("I ", "I'")) else sentence[:1].lower() + sentence[1:]
 
@@ -109,10 +209,29 @@ def mid_sentence(sentence: str) -> str:
 )
 def triviaqa(item: Item) -> Generate:
     """Trivia without a passage, any alias counts (Joshi et al. 2017; GPT-3's closed-book setting)."""
+    return _trivia(item, ask("{}"))
+
+
+def _trivia(item: Item, form: str) -> Generate:
     question = item["question"].strip().rstrip("?")
     answer = item["answer"]
     references = dict.fromkeys([answer["value"], *answer["aliases"]])
-    return Generate(ask(f"{question}?"), list(references), max_new_tokens=32)
+    return Generate(form.replace("{}", f"{question}?"), list(references), max_new_tokens=32)
+
+
+@triviaqa.template("short")
+def _(item: Item) -> Generate:
+    return _trivia(item, "Q: {}\nA:")
+
+
+@triviaqa.template("quiz")
+def _(item: Item) -> Generate:
+    return _trivia(item, "Quiz master: {}\nGuest:")
+
+
+@triviaqa.template("sentence")
+def _(item: Item) -> Generate:
+    return _trivia(item, "{} The answer is")
 
 
 @task(
@@ -127,3 +246,18 @@ def triviaqa(item: Item) -> Generate:
 def webqs(item: Item) -> Generate:
     """Questions people typed into a search engine, any listed answer counts (Berant et al. 2013)."""
     return Generate(ask(item["question"]), item["answers"], max_new_tokens=32)
+
+
+@webqs.template("short")
+def _(item: Item) -> Generate:
+    return Generate(f"Q: {item['question']}\nA:", item["answers"], max_new_tokens=32)
+
+
+@webqs.template("search")
+def _(item: Item) -> Generate:
+    return Generate(f"Search: {item['question']}\nFound:", item["answers"], max_new_tokens=32)
+
+
+@webqs.template("sentence")
+def _(item: Item) -> Generate:
+    return Generate(f"{item['question']} The answer is", item["answers"], max_new_tokens=32)

@@ -109,6 +109,9 @@ def run(
     profile: Annotated[str, typer.Option(help="gpteval")] = "gpteval",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
+    templates: Annotated[
+        str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")
+    ] = "default",
     max_bad_rows: Annotated[
         float, typer.Option(help="share of a task's rows that may be left out because they give no prompt")
     ] = 0.01,
@@ -140,6 +143,7 @@ def run(
         limit=limit,
         seed=seed,
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
+        templates=_names(templates),
         profile=profile,
         stride=stride,
         batch_tokens=None if batch_tokens == "auto" else int(batch_tokens),
@@ -189,12 +193,15 @@ def show(
     ] = None,
     item: Annotated[str | None, typer.Option(help="the item's id; default: the first")] = None,
     seed: Annotated[int, typer.Option(help="for drawing the examples")] = 0,
+    template: Annotated[str, typer.Option(help="which of the task's prompts")] = "default",
+    shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
+    control: Annotated[str, typer.Option(help="the examples with random-labels, or in another order: order-1")] = "",
     task_dir: TaskDir = None,
 ) -> None:
     """Show the exact prompt of an item, and its tokens."""
     from gpteval.cli.showing import show_prompt
 
-    show_prompt(task, shots, model, item, seed, tuple(task_dir or ()))
+    show_prompt(task, shots, model, item, seed, template, shots_mode, control, tuple(task_dir or ()))
 
 
 @app.command()

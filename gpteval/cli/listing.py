@@ -58,6 +58,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
                 "source": t.source.label,
                 "licence": t.licence,
                 "suites": list(t.suites),
+                "templates": list(t.templates),
                 "version": t.version,
                 "description": t.description,
             }

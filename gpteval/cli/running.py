@@ -86,12 +86,14 @@ class ConsoleListener(Listener):
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         self._end()
-        say(result_line(next(r for r in results if r.primary)), self.out)
+        for result in results:
+            if result.primary:
+                say(result_line(result), self.out)
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._end()
         first = failure.error.partition("\n")[0]
-        say(one_line(f"{unit.model.name:<16} {unit.task.name:<18} {unit.shots:>2}-shot  FAILED: {first}"), self.out)
+        say(one_line(f"{unit.model.name:<16} {unit.task.label:<18} {unit.shots:>2}-shot  FAILED: {first}"), self.out)
 
     def warned(self, message: str) -> None:
         self.close()

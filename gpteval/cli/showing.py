@@ -6,30 +6,46 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.documents import read_document
 from gpteval.core.errors import ItemError, UsageError
-from gpteval.core.prompts import build_prompts, load_task
+from gpteval.core.prompts import ShotsMode, build_prompts, load_task, with_template
 from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice, Generate, Generated, Prompt
 
 
 def show_prompt(
-    name: str, shots: int, model: str | None, item: str | None, seed: int, folders: tuple[Path, ...]
+    name: str,
+    shots: int,
+    model: str | None,
+    item: str | None,
+    seed: int,
+    template: str,
+    mode: str,
+    control: str,
+    folders: tuple[Path, ...],
 ) -> None:
-    task = task_registry(folders)[name]
-    data = load_task(task, shots=shots, seed=seed)
+    if mode not in get_args(ShotsMode):
+        raise UsageError(f"--shots-mode is per-item or fixed, not {mode!r}")
+    base, _, named = name.partition(":")
+    task = task_registry(folders)[base]
+    wanted = task.with_template(named or template).template_name
+    data = with_template(load_task(task, shots=shots, seed=seed), wanted)
     chosen = [i for i in data.items if item is None or i.id == item][:1]
     if not chosen:
-        raise UsageError(f"task {name} has no item {item!r}", f"ids look like {data.items[0].id}; see gpteval samples")
-    (prompt,) = build_prompts(replace(data, items=tuple(chosen)), shots=shots, seed=seed)
-    _heading(f"{name}: item {prompt.item_id}, {shots}-shot, {data.revision}")
+        raise UsageError(f"task {base} has no item {item!r}", f"ids look like {data.items[0].id}; see gpteval samples")
+    data = replace(data, items=tuple(chosen))
+    (prompt,) = build_prompts(data, shots=shots, seed=seed, mode=cast(ShotsMode, mode), control=control)
+    shown = f"{shots}-shot, {control}" if control else f"{shots}-shot"
+    _heading(f"{data.task.label}: item {prompt.item_id}, {shown}, {data.revision}")
     say(prompt.text())
     _answers(prompt)
     for note in data.notes:
         say(f"note: {note}", sys.stderr)
+    if others := [other for other in task.templates if other != data.task.template_name]:
+        say(f"other templates: {', '.join(others)}", sys.stderr)
     if model is not None:
         _tokens(prompt, model)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Literal
 
+from gpteval.core.controls import order_of, random_answers, reordered
 from gpteval.core.data import HubSource, Row, Rows
 from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
 from gpteval.core.task import Task
@@ -121,54 +123,89 @@ def takes_examples(data: TaskData) -> bool:
     return not isinstance(_request(data.task, data.items[0]), Rolling)
 
 
-def build_prompts(data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsMode = "per-item") -> list[Prompt]:
+def with_template(data: TaskData, name: str, max_bad_rows: float = MAX_BAD_ROWS) -> TaskData:
+    """The same items and examples under another of the task's templates. Raises UnknownNameError, TaskError."""
+    task = data.task.with_template(name)
+    items, left_out = _posable(task, data.items, max_bad_rows)
+    return replace(data, task=task, items=items, notes=data.notes + left_out)
+
+
+def build_prompts(
+    data: TaskData, *, shots: int = 0, seed: int = 0, mode: ShotsMode = "per-item", control: str = ""
+) -> list[Prompt]:
     """The prompt of every item with ``shots`` examples.
 
     Examples are drawn by a generator seeded with (seed, task, item id), so they do not depend on
-    order, limit or sharding; those of k shots begin those of k + 1. An example never shows the item's own prompt
-    and answer, whatever its row's other columns (unless the task says that it may: ``shots_may_repeat``).
-    ``fixed`` draws one set for all items of a group (an item in it gets the next one drawn instead).
+    order, limit, sharding or template; those of k shots begin those of k + 1. An example never shows the item's own
+    prompt and answer under any template, whatever its row's other columns (unless the task says that it may:
+    ``shots_may_repeat``). ``fixed`` draws one set for all items of a group (an item in it gets the next one drawn
+    instead). ``control`` shows the same examples in another way (``gpteval.core.controls``).
     Raises TaskError when the pool is too small, ItemError or ColumnError naming the item.
     """
     task = data.task
     if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
+    faces = [task.with_template(name) for name in task.templates]
+    face = list(task.templates).index(task.template_name)
     pools = _pools(data)
-    rendered: dict[str, str] = {}
+    shown: dict[str, tuple[str, ...]] = {}
 
-    def example(shown: Item) -> str:
-        """As it is shown; "" for one that gives no request."""
-        if shown.id not in rendered:
-            try:
-                rendered[shown.id] = _shown(task, _request(task, shown))
-            except TaskError:
-                rendered[shown.id] = ""
-        return rendered[shown.id]
+    def seen(other: Item) -> tuple[str, ...]:
+        """An item as an example, under each template."""
+        if other.id not in shown:
+            shown[other.id] = tuple(_example(face, other) for face in faces)
+        return shown[other.id]
 
     prompts = []
     for item in data.items:
         request = _request(task, item)
-        examples: list[str] = []
+        examples: tuple[str, ...] = ()
         if shots:
             group = item[task.shots_group] if task.shots_group else ""
             key = (seed, task.name, group) if mode == "fixed" else (seed, task.name, item.id)
-            own = "" if task.shots_may_repeat else _shown(task, request)
             pool = pools.get(group, ())
-            fitting = (text for other in _drawn(pool, key) if (text := example(other)) and text != own)
-            examples = list(islice(fitting, shots))
-            if len(examples) < shots:
+            own = () if task.shots_may_repeat else seen(item)
+            fitting = (
+                other for other in _drawn(pool, key) if all(seen(other)) and not (own and _meet(seen(other), own))
+            )
+            chosen = list(islice(fitting, shots))
+            if len(chosen) < shots:
                 among = f" with {task.shots_group} {group!r}" if task.shots_group else ""
                 raise TaskError(
-                    f"task {task.name}: {shots} examples asked for, but only {len(examples)} others{among} are there",
-                    f"use --shots {len(examples)} or fewer",
+                    f"task {task.name}: {shots} examples asked for, but only {len(chosen)} others{among} are there",
+                    f"use --shots {len(chosen)} or fewer",
                 )
+            examples = tuple(seen(other)[face] for other in chosen)
+            if control:
+                examples = _controlled(data.task, control, chosen, examples, pool, key)
         cluster = digest(item[task.cluster]) if task.cluster else ""
-        prompts.append(Prompt(item.id, request, tuple(examples), task.preamble, cluster))
+        prompts.append(Prompt(item.id, request, examples, task.preamble, cluster))
     return prompts
 
 
-def _shown(task: Task, request: Request) -> str:
+def _controlled(
+    task: Task, control: str, chosen: Sequence[Item], shown: Sequence[str], pool: Sequence[Item], key: Sequence[object]
+) -> tuple[str, ...]:
+    number = order_of(control)
+    if number is not None:
+        return tuple(reordered(shown, number, key))
+    answers = random_answers(chosen, pool, partial(_request, task), key)
+    return tuple(
+        _request(task, item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
+    )
+
+
+def _example(task: Task, item: Item) -> str:
+    """The item as it is shown as an example; "" for one that gives no request."""
+    try:
+        request = _request(task, item)
+    except TaskError:
+        return ""
     return request.prompt + request.answer + task.separator
+
+
+def _meet(shown: Sequence[str], own: Sequence[str]) -> bool:
+    return any(text == other for text, other in zip(shown, own, strict=True))
 
 
 def _pools(data: TaskData) -> dict[object, list[Item]]:

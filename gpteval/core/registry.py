@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
-from gpteval.core.task import Task
+from gpteval.core.task import DEFAULT, Task
 from gpteval.core.types import FAMILIES
 
 T = TypeVar("T")
@@ -144,15 +144,19 @@ def _drop_shadowing(registry: Registry[Task]) -> None:
 
 
 def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
-    """Tasks by name, family, suite or ``all``, each once, in the order asked. Raises UnknownNameError.
+    """Tasks by name, ``name:template``, family, suite or ``all``, each once, in the order asked.
 
+    Raises UnknownNameError.
     ``all`` and families are the real tasks: those of the generated world are named by task or by their suite.
     """
     suites = {suite for task in registry.values() for suite in task.suites}
     chosen: dict[str, Task] = {}
     for name in names:
+        base, _, template = name.partition(":")
         if name in registry:
             group = [registry[name]]
+        elif template and base in registry:
+            group = [registry[base].with_template(template)]
         elif name == "all" or name in FAMILIES:
             group = [t for t in registry.values() if name in ("all", t.family) and GENERATED_SUITE not in t.suites]
         elif name in suites:
@@ -160,5 +164,18 @@ def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
         else:
             known = [*registry, *suites, *FAMILIES, "all"]
             raise UnknownNameError("task", name, known, "'gpteval tasks' lists all")
-        chosen |= {t.name: t for t in group}
+        chosen |= {t.label: t for t in group}
     return list(chosen.values())
+
+
+def with_templates(tasks: Iterable[Task], names: Sequence[str]) -> list[Task]:
+    """Each task under each of the named templates (``all``: those it has); one that was asked for with a template
+    stays so. Raises UnknownNameError for a template that a task has not.
+    """
+    found: dict[str, Task] = {}
+    for task in tasks:
+        asked = task.templates if "all" in names else names
+        if task.template_name != DEFAULT:
+            asked = (task.template_name,)
+        found |= {variant.label: variant for variant in map(task.with_template, asked)}
+    return list(found.values())

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gpteval.core.data import Source
-from gpteval.core.errors import TaskError
+from gpteval.core.errors import TaskError, UnknownNameError
 from gpteval.core.types import FAMILIES, Family, Item, Request
 
 PromptFunction = Callable[[Item], Request]
 Prepare = Callable[[Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+DEFAULT = "default"  # the name of a task's own prompt among its templates
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Task:
     ``cluster`` names a column whose equal values make items depend on each other (questions of one passage,
     sentences of one document): intervals and tests then resample clusters.
     Raise ``version`` when a change alters results.
+
+    ``templates`` are other prompts for the same rows, by name, among them ``default``, the task's own; they are
+    declared with :meth:`template`. ``template_name`` is the one that is in force.
     """
 
     name: str
@@ -49,14 +54,45 @@ class Task:
     suites: tuple[str, ...] = ()
     version: int = 1
     description: str = ""
+    template_name: str = DEFAULT
+    templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+        if not re.fullmatch(_NAME, self.name):
             raise TaskError(f"task name {self.name!r} may hold only letters, digits, '_', '-' and '.'")
         if self.family not in FAMILIES:
             raise TaskError(f"task {self.name}: unknown family {self.family!r}; one of {', '.join(FAMILIES)}")
         if self.shots < 0:
             raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
+        object.__setattr__(self, "templates", {self.template_name: self.prompt})
+
+    def template(self, name: str) -> Callable[[PromptFunction], PromptFunction]:
+        """Decorator: the function is another prompt of this task, ``name`` its name."""
+        if not re.fullmatch(_NAME, name) or name in ("all", *self.templates):
+            raise TaskError(
+                f"task {self.name}: a template cannot be named {name!r}",
+                f"letters, digits, '_', '-' and '.'; not all, {', '.join(self.templates)}",
+            )
+
+        def declare(prompt: PromptFunction) -> PromptFunction:
+            self.templates[name] = prompt
+            return prompt
+
+        return declare
+
+    def with_template(self, name: str) -> Task:
+        """The task with another of its prompts in force. Raises UnknownNameError."""
+        if name not in self.templates:
+            has = f"it has {', '.join(self.templates)}"
+            raise UnknownNameError(f"template of {self.name}", name, self.templates, has)
+        task = replace(self, prompt=self.templates[name], template_name=name)
+        object.__setattr__(task, "templates", self.templates)
+        return task
+
+    @property
+    def label(self) -> str:
+        """What results are kept under: the name, and behind a colon the template where it is another one."""
+        return self.name if self.template_name == DEFAULT else f"{self.name}:{self.template_name}"
 
     @property
     def all_metrics(self) -> tuple[str, ...]:

@@ -314,7 +314,8 @@ class Result:
 
     Beyond the contract: ``interval`` names the method of the interval, ``signature`` what the
     metric's number depends on, ``notes`` what a reader should know, ``fingerprint`` the weights that
-    made it. ``stale``: the model of that name has other weights by now.
+    made it. ``stale``: the model of that name has other weights by now. ``template``: which of the task's prompts;
+    another one than its own is a part of ``task`` too, as ``name:template``.
     """
 
     model: str
@@ -344,6 +345,7 @@ class Result:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     stale: bool = False
+    template: str = "default"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.controls import CONTROLS
 from gpteval.core.errors import UsageError
 from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
+from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 
@@ -18,6 +20,8 @@ from gpteval.models.loader import LoadOptions
 class RunConfig:
     """One ``gpteval run``. ``shots`` None means each task's own default.
 
+    ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
+    many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
     ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
     """
 
@@ -27,6 +31,9 @@ class RunConfig:
     limit: int | None = None
     seed: int = 0
     shots_mode: ShotsMode = "per-item"
+    templates: tuple[str, ...] = (DEFAULT,)
+    seeds: int = 1
+    controls: tuple[str, ...] = ()
     profile: str = "gpteval"
     stride: int | None = None
     batch_tokens: int | None = None
@@ -44,6 +51,12 @@ class RunConfig:
             (self.limit is None or self.limit > 0, f"--limit must be at least 1, not {self.limit}"),
             (self.seed >= 0, f"--seed must be at least 0, not {self.seed}"),
             (all(k >= 0 for k in self.shots or ()), "--shots cannot be negative"),
+            (bool(self.templates), "no templates named; for example --templates all"),
+            (self.seeds > 0, f"--seeds must be at least 1, not {self.seeds}"),
+            (
+                set(self.controls) <= set(CONTROLS),
+                f"--controls are {' and '.join(CONTROLS)}, not {', '.join(self.controls)}",
+            ),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
@@ -77,5 +90,9 @@ class RunConfig:
         if self.out is not None:
             return self.out
         words = re.sub(r"[^a-z0-9]+", "-", "-".join((*self.models, *self.tasks)).lower()).strip("-")
-        unique = digest(self.models, self.tasks, self.shots, self.settings, asdict(self.load), size=3)
+        experiment = (self.seeds, self.controls) if self.seeds > 1 or self.controls else ()
+        chosen = self.templates if self.templates != (DEFAULT,) else ()
+        unique = digest(
+            self.models, self.tasks, self.shots, self.settings, asdict(self.load), *chosen, *experiment, size=3
+        )
         return Path("runs") / f"{words[:40].rstrip('-')}-{unique}"

@@ -18,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import gpteval
+from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.documents import sample_file
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError
-from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples
-from gpteval.core.registry import select_tasks, task_registry
-from gpteval.core.task import Task
+from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
+from gpteval.core.registry import select_tasks, task_registry, with_templates
+from gpteval.core.task import DEFAULT, Task
 from gpteval.core.text import without_paths
-from gpteval.core.types import Failed, Failure, Generated, Outcome, Prompt, Result, Rolled, digest
+from gpteval.core.types import Failed, Failure, Generated, Outcome, Prompt, Record, Result, Rolled, digest
 from gpteval.engine.engine import Engine, Plan
+from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.config import RunConfig
@@ -39,15 +41,23 @@ LOSSY = "lossy: judged after its own normalisation"
 
 @dataclass(frozen=True)
 class Unit:
-    """One model on one task with one number of examples."""
+    """One model on one task, under one of its templates, with one number of examples.
+
+    An experiment has further units: with examples drawn by another ``seed``, or shown in another way (``control``).
+    Those give records, but no results of the run.
+    """
 
     model: ModelInfo
     task: Task
     shots: int
+    seed: int = 0
+    control: str = ""
+    is_result: bool = True
 
     @property
     def label(self) -> str:
-        return f"{self.model.name} on {self.task.name}, {self.shots}-shot"
+        further = f", seed {self.seed}{', ' * bool(self.control)}{self.control}" if not self.is_result else ""
+        return f"{self.model.name} on {self.task.label}, {self.shots}-shot{further}"
 
 
 class Listener:
@@ -63,7 +73,11 @@ class Listener:
 
     def advanced(self, unit: Unit, tokens: int) -> None: ...
 
-    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None: ...
+    def unit_recorded(self, unit: Unit, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
+        """What each item gave; comes before ``unit_done``. ``metrics``: the task's, the primary first."""
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        """``results`` is empty for a unit that is no result of the run."""
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
 
@@ -101,34 +115,55 @@ class _Run:
         try:
             data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
             takes_examples(data)
+            if task.template_name != DEFAULT:
+                data = with_template(data, task.template_name, config.max_bad_rows)
             for note in data.notes:
-                self.listener.warned(f"{task.name}: {note}")
-            self.data[task.name] = data
+                self.listener.warned(f"{task.label}: {note}")
+            self.data[task.label] = data
         except GptevalError as error:
-            self.data[task.name] = error
+            self.data[task.label] = error
 
-    def shots(self, task: Task) -> Sequence[int]:
-        """The numbers of examples to run ``task`` with; 0 for a task that scores whole texts."""
-        data = self.data[task.name]
-        if isinstance(data, TaskData) and not takes_examples(data):
-            return (0,)
-        return tuple(dict.fromkeys(self.config.shots or (task.shots,)))
+    def units(self, model: ModelInfo, task: Task) -> list[Unit]:
+        """What to run of a task; of one that scores whole texts, without examples."""
+        config, data = self.config, self.data[task.label]
+        takes = not isinstance(data, TaskData) or takes_examples(data)
+        numbers = dict.fromkeys(config.shots or (task.shots,)) if takes else (0,)
+        units = []
+        for shots in numbers:
+            units.append(Unit(model, task, shots, config.seed))
+            if not shots:
+                continue  # no examples: nothing that a seed or a control could change
+            for seed in range(config.seed, config.seed + config.seeds):
+                further = partial(Unit, model, task, shots, seed, is_result=False)
+                if seed != config.seed:
+                    units.append(further())
+                if RANDOM_LABELS in config.controls:
+                    units.append(further(RANDOM_LABELS))
+            if ORDER in config.controls:
+                orders = min(max(2, config.seeds), other_orders(shots))
+                units += [
+                    Unit(model, task, shots, config.seed, f"{ORDER}-{n + 1}", is_result=False) for n in range(orders)
+                ]
+        return units
 
-    def prompts_of(self, data: TaskData, shots: int) -> list[Prompt]:
-        """The unit's prompts, built once for all models. Raises TaskError, ItemError or ColumnError."""
-        key = (data.task.name, shots)
-        if key not in self.prompts:
-            config = self.config
-            self.prompts[key] = build_prompts(data, shots=shots, seed=config.seed, mode=config.shots_mode)
+    def prompts_of(self, data: TaskData, unit: Unit) -> list[Prompt]:
+        """The unit's prompts, those of results built once for all models. Raises TaskError, ItemError, ColumnError."""
+        key = (data.task.label, unit.shots)
+        if not unit.is_result or key not in self.prompts:
+            mode = self.config.shots_mode
+            made = build_prompts(data, shots=unit.shots, seed=unit.seed, mode=mode, control=unit.control)
+            if not unit.is_result:
+                return made
+            self.prompts[key] = made
         return self.prompts[key]
 
     def run_unit(self, engine: Engine, unit: Unit) -> list[Result]:
         """Score one unit and write its files. Raises GptevalError."""
-        data = self.data[unit.task.name]
+        data = self.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
         self.listener.loading(f"the prompts of {unit.label}")
-        prompts = self.prompts_of(data, unit.shots)
+        prompts = self.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
         plan = engine.plan(prompts)
         known = self.store.get(plan.rows)
@@ -144,12 +179,16 @@ class _Run:
         outcomes = plan.outcomes(known)
         codec = engine.model.codec
         records = make_records(prompts, outcomes, metrics, partial(judged_by, codec))
+        self.listener.unit_recorded(unit, metrics, records)
+        if not unit.is_result:
+            return []
         info = engine.model.info
         common = {
             "model": info.name,
             "generation": info.generation,
             "n_params": info.n_params,
-            "task": unit.task.name,
+            "task": unit.task.label,
+            "template": unit.task.template_name,
             "family": unit.task.family,
             "shots": unit.shots,
             "protocol": protocol(unit.shots),
@@ -163,7 +202,7 @@ class _Run:
         results = make_results(
             records, metrics, common=common, data=data, notes=notes, rule=rule, seed=self.config.seed
         )
-        self.folder.write(sample_file(info.name, unit.task.name, unit.shots), samples_parquet(records))
+        self.folder.write(sample_file(info.name, unit.task.label, unit.shots), samples_parquet(records))
         self._note_unit(unit, data, prompts)
         self.table.add(results)
         self.save()
@@ -200,7 +239,7 @@ class _Run:
 
     def _note_unit(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
         task = unit.task
-        entry = self.manifest["tasks"].setdefault(task.name, {})
+        entry = self.manifest["tasks"].setdefault(task.label, {})
         entry |= {
             "family": task.family,
             "source": task.source.label,
@@ -208,21 +247,23 @@ class _Run:
             "licence": task.licence,
             "version": task.version,
             "description": task.description,
+            "template": task.template_name,
             "items": len(data.items),
         }
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
-        sample = {"model": unit.model.name, "task": task.name, "shots": unit.shots}
+        sample = {"model": unit.model.name, "task": task.label, "shots": unit.shots}
         others = [s for s in self.manifest["samples"] if any(s[k] != v for k, v in sample.items())]
         self.manifest["samples"] = [
             *others,
-            sample | {"file": sample_file(unit.model.name, task.name, unit.shots)},
+            sample | {"file": sample_file(unit.model.name, task.label, unit.shots)},
         ]
 
     def fail(self, unit: Unit, error: GptevalError) -> None:
-        failure = Failure(unit.model.name, unit.task.name, without_paths(str(error)), unit.shots)
+        failure = Failure(unit.model.name, unit.task.label, without_paths(str(error)), unit.shots)
         self.failures.append(failure)
-        self.table.fail(failure)
-        self.save()
+        if unit.is_result:
+            self.table.fail(failure)
+            self.save()
         self.listener.unit_failed(unit, failure)
 
     def save(self) -> None:
@@ -241,7 +282,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     registry = task_registry(config.task_dirs)
     for problem in registry.problems:
         listener.warned(f"plugin not loaded: {problem}")
-    tasks = select_tasks(registry, config.tasks)
+    tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
     models = resolve_models(config.models)
     pick_device(config.load.device)
     folder = RunFolder(config.folder)
@@ -249,12 +290,12 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     try:
         run = _open(config, folder, listener)
         for number, task in enumerate(tasks, 1):
-            listener.loading(f"task data {number}/{len(tasks)}, {task.name}")
+            listener.loading(f"task data {number}/{len(tasks)}, {task.label}")
             run.load(task)
-        units = [(task, shots) for task in tasks for shots in run.shots(task)]
-        listener.began(len(models) * len(units), folder.path)
-        for model in models:
-            _run_model(run, model, [Unit(model, task, shots) for task, shots in units])
+        units = {model: [unit for task in tasks for unit in run.units(model, task)] for model in models}
+        listener.began(sum(map(len, units.values())), folder.path)
+        for model, of_model in units.items():
+            _run_model(run, model, of_model)
         run.save()
     finally:
         if run is not None:
