@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gpteval.core.errors import GptevalError
     from gpteval.core.task import Task, task
     from gpteval.core.types import Choice, Generate, Item, Rolling
+    from gpteval.experiments.fewshot import fewshot
     from gpteval.metrics.base import Metric
     from gpteval.run.api import evaluate
 
@@ -32,6 +33,7 @@ _HOMES = {
     "Rolling": "gpteval.core.types",
     "Task": "gpteval.core.task",
     "evaluate": "gpteval.run.api",
+    "fewshot": "gpteval.experiments.fewshot",
     "file": "gpteval.core.data",
     "generated": "gpteval.core.data",
     "hub": "gpteval.core.data",
@@ -50,6 +52,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "fewshot",
     "file",
     "generated",
     "hub",

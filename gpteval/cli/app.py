@@ -134,8 +134,6 @@ def run(
 
     if executor != "inline":
         raise UsageError(f"the executor {executor!r} is not there yet; use --executor inline")
-    if batch_tokens != "auto" and not (batch_tokens.isascii() and batch_tokens.isdigit()):
-        raise UsageError(f"--batch-tokens takes auto or a number, not {batch_tokens!r}")
     config = RunConfig(
         models=_models(models),
         tasks=_names(tasks),
@@ -146,7 +144,7 @@ def run(
         templates=_names(templates),
         profile=profile,
         stride=stride,
-        batch_tokens=None if batch_tokens == "auto" else int(batch_tokens),
+        batch_tokens=_batch_tokens(batch_tokens),
         max_bad_rows=max_bad_rows,
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
         task_dirs=tuple(task_dir or ()),
@@ -159,6 +157,87 @@ def run(
     if as_json:
         print_results(config.folder)
     raise typer.Exit(code)
+
+
+@app.command()
+def fewshot(
+    models: Annotated[
+        list[str],
+        typer.Option(
+            help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
+            autocompletion=complete_models,
+        ),
+    ],
+    tasks: Annotated[
+        str, typer.Option(help="names, families or suites; separated by commas", autocompletion=complete_tasks)
+    ],
+    shots: Annotated[str, typer.Option(help="numbers of examples")] = "0,1,2,4,8",
+    seeds: Annotated[int, typer.Option(help="how many sets of examples")] = 5,
+    templates: Annotated[
+        str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")
+    ] = "default",
+    controls: Annotated[
+        str, typer.Option(help="random-labels: examples with answers at random; order: the same in other orders")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")] = None,
+    seed: Annotated[int, typer.Option(help="the first seed of the examples; for the subset and the bootstrap")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    batch_tokens: Annotated[str, typer.Option(help="padded tokens a batch, or auto")] = "auto",
+    shots_mode: Annotated[
+        str, typer.Option(help="fixed: a seed is one set of examples for all items; per-item: each item draws its own")
+    ] = "fixed",
+    task_dir: TaskDir = None,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what examples in the prompt do: scores by their number, over seeds and templates, with intervals.
+
+    Stopped for whatever reason, the same command continues where it was.
+    """
+    from gpteval.cli.fewshotting import fewshot_command, print_document
+    from gpteval.models.loader import LoadOptions
+    from gpteval.run.config import RunConfig
+
+    numbers = _numbers(shots)
+    if numbers is None or len(set(numbers)) < 2:
+        raise UsageError("--shots takes two numbers of examples or more, such as 0,1,2,4,8")
+    config = RunConfig(
+        models=_models(models),
+        tasks=_names(tasks),
+        shots=tuple(sorted(set(numbers))),
+        limit=limit,
+        seed=seed,
+        shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
+        templates=_names(templates),
+        seeds=seeds,
+        controls=_names(controls),
+        batch_tokens=_batch_tokens(batch_tokens),
+        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
+        task_dirs=tuple(task_dir or ()),
+        out=out,
+        cache=not no_cache,
+        command=_command_line(),
+    )
+    with _resumable(), document_only(as_json):
+        code = fewshot_command(config, report=not no_report, as_json=as_json)
+    if as_json:
+        print_document(config.folder)
+    raise typer.Exit(code)
+
+
+def _batch_tokens(text: str) -> int | None:
+    if text != "auto" and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--batch-tokens takes auto or a number, not {text!r}")
+    return None if text == "auto" else int(text)
 
 
 def _command_line() -> str:

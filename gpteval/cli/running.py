@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
@@ -38,11 +39,15 @@ class ConsoleListener(Listener):
         self.units = self.finished = self.done = self.total = 0
         self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
 
+    def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
+        """What a terminal shows while something goes on."""
+        return Progress(*columns, **options)
+
     def loading(self, what: str) -> None:
         """On a terminal a line that the next progress takes the place of, else a line now and then."""
         self.close()
         if self.console.is_terminal:
-            self.bar = Progress(
+            self.bar = self.progress(
                 SpinnerColumn(), TextColumn("{task.description}", markup=False), console=self.console, transient=True
             )
             self.bar.add_task(one_line(self._line(f"loading {what}")))
@@ -63,7 +68,7 @@ class ConsoleListener(Listener):
         self.close()
         self.done, self.total = known, tokens
         if self.console.is_terminal:
-            self.bar = Progress(
+            self.bar = self.progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 TextColumn("{task.percentage:3.0f}%"),
@@ -147,23 +152,33 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     code = 1 if outcome.failures else 0
     tell = listener.tell
     tell(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
-    for error in dict.fromkeys(f.error for f in outcome.failures):
-        pairs = [f"{f.model} on {f.task}" for f in outcome.failures if f.error == error]
-        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-        tell(f"failed: {', '.join(pairs[:3])}{more}\n  {error}")
+    tell_failures(outcome.failures, tell)
     tell(f"results: {outcome.folder / 'results.json'}")
     if report and outcome.results:
-        try:
-            from gpteval.report import build_report
-
-            path = build_report([outcome.folder], outcome.folder / "report.html")
-            tell(f"report:  {path}")
-        except GptevalError as error:
-            tell(f"the report could not be written: {error}\n  try: gpteval report {outcome.folder}")
-            code = 1
+        code = report_folder(outcome.folder, tell) or code
     if outcome.failures:
         tell("mend the causes and run the same command again: finished results are kept")
     return code
+
+
+def tell_failures(failures: Sequence[Failure], tell: Callable[[str], None]) -> None:
+    """Each cause once, with some of what it cost."""
+    for error in dict.fromkeys(f.error for f in failures):
+        pairs = [f"{f.model} on {f.task}" for f in failures if f.error == error]
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        tell(f"failed: {', '.join(pairs[:3])}{more}\n  {error}")
+
+
+def report_folder(folder: Path, tell: Callable[[str], None]) -> int:
+    """Write the run's report, and return the exit code."""
+    from gpteval.report import build_report
+
+    try:
+        tell(f"report:  {build_report([folder], folder / 'report.html')}")
+    except GptevalError as error:
+        tell(f"the report could not be written: {error}\n  try: gpteval report {folder}")
+        return 1
+    return 0
 
 
 def print_results(folder: Path) -> None:

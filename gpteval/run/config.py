@@ -22,6 +22,7 @@ class RunConfig:
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
+    ``tasks_with_examples``: tasks that take none are left out.
     ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
     """
 
@@ -34,6 +35,7 @@ class RunConfig:
     templates: tuple[str, ...] = (DEFAULT,)
     seeds: int = 1
     controls: tuple[str, ...] = ()
+    tasks_with_examples: bool = False
     profile: str = "gpteval"
     stride: int | None = None
     batch_tokens: int | None = None

@@ -20,7 +20,7 @@ from typing import Any
 import gpteval
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.documents import sample_file
-from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
@@ -73,8 +73,8 @@ class Listener:
 
     def advanced(self, unit: Unit, tokens: int) -> None: ...
 
-    def unit_recorded(self, unit: Unit, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        """What each item gave; comes before ``unit_done``. ``metrics``: the task's, the primary first."""
+    def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
+        """What each item gave; before ``unit_done``. ``info``: the model as loaded; ``metrics``: the primary first."""
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         """``results`` is empty for a unit that is no result of the run."""
@@ -122,6 +122,16 @@ class _Run:
             self.data[task.label] = data
         except GptevalError as error:
             self.data[task.label] = error
+
+    def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
+        """Without those that score whole texts. Raises UsageError where none is left."""
+        left = [t for t in tasks if not isinstance(data := self.data[t.label], TaskData) or takes_examples(data)]
+        for task in tasks:
+            if task not in left:
+                self.listener.warned(f"{task.label} scores whole texts and takes no examples: it is left out")
+        if not left:
+            raise UsageError("none of these tasks takes examples", "for example --tasks nano_topic")
+        return left
 
     def units(self, model: ModelInfo, task: Task) -> list[Unit]:
         """What to run of a task; of one that scores whole texts, without examples."""
@@ -179,10 +189,10 @@ class _Run:
         outcomes = plan.outcomes(known)
         codec = engine.model.codec
         records = make_records(prompts, outcomes, metrics, partial(judged_by, codec))
-        self.listener.unit_recorded(unit, metrics, records)
+        info = engine.model.info
+        self.listener.unit_recorded(unit, info, metrics, records)
         if not unit.is_result:
             return []
-        info = engine.model.info
         common = {
             "model": info.name,
             "generation": info.generation,
@@ -292,6 +302,8 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
         for number, task in enumerate(tasks, 1):
             listener.loading(f"task data {number}/{len(tasks)}, {task.label}")
             run.load(task)
+        if config.tasks_with_examples:
+            tasks = run.only_with_examples(tasks)
         units = {model: [unit for task in tasks for unit in run.units(model, task)] for model in models}
         listener.began(sum(map(len, units.values())), folder.path)
         for model, of_model in units.items():

@@ -1,0 +1,165 @@
+"""``gpteval fewshot``: a table that grows while it runs, and at the end what it says in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+from rich.console import Console, RenderableType
+from rich.progress import Progress, ProgressColumn
+from rich.table import Table
+from rich.text import Text
+
+from gpteval.cli.console import print_lines, say
+from gpteval.cli.running import ConsoleListener, number, report_folder, tell_failures
+from gpteval.core.text import one_line
+from gpteval.core.types import Record, Result
+from gpteval.experiments.curves import Curve, Point
+from gpteval.experiments.fewshot import FILE, FewShot, run_fewshot
+from gpteval.experiments.words import sparkline
+from gpteval.metrics.base import Metric
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import Unit
+
+WIDTH = 110  # characters of a paragraph's line
+
+
+class FewShotListener(ConsoleListener):
+    """A line for each model and task: the scores so far by number of examples, means over the seeds so far."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__(as_json)
+        self.scores: dict[tuple[str, str], dict[int, list[float]]] = {}
+        self.told: set[tuple[str, str]] = set()
+
+    def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
+        listener = self
+
+        class WithTable(Progress):
+            def get_renderables(self) -> Iterable[RenderableType]:
+                yield listener.table()
+                yield from super().get_renderables()
+
+        return WithTable(*columns, **options)
+
+    def table(self) -> Table:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for (model, task), by_shots in self.scores.items():
+            table.add_row(*(Text(one_line(cell)) for cell in (model, task, *_so_far(by_shots))))
+        return table
+
+    def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
+        metric = metrics[0]
+        stats = [record.stats[metric.name] for record in records if metric.name in record.stats]
+        if not unit.control and stats:
+            value = float(metric.value(np.sum(np.array(stats, dtype=float), axis=0)))
+            by_shots = self.scores.setdefault((unit.model.name, unit.task.label), {})
+            by_shots.setdefault(unit.shots, []).append(value)
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        self._end()
+        self.tell_finished(but=(unit.model.name, unit.task.label))
+
+    def tell_finished(self, but: tuple[str, str] | None = None) -> None:
+        """A line for each model and task that is through, where no table shows them."""
+        for key, by_shots in self.scores.items():
+            if not self.console.is_terminal and key != but and key not in self.told:
+                self.told.add(key)
+                bars, text = _so_far(by_shots)
+                say(one_line(f"{key[0]:<16} {key[1]:<22} {bars}  {text}"), self.out)
+
+
+def _so_far(by_shots: dict[int, list[float]]) -> tuple[str, str]:
+    means = [fmean(values) for values in by_shots.values()]
+    text = "  ".join(f"{shots}: {number(mean)}" for shots, mean in zip(by_shots, means, strict=True))
+    return sparkline(means, min(means), max(means)), text
+
+
+def fewshot_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
+    """Run the experiment, print what it says, and return the exit code."""
+    listener = FewShotListener(as_json)
+    begin = time.perf_counter()
+    try:
+        found = run_fewshot(config, listener)
+    finally:
+        listener.close()
+    listener.tell_finished()
+    if not as_json:
+        show(found)
+    code = 1 if found.failures else 0
+    done = listener.units - len(found.failures)
+    listener.tell(f"{done} of {listener.units} cells in {time.perf_counter() - begin:.1f} s")
+    tell_failures(found.failures, listener.tell)
+    listener.tell(f"results: {found.folder / FILE}")
+    if report and found.curves:
+        code = report_folder(found.folder, listener.tell) or code
+    if found.failures:
+        listener.tell("mend the causes and run the same command again: finished results are kept")
+    return code
+
+
+def show(found: FewShot) -> None:
+    """The curves as a table, and the sentences."""
+    if not found.curves:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    numbers = sorted({point.shots for curve in found.curves for point in curve.points})
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("model", "task", "metric"):
+        table.add_column(name, no_wrap=True)
+    for shots in numbers:
+        table.add_column(str(shots), justify="right")
+    for name in ("", "a doubling brings", "seeds ±", "remarks"):
+        table.add_column(name)
+    for curve in found.curves:
+        table.add_row(*(Text(one_line(cell)) for cell in _row(curve, numbers)))
+    with console.capture() as captured:
+        console.print(table)
+    say("")
+    print_lines(captured.get().rstrip("\n"))
+    say("")
+    for sentence in found.sentences:
+        print_lines(_wrapped(sentence, min(console.width, WIDTH)))
+
+
+def _row(curve: Curve, numbers: Sequence[int]) -> list[str]:
+    points = {point.shots: point for point in curve.points}
+    values = [point.score.value for point in curve.points]
+    bars = sparkline(values, min(values), max(values))
+    slope = ""
+    if curve.slope is not None:
+        low, high = number(curve.slope.ci_low), number(curve.slope.ci_high)
+        slope = f"{number(curve.slope.value)} [{low}, {high}]"
+    last = curve.points[-1]
+    spread = number(last.spread.sd) if len(last.seeds) > 1 else ""
+    cells = [number(points[shots].score.value) if shots in points else "" for shots in numbers]
+    return [curve.model, curve.label, curve.metric, *cells, bars, slope, spread, "; ".join(_remarks(curve, last))]
+
+
+def _remarks(curve: Curve, last: Point) -> list[str]:
+    remarks = []
+    if curve.hurts:
+        remarks.append(f"worse than 0 with {', '.join(map(str, curve.hurts))}")
+    if curve.enough is not None:
+        remarks.append(f"nothing measurable beyond {curve.enough}")
+    if short := [point for point in curve.points if point.dropped]:
+        remarks.append(f"from {short[0].shots} on, examples are dropped ({last.dropped:.0f} of {last.n} items)")
+    return remarks
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return textwrap.fill(text, width)
+
+
+def print_document(folder: Path) -> None:
+    """The document of --json."""
+    say((folder / FILE).read_text(encoding="utf-8").rstrip("\n"))

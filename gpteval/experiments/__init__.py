@@ -1,0 +1,1 @@
+"""Experiments: more units of a run, with an analysis on top."""

@@ -1,0 +1,187 @@
+"""``gpteval fewshot``: what examples in the prompt do, as curves over their number, seeds and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpteval.core.types import Failure, Record, Result
+from gpteval.experiments.cells import Cell, make_cell
+from gpteval.experiments.curves import Curve, grids, make_curve
+from gpteval.experiments.sensitivity import Best, Ranking, TemplateRange, best_prompts, rankings, template_ranges
+from gpteval.experiments.words import sentences
+from gpteval.metrics.base import Metric
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import LoadOptions
+from gpteval.run.config import RunConfig
+from gpteval.run.folder import SCHEMA, RunFolder
+from gpteval.run.runner import Listener, Unit, execute
+
+if TYPE_CHECKING:
+    import pandas
+
+SHOTS = (0, 1, 2, 4, 8)
+SEEDS = 5
+FILE = "fewshot.json"
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """What an experiment says; the rows of ``fewshot.json``. ``folder`` holds it and the run."""
+
+    folder: Path
+    curves: tuple[Curve, ...]
+    templates: tuple[TemplateRange, ...]
+    rankings: tuple[Ranking, ...]
+    best: tuple[Best, ...]
+    sentences: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row a model, task, template and number of examples."""
+        import pandas as pd
+
+        rows = []
+        for curve in self.curves:
+            for point in curve.points:
+                rows.append(
+                    {
+                        "model": curve.model,
+                        "generation": curve.generation,
+                        "n_params": curve.n_params,
+                        "task": curve.task,
+                        "template": curve.template,
+                        "metric": curve.metric,
+                        "shots": point.shots,
+                        "value": point.score.value,
+                        "ci_low": point.score.ci_low,
+                        "ci_high": point.score.ci_high,
+                        "n": point.n,
+                        "seeds": len(point.seeds),
+                        "seed_sd": point.spread.sd,
+                        "dropped": point.dropped,
+                        "random_labels": None if point.random_labels is None else point.random_labels.value,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+
+class _Collector(Listener):
+    """Keeps a cell of every unit, and passes on what it is told."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.to = listener
+        self.cells: list[Cell] = []
+
+    def loading(self, what: str) -> None:
+        self.to.loading(what)
+
+    def began(self, units: int, folder: Path) -> None:
+        self.to.began(units, folder)
+
+    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
+        self.to.unit_began(unit, tokens, known)
+
+    def advanced(self, unit: Unit, tokens: int) -> None:
+        self.to.advanced(unit, tokens)
+
+    def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
+        self.cells.append(make_cell(unit, info, metrics[0], records))
+        self.to.unit_recorded(unit, info, metrics, records)
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        self.to.unit_done(unit, results)
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        self.to.unit_failed(unit, failure)
+
+    def warned(self, message: str) -> None:
+        self.to.warned(message)
+
+
+def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
+    """Run the experiment's units, and write ``fewshot.json`` beside the run's results.
+
+    Tasks that score whole texts take no examples and are left out. Raises UsageError before any work when a name is
+    unknown, the folder cannot be used, or nothing is left; what fails later is in ``failures``.
+    """
+    config = replace(config, tasks_with_examples=True)
+    collector = _Collector(listener or Listener())
+    outcome = execute(config, collector)
+    found = analyse(collector.cells, seed=config.seed)
+    experiment = replace(found, folder=outcome.folder, failures=outcome.failures)
+    write(experiment, config)
+    return experiment
+
+
+def analyse(cells: Sequence[Cell], *, seed: int = 0) -> FewShot:
+    """What the cells say; ``folder`` and ``failures`` are those of no run."""
+    of_prompts = grids(cells, seed=seed)
+    curves = tuple(make_curve(grid) for grid in of_prompts)
+    ranked = rankings(of_prompts, seed=seed)
+    return FewShot(
+        folder=Path(),
+        curves=curves,
+        templates=template_ranges(of_prompts),
+        rankings=ranked,
+        best=best_prompts(of_prompts),
+        sentences=tuple(sentences(curves, ranked)),
+        failures=(),
+    )
+
+
+def write(experiment: FewShot, config: RunConfig) -> None:
+    """``fewshot.json``. Raises StoreError."""
+    folder = RunFolder(experiment.folder)
+    try:
+        document = asdict(experiment)
+        document.pop("folder")
+        asked = {
+            "shots": list(config.shots or ()),
+            "seeds": config.seeds,
+            "templates": list(config.templates),
+            "controls": list(config.controls),
+        }
+        settings = config.settings | asked
+        folder.write_json(FILE, {"schema": SCHEMA, "run": {"command": config.command}, "settings": settings} | document)
+    finally:
+        folder.close()
+
+
+def fewshot(
+    models: str | Sequence[str],
+    tasks: str | Sequence[str],
+    *,
+    shots: Sequence[int] = SHOTS,
+    seeds: int = SEEDS,
+    templates: str | Sequence[str] = "default",
+    controls: Sequence[str] = (),
+    limit: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    listener: Listener | None = None,
+    **settings: Any,
+) -> FewShot:
+    """Curves of ``models`` on ``tasks`` over ``shots``; what ``gpteval fewshot`` does, without its report.
+
+    ``seeds``: how many sets of examples. ``templates``: names, or ``all``. ``controls``: ``random-labels`` and
+    ``order``. ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises as ``run_fewshot``.
+    """
+    config = RunConfig(
+        models=(models,) if isinstance(models, str) else tuple(models),
+        tasks=(tasks,) if isinstance(tasks, str) else tuple(tasks),
+        shots=tuple(sorted(set(shots))),
+        limit=limit,
+        seed=seed,
+        templates=(templates,) if isinstance(templates, str) else tuple(templates),
+        seeds=seeds,
+        controls=tuple(controls),
+        out=None if out is None else Path(out),
+        load=LoadOptions(device=device, dtype=dtype),
+        **({"shots_mode": "fixed"} | settings),
+    )
+    return run_fewshot(config, listener)

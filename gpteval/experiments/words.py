@@ -1,0 +1,109 @@
+"""Curves in words, and as a line of bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from gpteval.experiments.curves import Curve
+from gpteval.experiments.sensitivity import Ranking
+from gpteval.experiments.twoway import Measure
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], low: float, high: float) -> str:
+    """A bar a value, from ``low`` to ``high``; a dot for what is not finite."""
+    width = high - low
+    places = [(value - low) / width if width > 0 else 0.5 for value in values]
+    return "".join(
+        BARS[min(len(BARS) - 1, max(0, int(place * len(BARS))))] if math.isfinite(place) else "·" for place in places
+    )
+
+
+def sentences(curves: Sequence[Curve], ranked: Sequence[Ranking]) -> list[str]:
+    """What the examples did, a sentence or a few for each task; of several templates, the first."""
+    said = []
+    for task in dict.fromkeys(curve.task for curve in curves):
+        of_task = [curve for curve in curves if curve.task == task]
+        first = [curve for curve in of_task if curve.template == of_task[0].template and curve.gain is not None]
+        if first:
+            said += _gains(first)
+            said += _labels(first)
+        said += [_ranks(one) for one in ranked if one.task == task and one.shots == _most(of_task)]
+    return said
+
+
+def _gains(curves: Sequence[Curve]) -> list[str]:
+    fewest, most = curves[0].points[0].shots, _most(curves)
+    parts, nothing = [], []
+    for curve in curves:
+        gain = curve.gain
+        assert gain is not None
+        if curve.better(gain):
+            parts.append(f"{curve.model} gains {_points(curve, gain)}")
+        elif curve.worse(gain):
+            parts.append(f"{curve.model} loses {_points(curve, gain)}")
+        else:
+            nothing.append(curve.model)
+    if nothing:
+        verb = "gains" if len(nothing) == 1 else "gain"
+        parts.append(f"{_listed(nothing)} {verb} nothing measurable")
+    first, *rest = parts
+    subject, verb, *_ = first.split(" ", 2)
+    where = f"from {fewest} to {most} examples on {curves[0].label}"
+    if "nothing measurable" in first:
+        opening = f"On {curves[0].label}, {first} from {fewest} to {most} examples"
+    else:
+        amount, _, interval = first.removeprefix(f"{subject} {verb} ").partition(" (")
+        opening = f"{subject} {verb} {amount} {where} ({interval}"
+    said = ["; ".join([opening, *rest]) + "."]
+    for curve in curves:
+        if curve.hurts:
+            numbers = _listed([str(k) for k in curve.hurts])
+            said.append(f"Examples hurt {curve.model} on {curve.label}: with {numbers} it is worse than without any.")
+    return said
+
+
+def _labels(curves: Sequence[Curve]) -> list[str]:
+    """Whether the examples' answers count, for models that examples help."""
+    reading, others = [], []
+    for curve in curves:
+        labels = curve.points[-1].labels
+        if labels is None or curve.gain is None or not curve.better(curve.gain):
+            continue
+        if curve.better(labels):
+            reading.append(f"{curve.model} is worse by {_points(curve, labels)}: it reads the answers")
+        else:
+            others.append(curve.model)
+    parts = reading
+    if others:
+        parts.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not measurably worse")
+    if not parts:
+        return []
+    return [f"With random labels in {_most(curves)} examples on {curves[0].label}, {'; '.join(parts)}."]
+
+
+def _ranks(one: Ranking) -> str:
+    kept = "survives" if one.ci_low > 0 else "does not safely survive"
+    return (
+        f"The ranking of {one.models} models on {one.task} with {one.shots} examples {kept} a change of template "
+        f"(Kendall's tau {one.tau:.2f}, {one.ci_low:.2f} to {one.ci_high:.2f})."
+    )
+
+
+def _most(curves: Iterable[Curve]) -> int:
+    return max(point.shots for curve in curves for point in curve.points)
+
+
+def _points(curve: Curve, measure: Measure) -> str:
+    """An amount without its sign, and its interval."""
+    factor = 100.0 if curve.full == 1.0 else 1.0
+    low, high = sorted(abs(factor * bound) for bound in (measure.ci_low, measure.ci_high))
+    digits = 0 if factor == 100.0 and abs(factor * measure.value) >= 10 else 1
+    unit = "points" if curve.full is not None else curve.metric
+    return f"{abs(factor * measure.value):.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
