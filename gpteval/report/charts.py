@@ -23,7 +23,7 @@ def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, An
 
     figure = go.Figure(layout={"template": "none"})
     models = [m.name for m in board.models]
-    names = [_plain(n if len(n) <= LONGEST else f"{n[: LONGEST // 2]}…{n[-LONGEST // 2 + 1 :]}") for n in models]
+    names = [plain(n if len(n) <= LONGEST else f"{n[: LONGEST // 2]}…{n[-LONGEST // 2 + 1 :]}") for n in models]
     for number, column in enumerate(columns):
         suffix = str(number + 1) if number else ""
         for generation, _ in board.groups:
@@ -34,7 +34,7 @@ def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, An
             ends = {"x0": level, "x1": level, "y0": 0, "y1": 1, "xref": f"x{suffix}", "yref": f"y{suffix} domain"}
             figure.add_shape(type="line", line={"dash": "dot", "width": 1, "color": "#8a8f98"}, **ends)
         figure.add_annotation(
-            text=f"<b>{_plain(column.label)}</b><br>{_plain(_axis(column))}",
+            text=f"<b>{plain(column.label)}</b><br>{plain(_axis(column))}",
             xref=f"x{suffix} domain",
             yref=f"y{suffix} domain",
             x=0,
@@ -96,14 +96,14 @@ def _axis(column: Column) -> str:
 
 def _hover(row: Mapping[str, Any]) -> str:
     value, interval = show(row["value"], row["metric"]), show_interval(row)
-    return _plain(f"{row['model']}: {value}" + (f" ({interval})" if interval else ""))
+    return plain(f"{row['model']}: {value}" + (f" ({interval})" if interval else ""))
 
 
 def _factor(column: Column) -> int:
     return 100 if is_fraction(column.metric) else 1
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Plotly reads some HTML in its texts: a name must not be any."""
     return html.escape(text, quote=False)
 

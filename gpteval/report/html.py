@@ -14,6 +14,7 @@ from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.runs import Loaded, load_runs
 from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
+from gpteval.report.examples import Examples, examples
 from gpteval.report.items import task_items
 from gpteval.report.paired import Paired, paired
 from gpteval.report.summary import answer, comparisons, signed
@@ -36,7 +37,7 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     kinds = {p.parent.name: p.parent for p in content_dir("reports").glob("*/template.html")}
     if kind not in kinds:
         raise UnknownNameError("report", kind, kinds)
-    text = render(load_runs(runs), kinds[kind], paired(runs))
+    text = render(load_runs(runs), kinds[kind], paired(runs), examples(runs))
     partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -49,14 +50,15 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     return out
 
 
-def render(loaded: Loaded, folder: Path, pairs: Paired) -> str:
+def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None = None) -> str:
     """The page as a string. Everything that comes from models or data is escaped by the template."""
     import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    shown = shown or Examples()
     board = leaderboard(loaded)
-    figures = {family: family_figure(board, columns) for family, columns in board.families()}
+    figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -74,6 +76,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired) -> str:
         comparisons=[] if pairs.comparison else comparisons(board),
         pairs=pairs,
         ranks=pairs.ranks,
+        examples=shown,
         pair_data=Markup(script_json(pairs.data)),
         board=board,
         families=board.families(),
@@ -83,7 +86,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired) -> str:
         is_fraction=is_fraction,
         tasks=[_task(loaded, board, column) for column in board.columns],
         failures=loaded.failures,
-        remarks=loaded.remarks,
+        remarks=(*loaded.remarks, *shown.remarks),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
         script=Markup((folder / "script.js").read_text(encoding="utf-8")),

@@ -197,7 +197,8 @@
   // Charts take their colours from the page and their places from its width; drawn when they are seen.
   function drawCharts() {
     for (const place of document.querySelectorAll("[data-figure]")) {
-      if (place.offsetParent) drawChart(place, figures[place.dataset.figure]);
+      const figure = figures[place.dataset.figure];
+      if (place.offsetParent) (figure.layout.meta.kind === "curve" ? drawCurves : drawChart)(place, figure);
     }
   }
 
@@ -232,6 +233,28 @@
       marker: { ...trace.marker, color: colour(trace.legendgroup) },
       error_x: { ...trace.error_x, color: colour(trace.legendgroup) },
     }));
+    Plotly.react(place, data, layout, { displaylogo: false, displayModeBar: false });
+  }
+
+  // A model's score by the number of examples: lines, and bands in a lighter tint.
+  function drawCurves(place, figure) {
+    const style = getComputedStyle(root);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const lines = { gridcolor: colour("line"), linecolor: colour("line"), zeroline: false, automargin: true };
+    const layout = {
+      ...figure.layout, width: Math.min(760, place.clientWidth), height: 380, margin: { l: 8, r: 14, t: 34, b: 8 },
+      font: { color: colour("ink"), family: "system-ui, sans-serif", size: 12 },
+      legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
+      xaxis: { ...figure.layout.xaxis, ...lines }, yaxis: { ...figure.layout.yaxis, ...lines },
+    };
+    const data = figure.data.map((trace) => {
+      const own = colour(trace.meta.generation);
+      return {
+        ...trace, fillcolor: trace.fill ? `${own}22` : undefined,
+        line: { ...trace.line, color: own }, marker: { ...trace.marker, color: own },
+        error_y: trace.error_y && { ...trace.error_y, color: own },
+      };
+    });
     Plotly.react(place, data, layout, { displaylogo: false, displayModeBar: false });
   }
 

@@ -1,0 +1,429 @@
+"""Few-shot experiments: their statistics against simulation and closed forms, and whole runs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import gpteval
+from gpteval.core.controls import RANDOM_LABELS
+from gpteval.core.errors import UsageError
+from gpteval.core.prompts import build_prompts, load_task
+from gpteval.core.task import Task
+from gpteval.core.types import Choice, Failure, Item, Prompt, Score, Scored
+from gpteval.experiments.cells import Cell, make_cell
+from gpteval.experiments.curves import Curve, Grid, grids, make_curve
+from gpteval.experiments.fewshot import FewShot, analyse
+from gpteval.experiments.guessing import expected_maximum, reaching
+from gpteval.experiments.sensitivity import rankings
+from gpteval.experiments.twoway import seed_spread, two_way
+from gpteval.experiments.words import sparkline
+from gpteval.metrics.registry import metric_registry
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.records import make_records
+from gpteval.run.runner import Listener, Unit
+from tests.conftest import RunCli
+
+ACC = metric_registry()["acc"]
+SHOTS = (0, 1, 2, 4)
+
+
+def cell(right: Sequence[float] | np.ndarray[Any, Any], shots: int = 0, seed: int = 0, **fields: Any) -> Cell:
+    n = len(right)
+    ids = tuple(f"i{place}" for place in range(n))
+    made = Cell(
+        model="m",
+        generation="gpt2",
+        n_params=1,
+        task="t",
+        template="default",
+        family="qa",
+        metric=ACC,
+        shots=shots,
+        seed=seed,
+        control="",
+        ids=ids,
+        units=ids,
+        stats=np.stack([np.asarray(right, dtype=float), np.ones(n)], axis=1),
+        dropped=np.zeros(n, dtype=bool),
+        chances=np.full(n, 0.25),
+    )
+    return replace(made, **fields)
+
+
+class Simulated:
+    """Right answers whose probability is known: 0.35 + SLOPE log2(1 + k) + what the seed, template and item bring."""
+
+    SLOPE, SEED_SD, TEMPLATE = 0.05, 0.08, {"default": 0.0, "other": 0.1}
+
+    def __init__(self, number: int, items: int = 80, seeds: int = 4) -> None:
+        rng = np.random.default_rng(number)
+        ability = rng.normal(0, 0.08, items)
+        effects = rng.normal(0, self.SEED_SD, seeds)
+        self.cells = []
+        for template, shift in self.TEMPLATE.items():
+            for shots in SHOTS:
+                for seed in range(seeds if shots else 1):
+                    p = 0.35 + self.SLOPE * math.log2(1 + shots) + shift + ability + effects[seed] * (shots > 0)
+                    self.cells.append(cell(rng.random(items) < np.clip(p, 0, 1), shots, seed, template=template))
+
+
+def test_what_is_known_is_recovered() -> None:
+    """The slope's expectation has no seeds in it; each point's spread is the seeds'."""
+    slopes = spreads = 0
+    effects = []
+    count = 200
+    for number in range(count):
+        plain, other = (make_curve(grid) for grid in grids(Simulated(number).cells, draws=400))
+        assert plain.slope is not None
+        slopes += plain.slope.ci_low <= Simulated.SLOPE <= plain.slope.ci_high
+        spread = plain.points[-1].spread
+        spreads += spread.ci_low <= Simulated.SEED_SD <= spread.ci_high
+        effects.append(other.points[-1].score.value - plain.points[-1].score.value)
+    assert 0.93 <= slopes / count <= 0.97
+    assert 0.93 <= spreads / count <= 0.97
+    assert np.mean(effects) == pytest.approx(0.1, abs=3 * np.std(effects) / count**0.5)
+
+
+def test_one_sample_of_seeds_times_items_would_be_too_sure() -> None:
+    """What the two-way interval is for: taking all answers as independent misses the truth far more often."""
+    missed = 0
+    for number in range(100):
+        cells = [c for c in Simulated(number).cells if c.template == "default" and c.shots == 4]
+        answers = np.concatenate([c.stats[:, 0] for c in cells])
+        half = 1.96 * answers.std(ddof=1) / len(answers) ** 0.5
+        missed += abs(answers.mean() - (0.35 + Simulated.SLOPE * math.log2(5))) > half
+    assert missed > 20
+
+
+class TestTwoWay:
+    def test_it_is_the_analysis_of_variance(self) -> None:
+        rng = np.random.default_rng(1)
+        items, seeds = 60, 5
+        right = rng.random((seeds, items)) < (0.5 + rng.normal(0, 0.2, items) + rng.normal(0, 0.1, seeds)[:, None])
+        grid = Grid([cell(row, 1, seed) for seed, row in enumerate(right)], draws=40_000)
+        measure = two_way(*grid.by_seed(1), items)
+        y = right.astype(float)
+        residual = y - y.mean(axis=0) - y.mean(axis=1)[:, None] + y.mean()
+        of_items = seeds * y.mean(axis=0).var(ddof=1)
+        of_seeds = items * y.mean(axis=1).var(ddof=1)
+        of_both = (residual**2).sum() / ((items - 1) * (seeds - 1))
+        expected = (of_items + of_seeds - of_both) / (items * seeds)
+        assert measure.stderr**2 == pytest.approx(expected, rel=0.03)
+        spread = seed_spread(*grid.by_seed(1), items)
+        assert spread.sd**2 == pytest.approx((of_seeds - of_both) / items, rel=0.05)
+
+    def test_one_seed_is_a_sample_of_items(self) -> None:
+        right = np.array([1, 0, 1, 1, 0, 1, 0, 1] * 5)
+        grid = Grid([cell(right, 1)], draws=40_000)
+        measure = two_way(*grid.by_seed(1), len(right))
+        expected = scipy.stats.ttest_1samp(right, 0.0).confidence_interval()
+        assert measure.ci_low == pytest.approx(expected.low, abs=0.003)
+        assert measure.ci_high == pytest.approx(expected.high, abs=0.003)
+        assert math.isnan(seed_spread(*grid.by_seed(1), len(right)).sd)
+
+    def test_all_right_is_not_certainty(self) -> None:
+        (point,) = make_curve(Grid([cell([1] * 20, 1, seed) for seed in range(3)])).points
+        assert point.score.value == point.score.ci_high == 1.0
+        assert point.score.ci_low == pytest.approx(scipy.stats.binomtest(20, 20).proportion_ci().low)
+
+    def test_one_item_has_no_interval(self) -> None:
+        (point,) = make_curve(Grid([cell([1], 1, seed) for seed in range(3)])).points
+        assert math.isnan(point.score.ci_low)
+
+
+class TestCurve:
+    @staticmethod
+    def of(shares: dict[int, float], items: int = 200, seeds: int = 3) -> Curve:
+        rng = np.random.default_rng(0)
+        luck = rng.random(items)
+        cells = [
+            cell(luck + rng.normal(0, 0.05, items) < share, shots, seed)
+            for shots, share in shares.items()
+            for seed in range(seeds if shots else 1)
+        ]
+        return make_curve(Grid(cells, draws=2000))
+
+    def test_examples_that_help_up_to_a_number(self) -> None:
+        curve = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6})
+        assert curve.enough == 2
+        assert curve.hurts == ()
+        assert curve.gain is not None
+        assert curve.better(curve.gain)
+        assert curve.gain.value == pytest.approx(0.3, abs=0.05)
+
+    def test_examples_that_hurt(self) -> None:
+        curve = self.of({0: 0.6, 1: 0.3, 2: 0.6, 4: 0.61})
+        assert curve.hurts == (1,)
+        assert curve.enough == 0 or curve.enough == 2
+
+    def test_one_that_still_rises(self) -> None:
+        assert self.of({0: 0.1, 1: 0.3, 2: 0.5, 4: 0.7}).enough is None
+
+    def test_the_slope_is_that_of_least_squares(self) -> None:
+        curve = self.of({0: 0.2, 1: 0.3, 4: 0.6, 16: 0.5})
+        x = [math.log2(1 + point.shots) for point in curve.points]
+        expected = scipy.stats.linregress(x, [point.score.value for point in curve.points]).slope
+        assert curve.slope is not None
+        assert curve.slope.value == pytest.approx(expected)
+
+    def test_items_that_lost_examples(self) -> None:
+        right = np.array([1, 0] * 20)
+        cut = np.arange(40) < 10
+        cells = [
+            cell(right),
+            cell(right * ~cut, 8, 0, dropped=cut),
+            cell(right * ~cut, 8, 1, dropped=cut & (right > 0)),
+        ]
+        point = make_curve(Grid(cells)).points[-1]
+        assert point.dropped == 7.5
+        assert point.room is not None
+        assert (point.room.n, point.room.score.value, point.room.without) == (30, 0.5, 0.5)
+
+    def test_a_seed_that_lacks_a_number_of_examples_is_left_out(self) -> None:
+        curve = make_curve(Grid([cell([1, 0], 1, 0), cell([1, 0], 2, 0), cell([1, 1], 1, 1)]))
+        assert [point.seeds for point in curve.points] == [(0.5,), (0.5,)]
+
+    def test_a_point_does_not_depend_on_what_else_was_asked_for(self) -> None:
+        cells = Simulated(3).cells
+        whole = {(c.template, p.shots): p for c in analyse(cells).curves for p in c.points}
+        for part in (
+            [c for c in cells if c.template == "default"],
+            [c for c in cells if c.shots in (0, 4)],
+            cells[::-1],
+        ):
+            for curve in analyse(part).curves:
+                for point in curve.points:
+                    assert repr(point) == repr(whole[curve.template, point.shots])
+
+
+class TestControls:
+    """Two models by hand: one knows the task and only needs its form, the other looks answers up in the examples."""
+
+    SOURCE = gpteval.generated(lambda split: [{"n": n, "odd": n % 2} for n in range(40)], revision="1")
+
+    def task(self) -> Task:
+        @gpteval.task(family="classification", source=self.SOURCE, metric="acc")
+        def parity(item: Item) -> Choice:
+            return Choice(f"{item['n']} is", [" even", " odd"], gold=item["odd"])
+
+        return parity
+
+    @staticmethod
+    def copier(prompt: Prompt) -> int:
+        return int(prompt.request.prompt.split()[0]) % 2 if prompt.examples else 0
+
+    @staticmethod
+    def reader(prompt: Prompt) -> int:
+        number = int(prompt.request.prompt.split()[0])
+        alike = [e for e in prompt.examples if (int(e.split()[0]) - number) % 2 == 0]
+        return int(alike[-1].split()[-1] == "odd") if alike else 0
+
+    def test_random_labels_tell_form_from_learning(self) -> None:
+        data = load_task(self.task(), shots=6)
+        cells = []
+        for name, model in (("copier", self.copier), ("reader", self.reader)):
+            info = ModelInfo(name=name, location=name, local=True, generation="gpt2")
+            for shots in (0, 6):
+                for seed in range(3 if shots else 1):
+                    for control in ("", RANDOM_LABELS) if shots else ("",):
+                        prompts = build_prompts(data, shots=shots, seed=seed, mode="fixed", control=control)
+                        outcomes = [self.outcome(model(prompt)) for prompt in prompts]
+                        unit = Unit(info, data.task, shots, seed, control, is_result=False)
+                        cells.append(make_cell(unit, info, ACC, make_records(prompts, outcomes, [ACC])))
+        copier, reader = analyse(cells).curves
+        assert copier.points[-1].labels is not None
+        assert copier.points[-1].labels.value == 0
+        assert reader.points[-1].labels is not None
+        assert reader.better(reader.points[-1].labels) or reader.points[-1].labels.value > 0.2
+        assert reader.points[-1].score.value > 0.9
+        assert reader.points[-1].random_labels is not None
+        assert reader.points[-1].random_labels.value < 0.8
+
+    @staticmethod
+    def outcome(chosen: int) -> Scored:
+        return Scored(tuple(Score(0.0 if place == chosen else -1.0, 1, False) for place in range(2)))
+
+    def test_orders(self) -> None:
+        same = [cell([1, 0, 1, 0], 2, 0, control=f"order-{n}" if n else "") for n in range(4)]
+        (point,) = make_curve(Grid(same)).points
+        assert point.orders == (0.5,) * 4
+        assert point.order_spread is not None
+        assert point.order_spread.sd == 0
+        changed = [cell([n % 2] * 40, 2, 0, control=f"order-{n}" if n else "") for n in range(4)]
+        (point,) = make_curve(Grid(changed)).points
+        assert point.orders == (0, 1, 0, 1)
+        assert point.order_spread is not None
+        assert point.order_spread.sd == pytest.approx(0.5)
+
+
+class TestSensitivity:
+    def test_tau_is_scipys(self) -> None:
+        rng = np.random.default_rng(0)
+        shares = {"default": (0.2, 0.5, 0.6, 0.8), "other": (0.3, 0.2, 0.7, 0.75)}
+        cells = [
+            cell(rng.permutation(100) < 100 * share, model=f"m{number}", template=template)
+            for template, of_models in shares.items()
+            for number, share in enumerate(of_models)
+        ]
+        (found,) = rankings(grids(cells))
+        assert found.tau == pytest.approx(scipy.stats.kendalltau(*shares.values()).statistic)
+        assert found.ci_low < found.tau <= found.ci_high <= 1
+
+    def test_range_and_best(self) -> None:
+        found = analyse(Simulated(1).cells)
+        by_shots = {row.shots: row for row in found.templates}
+        assert by_shots[4].minimum < by_shots[4].median < by_shots[4].maximum
+        best = next(row for row in found.best if row.shots == 4)
+        assert best.tries == 8
+        assert best.value == max(v for c in found.curves for v in c.points[-1].seeds)
+        assert best.expected_by_guessing == pytest.approx(expected_maximum(np.full(80, 0.25), 8))
+        assert next(row for row in found.best if row.shots == 0).tries == 2, "without examples a seed changes nothing"
+
+    def test_the_best_of_several_guessers(self) -> None:
+        chances = np.array([0.25] * 12 + [0.5] * 9 + [1 / 3] * 4)
+        rng = np.random.default_rng(0)
+        tried = (rng.random((200_000, 5, len(chances))) < chances).mean(axis=2).max(axis=1)
+        assert expected_maximum(chances, 5) == pytest.approx(tried.mean(), abs=1e-3)
+        assert reaching(chances, 5, 0.52) == pytest.approx((tried >= 0.52).mean(), abs=3e-3)
+        assert expected_maximum(chances, 1) == pytest.approx(chances.mean())
+        assert reaching(chances, 5, 0.0) == 1.0
+
+
+def test_a_line_of_bars() -> None:
+    assert sparkline([0, 0.5, 1, math.nan], 0, 1) == "▁▅█·"
+    assert sparkline([2, 2], 2, 2) == "▅▅"
+
+
+class Stopped(Listener):
+    """Ends the work after some units, as Ctrl-C does."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def unit_done(self, unit: Unit, results: Sequence[Any]) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        raise AssertionError(failure.error)
+
+
+def run(out: Path, listener: Listener | None = None, **options: Any) -> FewShot:
+    settings: dict[str, Any] = {"shots": (0, 1, 3), "seeds": 2, "limit": 15, "cache": False, "device": "cpu"} | options
+    controls = ("random-labels", "order")
+    return gpteval.fewshot("gpt2-nano", "nano_topic", controls=controls, out=out, listener=listener, **settings)
+
+
+class TestRuns:
+    def test_stopped_and_continued(self, tmp_path: Path) -> None:
+        calm = run(tmp_path / "calm")
+        for after in (1, 4):
+            with pytest.raises(KeyboardInterrupt):
+                run(tmp_path / "stopped", Stopped(after))
+        run(tmp_path / "stopped")
+        texts = [(tmp_path / name / "fewshot.json").read_text() for name in ("calm", "stopped")]
+        assert texts[0] == texts[1]
+        document = json.loads(texts[0])
+        assert document["settings"]["seeds"] == 2
+        (curve,) = document["curves"]
+        assert [point["shots"] for point in curve["points"]] == [0, 1, 3]
+        assert [len(point["orders"]) for point in curve["points"]] == [0, 0, 3]
+        frame = calm.to_frame()
+        assert list(frame["shots"]) == [0, 1, 3]
+        assert frame["value"][0] == calm.curves[0].points[0].score.value
+        rows = json.loads((tmp_path / "calm" / "results.json").read_text())["results"]
+        values = {row["shots"]: row["value"] for row in rows if row["primary"]}
+        assert values == {point.shots: point.seeds[0] for point in calm.curves[0].points}, (
+            "the first seed's are results"
+        )
+
+    def test_more_seeds_and_shots_change_no_cell(self, tmp_path: Path) -> None:
+        fewer = run(tmp_path / "a", shots=(0, 3), seeds=1)
+        more = run(tmp_path / "b", shots=(0, 1, 3), seeds=2, templates="all")
+        points = {point.shots: point for point in more.curves[0].points}
+        for point in fewer.curves[0].points:
+            assert point.seeds == points[point.shots].seeds[:1]
+
+    def test_on_screen(self, tmp_path: Path, in_process: RunCli) -> None:
+        words = ("fewshot", "--models", "gpt2-nano", "--tasks", "nano_topic,nano_prose", "--shots", "0,2", "--seeds", 2)
+        done = in_process(*words, "--limit", 15, "--out", tmp_path / "run")
+        assert done.returncode == 0
+        assert "nano_prose scores whole texts and takes no examples: it is left out" in done.stderr
+        assert "3 of 3 cells" in done.stderr
+        assert "a doubling brings" in done.stdout
+        assert "from 0 to 2 examples" in done.stdout.replace("\n", " ")
+        page = (tmp_path / "run" / "report.html").read_text()
+        assert "Examples in the prompt" in page
+        document = in_process(*words, "--limit", 15, "--out", tmp_path / "run", "--json")
+        assert json.loads(document.stdout)["curves"][0]["task"] == "nano_topic"
+
+    def test_a_pool_that_is_too_small_costs_that_number_of_examples_only(
+        self, tmp_path: Path, in_process: RunCli
+    ) -> None:
+        (tmp_path / "tasks").mkdir()
+        (tmp_path / "tasks" / "few.py").write_text(
+            "from gpteval import Choice, generated, task\n"
+            "rows = [{'n': n} for n in range(6)]\n"
+            "@task(family='qa', source=generated(lambda split: rows, revision='1'), metric='acc')\n"
+            "def few(item):\n"
+            "    return Choice(f\"{item['n']} is\", [' even', ' odd'], gold=item['n'] % 2)\n"
+        )
+        words = ("--models", "gpt2-nano", "--tasks", "few", "--shots", "0,2,9", "--task-dir", tmp_path / "tasks")
+        done = in_process("fewshot", *words, "--seeds", 2, "--out", tmp_path / "run")
+        assert done.returncode == 1
+        assert "9 examples asked for, but only 5 others are there" in done.stderr
+        (curve,) = json.loads((tmp_path / "run" / "fewshot.json").read_text())["curves"]
+        assert [point["shots"] for point in curve["points"]] == [0, 2]
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (("--shots", "4"), "--shots takes two numbers"),
+            (("--seeds", "0"), "--seeds must be at least 1"),
+            (("--controls", "labels"), "--controls are random-labels and order, not labels"),
+            (("--templates", "nope"), "unknown template of nano_topic"),
+            (("--shots-mode", "all"), "--shots-mode is per-item or fixed"),
+            (("--tasks", "nano_prose"), "none of these tasks takes examples"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(
+        self, tmp_path: Path, in_process: RunCli, words: tuple[str, ...], told: str
+    ) -> None:
+        common = ("fewshot", "--models", "gpt2-nano", "--tasks", "nano_topic", "--out", tmp_path / "run")
+        done = in_process(*common, *words)
+        assert done.returncode == 2
+        assert told in done.stderr
+
+    def test_python_refuses_too(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="takes no examples|takes examples"):
+            gpteval.fewshot("gpt2-nano", "nano_prose", out=tmp_path)
+
+
+def test_sentences_say_who_gains() -> None:
+    shares = {"low": (0.3, 0.3), "high": (0.3, 0.7)}
+    rng = np.random.default_rng(0)
+    cells = []
+    for model, (without, given) in shares.items():
+        luck = rng.random(300)
+        cells += [cell(luck < without, 0, 0, model=model), cell(luck < given, 8, 0, model=model)]
+    (said,) = analyse(cells).sentences
+    assert said.startswith("high gains 4")
+    assert "points from 0 to 8 examples on t (" in said
+    assert said.endswith("low gains nothing measurable.")
+
+
+def test_curves_are_of_one_template_each() -> None:
+    labels = [curve.label for curve in analyse(Simulated(0).cells).curves]
+    assert labels == ["t", "t:other"]
+    assert all(a.points[0].shots < b.shots for a in analyse(Simulated(0).cells).curves for _, b in pairwise(a.points))
