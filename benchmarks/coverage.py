@@ -18,6 +18,8 @@ from gpteval.compare.resample import interval, resampled, weights
 from gpteval.compare.rows import least_effect
 from gpteval.compare.tests import bootstrap_test, mcnemar, sacrebleu_p, sign_flips
 from gpteval.core.types import Generate, Generated
+from gpteval.experiments.cells import Cell
+from gpteval.experiments.curves import Grid, make_curve
 from gpteval.metrics.registry import metric_registry
 
 METRICS = metric_registry()
@@ -159,6 +161,33 @@ def bleu(times: int) -> list[Figure]:
     ]
 
 
+def few_shots(seeds: int, times: int) -> list[Figure]:
+    """80 items, 0 to 4 examples: a known rise of 5 points a doubling, seeds that differ by 8 points."""
+    rise, spread, numbers, n = 0.05, 0.08, (0, 1, 2, 4), 80
+
+    def once(number: int) -> tuple[bool, bool]:
+        random = np.random.default_rng(number)
+        ability, effects = random.normal(0, 0.08, n), random.normal(0, spread, seeds)
+        cells = []
+        for k in numbers:
+            for seed in range(seeds if k else 1):
+                p = 0.35 + rise * np.log2(1 + k) + ability + effects[seed] * (k > 0)
+                stats = np.column_stack([random.random(n) < np.clip(p, 0, 1), np.ones(n)]).astype(float)
+                ids, whole = tuple(names(n)), np.zeros(n, dtype=bool)
+                what = ("m", "gpt2", 1, "t", "default", "qa", METRICS["acc"], k, seed, "")
+                cells.append(Cell(*what, ids, ids, stats, whole, None))
+        curve = make_curve(Grid(cells, draws=400))
+        slope, seen = curve.slope, curve.points[-1].spread
+        assert slope is not None
+        return slope.ci_low <= rise <= slope.ci_high, seen.ci_low <= spread <= seen.ci_high
+
+    slopes, spreads = np.mean([once(number) for number in range(times)], axis=0)
+    return [
+        (f"interval of the slope over examples, {seeds} seeds", float(slopes), (0.93, 0.97)),
+        (f"interval of the spread between seeds, {seeds} seeds", float(spreads), (0.93, 0.97)),
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1000, help="simulations a figure")
@@ -172,6 +201,8 @@ def main() -> int:
         lambda: clusters(times),
         lambda: perplexity(times),
         lambda: bleu(max(1, times // 2)),
+        lambda: few_shots(3, times),
+        lambda: few_shots(5, times),
     ):
         for name, value, (low, high) in part():
             kept = low <= value <= high
