@@ -279,6 +279,21 @@ class TestSensitivity:
         assert found.tau == pytest.approx(scipy.stats.kendalltau(*shares.values()).statistic)
         assert found.ci_low < found.tau <= found.ci_high <= 1
 
+    def test_templates_that_tie_all_models_say_nothing_of_ranks(self) -> None:
+        def of(*shares: tuple[str, float, float]) -> FewShot:
+            answers = [
+                cell(np.arange(50) < 50 * share, model=model, template=template)
+                for template, *both in shares
+                for model, share in zip("ab", both, strict=True)
+            ]
+            return analyse(answers)
+
+        (found,) = of(("default", 0.2, 0.8), ("tied", 0.5, 0.5), ("other", 0.3, 0.7)).rankings
+        assert found.tau == 1.0
+        none = of(("default", 0.2, 0.8), ("tied", 0.5, 0.5))
+        assert math.isnan(none.rankings[0].tau)
+        assert not any("nan" in sentence for sentence in none.sentences)
+
     def test_range_and_best(self) -> None:
         found = analyse(Simulated(1).cells)
         by_shots = {row.shots: row for row in found.templates}

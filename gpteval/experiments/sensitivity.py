@@ -13,7 +13,7 @@ import numpy as np
 from gpteval.core.types import digest
 from gpteval.experiments.curves import Grid
 from gpteval.experiments.guessing import expected_maximum, reaching
-from gpteval.metrics.base import Floats
+from gpteval.metrics.base import Floats, divide
 
 
 @dataclass(frozen=True)
@@ -126,16 +126,18 @@ def _picks(seeds: int, draws: int, key: str) -> Floats:
 
 
 def _mean_tau(scores: Sequence[Floats]) -> Floats:
-    """tau-b between each two of the templates' scores, [models, draws] each, as a mean; NaN where all are tied."""
+    """tau-b between each two of the templates' scores, [models, draws] each, as a mean.
+
+    Two templates of which one ties all models say nothing; NaN where that is so of any two.
+    """
     pairs = list(combinations(range(len(scores[0])), 2))
     signs = [np.sign(np.stack([one[a] - one[b] for a, b in pairs])) for one in scores]
-    found = []
+    total, count = np.zeros(signs[0].shape[1]), np.zeros(signs[0].shape[1])
     for one, other in combinations(signs, 2):
         untied = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found.append((one * other).sum(axis=0) / untied)
-    mean: Floats = np.mean(found, axis=0)
-    return mean
+        total += np.divide((one * other).sum(axis=0), untied, out=np.zeros_like(total), where=untied > 0)
+        count += untied > 0
+    return divide(total, count)
 
 
 def best_prompts(grids: Sequence[Grid]) -> tuple[Best, ...]:

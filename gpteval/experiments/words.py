@@ -30,7 +30,8 @@ def sentences(curves: Sequence[Curve], ranked: Sequence[Ranking]) -> list[str]:
         if first:
             said += _gains(first)
             said += _labels(first)
-        said += [_ranks(one) for one in ranked if one.task == task and one.shots == _most(of_task)]
+        asked = [one for one in ranked if one.task == task and one.shots == _most(of_task)]
+        said += [_ranks(one) for one in asked if math.isfinite(one.tau + one.ci_low)]
     return said
 
 
