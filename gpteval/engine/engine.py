@@ -16,6 +16,7 @@ from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow,
 from gpteval.engine.trees import CACHED, TREES, common_prefix, families, make_trees
 from gpteval.models.loader import HFModel
 
+A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
 GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
 
 
@@ -201,7 +202,7 @@ def form_batches(
         prefix = len(common_prefix(family)) if branching else 0
         family.sort(key=lambda tree: (-tree.length, tree.stem))
         lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
-        for chosen in _cut(family, lengths, score_budget):
+        for chosen in _cut(family, lengths, score_budget, max(A_FORWARD, score_budget // 50)):
             batches.append([scored[number] for tree in chosen for number in tree.rows])
     generated = [key for key, row in rows.items() if isinstance(row, GenerateRow)]
     generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
@@ -209,14 +210,18 @@ def form_batches(
     return batches
 
 
-def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int) -> list[list[Any]]:
-    """Runs of ``ordered``, longest first, whose count times their longest is within the budget."""
+def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int, waste: int = sys.maxsize) -> list[list[Any]]:
+    """Runs of ``ordered``, longest first, whose count times their longest is within the budget.
+
+    A run also ends where its padding would exceed ``waste`` tokens.
+    """
     runs: list[list[Any]] = []
-    longest = 0
+    longest = padding = 0
     for one, length in zip(ordered, lengths, strict=True):
-        if not runs or (len(runs[-1]) + 1) * longest > budget:
+        padding += longest - length
+        if not runs or (len(runs[-1]) + 1) * longest > budget or padding > waste:
             runs.append([])
-            longest = length
+            longest, padding = length, 0
         runs[-1].append(one)
     return runs
 
