@@ -16,7 +16,7 @@ demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the 
 	$(BIN)/gpteval run --models nano --tasks nano --shots 0,5 --limit $(LIMIT) --out runs/demo
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 check: $(READY)  ## lint, types, and whether the generated docs are current
 	$(BIN)/ruff check .

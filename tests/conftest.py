@@ -29,6 +29,23 @@ SHARED = CHECKOUT.parent / "shared"
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+# Files whose tests take longest, of which a worker that begins one late would keep the other waiting.
+SLOW = (
+    "test_packaging",
+    "test_run",
+    "test_hub",
+    "test_nano_world",
+    "test_compare",
+    "test_engine_numbers",
+    "test_breaking",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+
+
 def _folder_or_skip(path: Path) -> Path:
     if not path.is_dir():
         pytest.skip(f"{path.relative_to(CHECKOUT.parent)} is not there, beside the checkout")

@@ -293,7 +293,7 @@ class TestFiles:
         (path,) = (folder / "r" / "samples").iterdir()
         data = path.read_bytes()
         rng = random.Random(0)
-        for _ in range(60):
+        for _ in range(25):
             garbled = bytearray(data)
             for _ in range(rng.randint(1, 8)):
                 garbled[rng.randrange(len(data))] = rng.randrange(256)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpteval.cli import _run
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
@@ -22,12 +23,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(run_cli: RunCli, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    done = run_cli(
-        "run", "--models", model, "--tasks", "nano_topic,nano_prose,nano_summary", "--limit", 6, "--out", out
-    )
-    assert done.returncode == 0, done.stderr
+    words = ("run", "--models", model, "--tasks", "nano_topic,nano_prose,nano_summary", "--limit", 6, "--out", out)
+    assert _run(list(map(str, words))) == 0
     return out
 
 

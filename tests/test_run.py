@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gpteval.cli import _run
 from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
 from gpteval.engine.engine import Engine
 from gpteval.run.api import evaluate
@@ -407,14 +408,14 @@ def journalled(path: Path) -> dict[bytes, str]:
 
 def killable(model: str, task_dir: Path, out: Path) -> list[str]:
     words = f"run --models {model} --tasks {','.join(GOOD)} --out {out} --task-dir {task_dir}"
-    return [sys.executable, "-m", "gpteval", *words.split(), "--batch-tokens", "60", "--no-report", "--no-cache"]
+    return [*words.split(), "--batch-tokens", "60", "--no-report", "--no-cache"]
 
 
 @pytest.fixture(scope="module")
 def calm(model_a: str, task_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """results.json of the same command, undisturbed."""
     out = tmp_path_factory.mktemp("calm") / "run"
-    subprocess.run(killable(model_a, task_dir, out), check=True, capture_output=True)
+    assert _run(killable(model_a, task_dir, out)) == 0
     document: dict[str, Any] = json.loads((out / "results.json").read_text())
     return document
 
@@ -426,7 +427,8 @@ def test_a_killed_run_continues_and_loses_at_most_the_batch_in_flight(
     """SIGKILL once ``rows`` results are journalled; then the same command again."""
     command = killable(model_a, task_dir, tmp_path / "killed")
     journal = tmp_path / "killed" / "journal.sqlite"
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [sys.executable, "-m", "gpteval", *command]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if journal.exists() and len(journalled(journal)) >= rows:
@@ -435,7 +437,7 @@ def test_a_killed_run_continues_and_loses_at_most_the_batch_in_flight(
         time.sleep(0.002)
     assert process.wait(30) == -signal.SIGKILL, "it must have been killed before it was done"
     survived = journalled(journal)
-    subprocess.run(command, check=True, capture_output=True)
+    assert _run(command) == 0
     after = journalled(journal)
     assert len(survived) >= rows
     assert {key: after[key] for key in survived} == survived, "what had been finished was not computed again"
