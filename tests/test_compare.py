@@ -160,8 +160,8 @@ class TestSimulation:
         assert 0.015 <= np.mean(rejected) <= 0.075
 
     def test_power_at_the_least_effect(self) -> None:
-        stderr = np.sqrt(0.3 / 1000)
-        _, rejected = simulated(2.8 * stderr, 1000, 300)
+        stderr = np.sqrt(0.3 / 500)
+        _, rejected = simulated(2.8 * stderr, 500, 300)
         assert 0.70 <= np.mean(rejected) <= 0.87
 
     def test_clusters_need_their_own_interval(self) -> None:
