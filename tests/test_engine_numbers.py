@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -49,30 +50,42 @@ def test_a_long_texts_sum_is_as_exact_as_its_tokens(tmp_path: Path) -> None:
 
 def tiny(kind: str, **more: Any) -> Any:
     """A random model of an architecture that does something behind its output layer."""
-    config = transformers.AutoConfig.for_model(
-        kind,
-        vocab_size=300,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        head_dim=8,
-        intermediate_size=64,
-        max_position_embeddings=64,
-        pad_token_id=0,
-        bos_token_id=0,
-        eos_token_id=0,
-        **more,
-    )
+    common = {
+        "vocab_size": 300,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 8,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }
+    config = transformers.AutoConfig.for_model(kind, **(common | more))
     torch.manual_seed(0)
-    return transformers.AutoModelForCausalLM.from_config(config).eval()
+    module = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=0.25)  # large enough that what a token sees matters
+    return module
 
 
 @pytest.mark.parametrize(
     ("kind", "more", "expected"),
     [
         ("llama", {}, head.OutputLayer),
-        ("gemma2", {"final_logit_softcapping": 0.5, "query_pre_attn_scalar": 8}, head.after_the_trunk),
+        (
+            "gemma2",
+            {
+                "final_logit_softcapping": 0.5,
+                "query_pre_attn_scalar": 8,
+                "layer_types": ["sliding_attention", "full_attention"],
+            },
+            head.after_the_trunk,
+        ),
         ("cohere", {"logit_scale": 0.1}, head.after_the_trunk),
         ("granite", {"logits_scaling": 7.0}, head.after_the_trunk),
     ],
@@ -97,6 +110,52 @@ def test_without_a_known_way_the_models_own_logits_are_taken(monkeypatch: pytest
     scorer = Scorer(module)
     assert scorer.head is None
     assert scorer.score([row])[0].logprob == pytest.approx(expected.logprob, abs=1e-5)
+
+
+WINDOWS: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {},
+    "mistral": {"sliding_window": 64, "max_position_embeddings": 160},
+    "gemma3_text": {
+        "sliding_window": 64,
+        "max_position_embeddings": 160,
+        "query_pre_attn_scalar": 8,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
+    "gpt_neo": {"window_size": 64, "max_position_embeddings": 160, "attention_types": [[["global", "local"], 1]]},
+}
+
+
+@pytest.mark.parametrize("kind", WINDOWS)
+@pytest.mark.parametrize("seed", range(3))
+def test_trees_and_windows(kind: str, seed: int) -> None:
+    """Which models take trees is found out; beyond a window rows are read plainly. The numbers are the naive ones."""
+    module = tiny(kind, **WINDOWS[kind])
+    scorer = Scorer(module)
+    assert scorer.branching
+    assert scorer.window == (64 if "sliding_window" in WINDOWS[kind] or kind == "gpt_neo" else sys.maxsize)
+    rng = random.Random(seed)
+    most = min(140, module.config.max_position_embeddings - 8)
+
+    def some(least: int, most: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(2, 60) for _ in range(rng.randint(least, most)))
+
+    shared = some(34, 40)
+    for beginning, longest in ((shared, 8), ((), 20), ((), most)):
+        rows = []
+        for _ in range(6):
+            context = beginning + some(1, longest)
+            rows += [ScoreRow(context, some(1, 5)) for _ in range(3)]
+        for row, found in zip(rows, scorer.score(rows), strict=True):
+            expected = token_logprobs(module, [*row.context, *row.targets])[-len(row.targets) :]
+            assert found.logprob == pytest.approx(float(expected.sum()), abs=1e-4)
+
+
+def test_a_model_that_ignores_positions_takes_no_trees() -> None:
+    module = tiny("llama")
+    trunk = module.base_model.forward
+    module.base_model.forward = lambda position_ids=None, **inputs: trunk(**inputs)
+    assert not Scorer(module).branching
 
 
 MEASURE = """

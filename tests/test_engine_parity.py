@@ -13,7 +13,7 @@ from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Roll
 from gpteval.engine.engine import Engine, form_batches
 from gpteval.engine.rows import Row, ScoreRow
 from gpteval.engine.score import Scorer
-from gpteval.engine.trees import BEGINNING, TREES
+from gpteval.engine.trees import BEGINNING
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.tiny import ARCHITECTURES, TEXT, save_tiny
@@ -100,7 +100,7 @@ def test_choices_share_their_context(model: HFModel, monkeypatch: pytest.MonkeyP
     scorer = Scorer(model.module)
     read = watch(model, monkeypatch)
     found = scorer.score(rows)
-    tree = model.module.config.model_type in TREES
+    tree = scorer.branching
     assert [tuple(shape) for shape in read] == [(1, len(context) + 6) if tree else (4, len(context) + 3)]
     assert sum(r.processed for r in found) == (read[0].numel() if tree else sum(row.length for row in rows))
     assert [r.logprob for r in found] == pytest.approx([a for a, _ in alone], abs=1e-4)
@@ -114,11 +114,11 @@ def test_examples_that_items_share_pass_once(model: HFModel, monkeypatch: pytest
     ]
     engine = Engine(model, batch_tokens=30)
     prefix = len(model.codec.encode(["".join(shared)])[0])
-    assert engine._scorer.head is not None
+    assert engine.scorer.head is not None
     read = watch(model, monkeypatch)
     outcomes = engine.run(prompts)
     assert all(isinstance(outcome, Scored) and not outcome.shots_dropped for outcome in outcomes)
-    if model.module.config.model_type in TREES:
+    if engine.scorer.branching:
         assert prefix > BEGINNING
         assert [shape[0] for shape in read].count(1) == 1, "the prefix passes once, for all batches"
         assert len(read) > 2
@@ -152,10 +152,9 @@ def test_random_trees_of_rows(model: HFModel, seed: int) -> None:
         rows += [ScoreRow(context, target) for target in targets]
     rows += [ScoreRow(some(1, 1), some(window, window)), rows[0]]
     keyed: dict[bytes, Row] = {str(n).encode(): row for n, row in enumerate(rows)}
-    branching = model.module.config.model_type in TREES
-    batches = form_batches(keyed, rng.choice([1, 60, 200, 5000]), 1, branching=branching)
-    assert sorted(key for batch in batches for key in batch) == sorted(keyed)
     scorer = Scorer(model.module)
+    batches = form_batches(keyed, rng.choice([1, 60, 200, 5000]), 1, branching=scorer.branching)
+    assert sorted(key for batch in batches for key in batch) == sorted(keyed)
     for batch in batches:
         chosen = [keyed[key] for key in batch]
         for row, result in zip(chosen, scorer.score(chosen), strict=True):  # type: ignore[arg-type]

@@ -18,7 +18,6 @@ import torch
 from gpteval.engine.engine import Engine, form_batches
 from gpteval.engine.pack import pack
 from gpteval.engine.rows import GenerateRow, Row, Sampling, ScoreRow
-from gpteval.engine.trees import TREES
 from gpteval.models.loader import HFModel
 
 
@@ -164,7 +163,7 @@ def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
 
 def _median(engine: Engine, rows: list[Any], rounds: int) -> float:
     keyed: dict[bytes, Row] = {str(number).encode(): row for number, row in enumerate(rows)}
-    branching = engine.model.config.model_type in TREES
+    branching = engine.scorer.branching
     batches = form_batches(keyed, engine.budget, engine.generation_budget, branching=branching)
 
     def work() -> None:

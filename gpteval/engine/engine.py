@@ -13,7 +13,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.types import Outcome, Prompt
 from gpteval.engine.encode import Encoded, Encoder
 from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
-from gpteval.engine.trees import CACHED, TREES, common_prefix, families, make_trees
+from gpteval.engine.trees import CACHED, common_prefix, families, make_trees
 from gpteval.models.loader import HFModel
 
 A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
@@ -22,16 +22,11 @@ GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as other
 
 @dataclass(frozen=True)
 class Plan:
-    """What a list of prompts needs: each distinct row once, in batches, and how to assemble outcomes.
-
-    Batches depend on the prompts alone, not on what is known already, so that a continued run
-    computes the same batches as an undisturbed one and gets the same last digit.
-    """
+    """What a list of prompts needs: each distinct row once, and how to assemble outcomes."""
 
     encoded: Sequence[Encoded]
     keys: Sequence[tuple[bytes | None, ...]]
     rows: Mapping[bytes, Row]
-    batches: Sequence[Sequence[bytes]]
 
     @property
     def tokens(self) -> int:
@@ -69,7 +64,7 @@ class Engine:
         self.alike = False  # generations read only prompts of one length together
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        """Encode prompts and form batches. Raises ItemError naming the item. Loads no weights."""
+        """Encode prompts. Raises ItemError naming the item. Loads no weights."""
         encoded = self.encoder.encode(prompts)
         rows: dict[bytes, Row] = {}
         keys = []
@@ -81,8 +76,7 @@ class Engine:
                 if row is not None and key is not None:
                     rows[key] = row
             keys.append(tuple(of_prompt))
-        branching = self.model.config.model_type in TREES
-        return Plan(encoded, keys, rows, form_batches(rows, self.budget, self.generation_budget, branching=branching))
+        return Plan(encoded, keys, rows)
 
     @cached_property
     def budget(self) -> int:
@@ -97,10 +91,16 @@ class Engine:
     def compute(self, plan: Plan, known: Mapping[bytes, RowResult]) -> Iterator[dict[bytes, RowResult]]:
         """Compute the rows that are not ``known``, a batch at a time, longest rows first.
 
+        Batches depend on the plan alone, not on what is known already, so that a continued run computes the same
+        batches as an undisturbed one and gets the same last digit.
+
         Out of memory halves the batch, and the budget of all later ones, and goes on; ModelError
         when one row alone does not fit.
         """
-        for batch in plan.batches:
+        if len(known) == len(plan.rows):
+            return
+        branching = any(isinstance(row, ScoreRow) for row in plan.rows.values()) and self.scorer.branching
+        for batch in form_batches(plan.rows, self.budget, self.generation_budget, branching=branching):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
@@ -148,10 +148,11 @@ class Engine:
 
         results: list[RowResult]
         if isinstance(rows[0], ScoreRow):
-            results = self._scorer.score(rows)
+            results = self.scorer.score(rows)
         else:
             self.alike = not self._padding_is_ignored
-            results = generate_batch(self.model.module, self.model.codec, rows, self.budget, alike=self.alike)
+            model, codec = self.model.module, self.model.codec
+            results = generate_batch(model, codec, rows, self.budget, alike=self.alike, joins=self._joins)
         return results
 
     @cached_property
@@ -162,7 +163,14 @@ class Engine:
         return found
 
     @cached_property
-    def _scorer(self) -> Any:
+    def _joins(self) -> bool:
+        from gpteval.engine.generate import joins_rows
+
+        found: bool = joins_rows(self.model.module)
+        return found
+
+    @cached_property
+    def scorer(self) -> Any:
         from gpteval.engine.score import Scorer
 
         return Scorer(self.model.module)
@@ -177,11 +185,18 @@ class Engine:
                 progress(sum(r.processed for r in batch.values()))
         return plan.outcomes(results)
 
+    @property
+    def _shared(self) -> str:
+        """What rows of one batch read together; known once something was scored."""
+        if "scorer" not in self.__dict__:
+            return ""
+        return "contexts and prefixes" if self.scorer.branching else "equal inputs"
+
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest, once weights are loaded."""
         return {
             "attention": self.model.attention,
-            "shared": "contexts and prefixes" if self.model.config.model_type in TREES else "equal inputs",
+            "shared": self._shared,
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }

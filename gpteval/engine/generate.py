@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import torch
 from gpteval.engine.cache import join, roomy_cache, select
 from gpteval.engine.rows import GenerateRow, RowResult, Sampling
 from gpteval.engine.score import NOT_FINITE
-from gpteval.engine.trees import CACHED, JOINING
+from gpteval.engine.trees import CACHED, local_window
 from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.models.tokenizer import Codec
 
@@ -58,16 +59,17 @@ class _State:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
 def generate_batch(
-    model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int, *, alike: bool = False
+    model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int, *, alike: bool = False, joins: bool = False
 ) -> list[RowResult]:
     """Continue each row by itself; the settings are the row's, never the model's generation_config.
 
     At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept. ``alike``: only prompts
-    of one length are read together, for a model whose numbers depend on padding.
+    of one length are read together, for a model whose numbers depend on padding. ``joins``: waiting rows take the
+    places of those that have ended, for a model that takes caches of ours (``joins_rows``).
     """
     states = [_State(row, torch.Generator().manual_seed(_seed(row))) for row in rows]
     waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
-    reader = _Reader(model, max(row.length for row in rows), alike=alike)
+    reader = _Reader(model, max(row.length for row in rows), joins=joins and not alike)
     flight: _Flight | None = None
     while waiting or flight:
         while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
@@ -114,10 +116,10 @@ class _Flight:
 
 
 class _Reader:
-    """Feeds a model. ``longest``: the most tokens that a row can have; ``alike``: rows have no padding."""
+    """Feeds a model. ``longest``: the most tokens that a row can have; ``joins``: its cache is one of ours."""
 
-    def __init__(self, model: Any, longest: int, *, alike: bool = False) -> None:
-        self.joins = model.config.model_type in JOINING and not alike  # its cache is one of ours
+    def __init__(self, model: Any, longest: int, *, joins: bool = False) -> None:
+        self.joins = joins or model.config.model_type == "openai-gpt"  # CachedGPT1 knows no other
         self.layers = model.config.get_text_config().num_hidden_layers
         self.model = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
         self.accepts = set(inspect.signature(self.model.forward).parameters)
@@ -186,8 +188,39 @@ def ignores_padding(model: Any) -> bool:
         return False
     together = reader.logits(reader.flight(states))
     alone = torch.cat([reader.logits(reader.flight([state])) for state in states])
+    return _close(together, alone, model)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def joins_rows(model: Any) -> bool:
+    """Whether a padded pair's second token, read with a cache of ours, has the logits that a row alone has.
+
+    A layer that sees a window only would have to be tried beyond it: only GPT-Neo's, which tests hold, is trusted.
+    """
+    if model.config.model_type != "gpt_neo" and local_window(model.config) < sys.maxsize:
+        return False
+    size = model.config.get_text_config().vocab_size
+    prompts = [tuple(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
+    states = [_State(GenerateRow(prompt, 2, ()), torch.Generator()) for prompt in prompts]
+    reader = _Reader(model, 16, joins=True)
+    if not reader.caches:
+        return False
+    try:
+        flight = reader.flight(states)
+        reader.logits(flight)
+        flight.fed = torch.full((2, 1), 7 % size, device=model.device)
+        flight.mask = torch.cat([flight.mask, torch.ones_like(flight.fed)], dim=1)
+        together = reader.logits(flight)
+    except Exception:  # another architecture's cache may refuse ours in any way
+        return False
+    longer = [_State(GenerateRow((*prompt, 7 % size), 1, ()), torch.Generator()) for prompt in prompts]
+    alone = torch.cat([reader.logits(reader.flight([state])) for state in longer])
+    return _close(together, alone, model)
+
+
+def _close(found: torch.Tensor, expected: torch.Tensor, model: Any) -> bool:
     tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
-    return bool((together - alone).abs().max() <= tolerance * alone.abs().max())
+    return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
 def _seed(row: GenerateRow) -> int:

@@ -35,6 +35,11 @@ class Packed:
     def branching(self) -> bool:
         return bool((self.branch > 1).any())
 
+    @property
+    def reach(self) -> int:
+        """From the first token that is read to the last."""
+        return len(self.prefix) + int(self.ids.shape[1])
+
     def mask(self, dtype: torch.dtype) -> torch.Tensor:
         """Additive attention mask, [trees, 1, width, prefix + width]: the prefix, the stem, and the own branch."""
         width = self.ids.shape[1]

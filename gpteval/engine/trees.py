@@ -2,23 +2,36 @@
 
 Rows of one context (an item's choices) become a tree: the context, then each choice's tokens as a branch
 that sees the context and itself. Trees that begin alike (few-shot examples that many items share) read
-that beginning from a cache. Where an architecture cannot take a mask of our own, only equal inputs are shared.
+that beginning from a cache. Whether a model takes masks and positions of our own is found out once
+(``takes_trees``); where it does not, only equal inputs are shared.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gpteval.engine.rows import ScoreRow
 
-TREES = frozenset({"gpt2", "gptj", "gpt_neox", "opt"})  # architectures that take a mask and positions of our own
-JOINING = TREES | {"openai-gpt", "gpt_neo"}  # whose generations can use caches of ours, and so be joined
 CACHED = 4  # a batch may hold this many times the tokens that it reads: what is cached costs memory, not work
 BEGINNING = 32  # tokens: trees that share this many may share a cached prefix
 FAMILY = 4  # trees, at least, that a cached prefix serves
 
 Tokens = tuple[int, ...]
+
+
+def local_window(config: Any) -> int:
+    """How far back a token sees in every layer: what is longer cannot have a mask of our own for all of them."""
+    text = config.get_text_config()
+    sizes = []
+    if getattr(text, "use_sliding_window", True):
+        sizes.append(getattr(text, "sliding_window", None))
+    if "local" in (getattr(text, "attention_layers", None) or ()):  # GPT-Neo
+        sizes.append(getattr(text, "window_size", None))
+    sizes.append(getattr(text, "attention_chunk_size", None))
+    return min((size for size in sizes if size), default=sys.maxsize)
 
 
 @dataclass
