@@ -74,7 +74,7 @@ def random_gpt2(folder: Path, tokenizer: str) -> Path:
 
     if not (folder / "config.json").exists():
         torch.manual_seed(0)
-        words = transformers.AutoTokenizer.from_pretrained(tokenizer)
+        words = transformers.GPT2Tokenizer.from_pretrained(tokenizer)
         model = transformers.AutoModelForCausalLM.from_config(transformers.GPT2Config(vocab_size=len(words)))
         model.save_pretrained(folder)
         words.save_pretrained(folder)

@@ -158,7 +158,7 @@ def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
     inside = packed.branch >= 0
     tokens = int(inside.sum()) + len(packed.prefix)
     seen = int((packed.positions * inside).sum()) + len(packed.prefix) ** 2 / 2
-    return tokens, seen / tokens, len({*zip(packed.lines, packed.columns, strict=True)})
+    return tokens, seen / tokens, len(packed.lines)
 
 
 def _median(engine: Engine, rows: list[Any], rounds: int) -> float:

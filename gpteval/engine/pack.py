@@ -16,19 +16,21 @@ class Packed:
     """A batch: one tree a line, padded on the right.
 
     ``ids`` and ``positions``: [trees, width]. ``branch``: the same shape, 0 in a stem, 1 and up in the
-    branches, -1 in the padding. Target i of all rows' targets belongs to row ``owners[i]`` and is predicted at
-    (``lines[i]``, ``columns[i]``). ``processed``: tokens that pass through the model, by row: the first row of a tree
-    bears its cost, that of the batch also the prefix'.
+    branches, -1 in the padding. Logits are needed at (``lines[j]``, ``columns[j]``), place j. Target i of all rows'
+    targets belongs to row ``owners[i]`` and is predicted at place ``places[i]``, in ascending order. ``processed``:
+    tokens that pass through the model, by row: the first row of a tree bears its cost, that of the batch also the
+    prefix'.
     """
 
     prefix: Tokens
     ids: torch.Tensor
     positions: torch.Tensor
     branch: torch.Tensor
-    owners: list[int]
-    lines: list[int]
-    columns: list[int]
-    targets: list[int]
+    lines: torch.Tensor
+    columns: torch.Tensor
+    owners: torch.Tensor
+    places: torch.Tensor
+    targets: torch.Tensor
     processed: list[int]
 
     @property
@@ -83,4 +85,9 @@ def pack(rows: Sequence[ScoreRow], *, branching: bool) -> Packed:
             begin = tree.branches.get(row.targets[:-1], len(row.context)) - skip
             columns += range(begin, begin + len(row.targets) - 1)
     processed[trees[0].rows[0]] += skip
-    return Packed(prefix, ids, positions, branch, owners, lines, columns, targets, processed)
+    where, places = torch.unique(torch.tensor(lines) * width + torch.tensor(columns), return_inverse=True)
+    order = places.argsort(stable=True)
+    owned, wanted = torch.tensor(owners)[order], torch.tensor(targets)[order]
+    return Packed(
+        prefix, ids, positions, branch, where // width, where % width, owned, places[order], wanted, processed
+    )

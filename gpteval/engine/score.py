@@ -15,7 +15,7 @@ from gpteval.engine.trees import BEGINNING, local_window
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
 # heap, which small tensors that stay split up until it holds gigabytes.
-CHUNK_BYTES = 64 * 2**20
+CHUNK_BYTES = 128 * 2**20
 
 NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf); try --dtype float32"
 
@@ -42,20 +42,22 @@ class Scorer:
         packed = pack(rows, branching=self.branching)
         if packed.reach > self.window:
             packed = pack(rows, branching=False)
-        device = self.model.device
-        target = torch.tensor(packed.targets, device=device)
+        places, targets = packed.places.to(self.model.device), packed.targets.to(self.model.device)
         logprobs, greedy = [], []
-        for part, logits in self._logits(packed):
-            chosen = logits.float()
-            top, first = chosen.max(dim=1)
-            greedy.append(first == target[part])
+        begin = 0
+        for logits in self._logits(packed):
+            end = begin + len(logits)
+            part = slice(*torch.searchsorted(packed.places, torch.tensor([begin, end])).tolist())
+            place, target = places[part] - begin, targets[part]
+            top, first = (chosen := logits.float()).max(dim=1)
+            greedy.append(first[place] == target)
             below = chosen.sub_(top[:, None])
-            picked = below.gather(1, target[part, None])[:, 0]
-            logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)]))
+            picked = below[place, target]
+            logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)[place]]))
+            begin = end
         picked, normaliser = torch.cat(logprobs, dim=1).cpu().double()  # not every device has float64
-        owner = torch.tensor(packed.owners)
-        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, owner, picked - normaliser.log())
-        missed = torch.zeros(len(rows)).index_add_(0, owner, (~torch.cat(greedy).cpu()).float())
+        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, packed.owners, picked - normaliser.log())
+        missed = torch.zeros(len(rows)).index_add_(0, packed.owners, (~torch.cat(greedy).cpu()).float())
         return [
             RowResult(
                 tokens=len(row.targets),
@@ -95,8 +97,8 @@ class Scorer:
             for a, b in zip(alone, packed, strict=True)
         )
 
-    def _logits(self, packed: Packed) -> Iterator[tuple[slice, torch.Tensor]]:
-        """Parts of the targets and their logits, [part, vocabulary]."""
+    def _logits(self, packed: Packed) -> Iterator[torch.Tensor]:
+        """The logits of the places, in parts, [part, vocabulary]."""
         model, device = self.model, self.model.device
         inputs: dict[str, Any] = {"input_ids": packed.ids.to(device), "use_cache": False}
         if packed.branching:
@@ -106,12 +108,11 @@ class Scorer:
         if packed.prefix:
             inputs["past_key_values"] = self.prefixes.expanded(model, packed.prefix, *packed.ids.shape)
             inputs["use_cache"] = True
-        places = torch.tensor(packed.lines, device=device), torch.tensor(packed.columns, device=device)
+        places = packed.lines.to(device), packed.columns.to(device)
         if self.head is None:
-            yield slice(None), model(**inputs).logits[places]
+            yield model(**inputs).logits[places]
             return
         states = trunk_states(model, inputs)[places]
         step = max(1, CHUNK_BYTES // (4 * model.config.get_text_config().vocab_size))
         for begin in range(0, len(states), step):
-            part = slice(begin, begin + step)
-            yield part, self.head(model, states[part])
+            yield self.head(model, states[begin : begin + step])
