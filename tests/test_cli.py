@@ -222,10 +222,11 @@ def test_generate_continues_a_prompt(in_process: RunCli, model: Path) -> None:
     assert json.loads(in_process(*ask, "-n", 3, "--json").stdout) == drawn, "the same seed draws the same"
 
 
-def test_doctor_finds_this_machine_fit(run_cli: RunCli) -> None:
-    done = run_cli("doctor")
+def test_doctor_finds_this_machine_fit(in_process: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = in_process("doctor")
     assert done.returncode == 0, done.stdout
     assert "gpt3-nano" in done.stdout
-    bad = run_cli("doctor", env={"GPTEVAL_DATA": "/nowhere"})
+    monkeypatch.setenv("GPTEVAL_DATA", "/nowhere")
+    bad = in_process("doctor")
     assert bad.returncode == 1
     assert "BAD  data" in bad.stdout
