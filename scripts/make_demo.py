@@ -1,6 +1,6 @@
 """Run the demo and keep what the docs show of it: docs/demo.json and docs/report.png. Then ``make docs``.
 
-``make docs-demo`` calls this: about six minutes on two cores. The picture needs Chromium on the PATH.
+``make docs-demo`` calls this: about two minutes on two cores. The picture needs Chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-COMMAND = ("run", "--models", "nano", "--tasks", "nano", "--shots", "0,5", "--limit", "200", "--out", "runs/demo")
+COMMAND = ("run", "--models", "nano", "--tasks", "nano", "--shots", "0,5", "--limit", "100", "--out", "runs/demo")
 SHOWN = ("model", "task", "shots", "metric", "value", "ci_low", "ci_high", "n", "coverage", "truncated", "chance")
 WIDTH, HEIGHT = 1280, 900
 
