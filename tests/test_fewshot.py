@@ -438,6 +438,29 @@ def test_sentences_say_who_gains() -> None:
     assert said.endswith("low gains nothing measurable.")
 
 
+def test_sentences_hold_any_name_and_say_each_models_own_range() -> None:
+    luck = np.random.default_rng(0).random(300)
+    cells = []
+    for model, most in (("nothing measurable (v 2)", 8), ("b c", 4)):
+        cells += [cell(luck < 0.3, 0, model=model), cell(luck < 0.7, most, model=model)]
+    gain = f"{100 * ((luck < 0.7).mean() - (luck < 0.3).mean()):.0f}"
+    first, second = analyse(cells).sentences
+    assert first.startswith(f"nothing measurable (v 2) gains {gain} points from 0 to 8 examples on t (")
+    assert second.startswith(f"b c gains {gain} points from 0 to 4 examples on t (")
+
+
+def test_what_is_not_finite_stays_so() -> None:
+    values, draws = np.array([0.5, math.nan]), np.full((2, 100), 0.5)
+    assert math.isnan(seed_spread(values, draws, 50).sd)
+    assert math.isnan(two_way(values, draws, 50).ci_low)
+
+
+def test_orders_without_the_first_seeds_own() -> None:
+    cells = [cell([1, 0], 2, 1), cell([1, 0], 2, 0, control="order-1")]
+    (point,) = make_curve(Grid(cells)).points
+    assert point.orders == ()
+
+
 def test_curves_are_of_one_template_each() -> None:
     labels = [curve.label for curve in analyse(Simulated(0).cells).curves]
     assert labels == ["t", "t:other"]

@@ -258,7 +258,7 @@ def _point(grid: Grid, shots: int) -> Point:
         point = replace(point, random_labels=grid.score(control), labels=grid.difference(found, control))
     others = [key for key in grid.cells if key[0] == shots and key[2].startswith(f"{ORDER}-")]
     orders = [(shots, grid.base, ""), *sorted(others, key=lambda key: int(key[2].rpartition("-")[2]))]
-    if len(orders) > 1:
+    if others and orders[0] in grid.cells:
         values, draws = grid.rows(orders)
         point = replace(point, orders=tuple(values.tolist()), order_spread=grid.spread((values, draws)))
     return point

@@ -78,6 +78,8 @@ def seed_spread(values: Floats, draws: Floats, units: int) -> Spread:
 
     _, seeds, both = _parts(values, draws, units)
     seen, noise = seeds * count, both * count
+    if not math.isfinite(seen + noise):
+        return Spread(math.nan, math.nan, math.nan)
     tail = (1 - LEVEL) / 2
     least, most = ((count - 1) * seen / float(chdtri(count - 1, share)) for share in (tail, 1 - tail))
     sd, low, high = (math.sqrt(max(0.0, variance - noise)) for variance in (seen, least, most))

@@ -27,38 +27,37 @@ def sentences(curves: Sequence[Curve], ranked: Sequence[Ranking]) -> list[str]:
     for task in dict.fromkeys(curve.task for curve in curves):
         of_task = [curve for curve in curves if curve.task == task]
         first = [curve for curve in of_task if curve.template == of_task[0].template and curve.gain is not None]
-        if first:
-            said += _gains(first)
-            said += _labels(first)
+        for span in dict.fromkeys(map(_span, first)):  # a model may lack a number of examples that others have
+            alike = [curve for curve in first if _span(curve) == span]
+            said += _gains(alike, *span)
+            said += _labels(alike, span[1])
         asked = [one for one in ranked if one.task == task and one.shots == _most(of_task)]
         said += [_ranks(one) for one in asked if math.isfinite(one.tau + one.ci_low)]
     return said
 
 
-def _gains(curves: Sequence[Curve]) -> list[str]:
-    fewest, most = curves[0].points[0].shots, _most(curves)
-    parts, nothing = [], []
+def _span(curve: Curve) -> tuple[int, int]:
+    """The fewest and the most examples."""
+    return curve.points[0].shots, curve.points[-1].shots
+
+
+def _gains(curves: Sequence[Curve], fewest: int, most: int) -> list[str]:
+    where = f" from {fewest} to {most} examples on {curves[0].label}"
+    parts: list[str] = []
+    nothing: list[str] = []
     for curve in curves:
         gain = curve.gain
         assert gain is not None
-        if curve.better(gain):
-            parts.append(f"{curve.model} gains {_points(curve, gain)}")
-        elif curve.worse(gain):
-            parts.append(f"{curve.model} loses {_points(curve, gain)}")
+        if curve.better(gain) or curve.worse(gain):
+            amount, interval = _points(curve, gain)
+            verb = "gains" if curve.better(gain) else "loses"
+            parts.append(f"{curve.model} {verb} {amount}{'' if parts else where} ({interval})")
         else:
             nothing.append(curve.model)
     if nothing:
         verb = "gains" if len(nothing) == 1 else "gain"
-        parts.append(f"{_listed(nothing)} {verb} nothing measurable")
-    first, *rest = parts
-    subject, verb, *_ = first.split(" ", 2)
-    where = f"from {fewest} to {most} examples on {curves[0].label}"
-    if "nothing measurable" in first:
-        opening = f"On {curves[0].label}, {first} from {fewest} to {most} examples"
-    else:
-        amount, _, interval = first.removeprefix(f"{subject} {verb} ").partition(" (")
-        opening = f"{subject} {verb} {amount} {where} ({interval}"
-    said = ["; ".join([opening, *rest]) + "."]
+        parts.append(f"{_listed(nothing)} {verb} nothing measurable{'' if parts else where}")
+    said = ["; ".join(parts) + "."]
     for curve in curves:
         if curve.hurts:
             numbers = _listed([str(k) for k in curve.hurts])
@@ -66,7 +65,7 @@ def _gains(curves: Sequence[Curve]) -> list[str]:
     return said
 
 
-def _labels(curves: Sequence[Curve]) -> list[str]:
+def _labels(curves: Sequence[Curve], most: int) -> list[str]:
     """Whether the examples' answers count, for models that examples help."""
     reading, others = [], []
     for curve in curves:
@@ -74,7 +73,8 @@ def _labels(curves: Sequence[Curve]) -> list[str]:
         if labels is None or curve.gain is None or not curve.better(curve.gain):
             continue
         if curve.better(labels):
-            reading.append(f"{curve.model} is worse by {_points(curve, labels)}: it reads the answers")
+            amount, interval = _points(curve, labels)
+            reading.append(f"{curve.model} is worse by {amount} ({interval}): it reads the answers")
         else:
             others.append(curve.model)
     parts = reading
@@ -82,7 +82,7 @@ def _labels(curves: Sequence[Curve]) -> list[str]:
         parts.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not measurably worse")
     if not parts:
         return []
-    return [f"With random labels in {_most(curves)} examples on {curves[0].label}, {'; '.join(parts)}."]
+    return [f"With random labels in {most} examples on {curves[0].label}, {'; '.join(parts)}."]
 
 
 def _ranks(one: Ranking) -> str:
@@ -97,13 +97,13 @@ def _most(curves: Iterable[Curve]) -> int:
     return max(point.shots for curve in curves for point in curve.points)
 
 
-def _points(curve: Curve, measure: Measure) -> str:
+def _points(curve: Curve, measure: Measure) -> tuple[str, str]:
     """An amount without its sign, and its interval."""
     factor = 100.0 if curve.full == 1.0 else 1.0
     low, high = sorted(abs(factor * bound) for bound in (measure.ci_low, measure.ci_high))
     digits = 0 if factor == 100.0 and abs(factor * measure.value) >= 10 else 1
     unit = "points" if curve.full is not None else curve.metric
-    return f"{abs(factor * measure.value):.{digits}f} {unit} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{abs(factor * measure.value):.{digits}f} {unit}", f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def _listed(names: Sequence[str]) -> str:
