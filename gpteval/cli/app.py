@@ -25,6 +25,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+Models = Annotated[
+    list[str],
+    typer.Option(
+        help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
+        autocompletion=complete_models,
+    ),
+]
+Templates = Annotated[str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")]
+Limit = Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")]
+Out = Annotated[Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")]
+BatchTokens = Annotated[str, typer.Option(help="padded tokens a batch, or auto")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="do not write report.html")]
 Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
 AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
@@ -78,13 +91,7 @@ def _resumable() -> Iterator[None]:
 
 @app.command()
 def run(
-    models: Annotated[
-        list[str],
-        typer.Option(
-            help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
-            autocompletion=complete_models,
-        ),
-    ],
+    models: Models,
     tasks: Annotated[
         str,
         typer.Option(
@@ -95,33 +102,27 @@ def run(
     shots: Annotated[
         str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="for the subset, the examples and the bootstrap")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")
-    ] = None,
+    out: Out = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    batch_tokens: Annotated[str, typer.Option(help="padded tokens a batch, or auto")] = "auto",
+    batch_tokens: BatchTokens = "auto",
     stride: Annotated[
         int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
     ] = None,
     profile: Annotated[str, typer.Option(help="gpteval")] = "gpteval",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
-    templates: Annotated[
-        str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")
-    ] = "default",
+    templates: Templates = "default",
     max_bad_rows: Annotated[
         float, typer.Option(help="share of a task's rows that may be left out because they give no prompt")
     ] = 0.01,
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")
-    ] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False,
+    no_cache: NoCache = False,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
     """Run models on tasks, and write results, samples and an HTML report.
@@ -161,42 +162,30 @@ def run(
 
 @app.command()
 def fewshot(
-    models: Annotated[
-        list[str],
-        typer.Option(
-            help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
-            autocompletion=complete_models,
-        ),
-    ],
+    models: Models,
     tasks: Annotated[
         str, typer.Option(help="names, families or suites; separated by commas", autocompletion=complete_tasks)
     ],
     shots: Annotated[str, typer.Option(help="numbers of examples")] = "0,1,2,4,8",
     seeds: Annotated[int, typer.Option(help="how many sets of examples")] = 5,
-    templates: Annotated[
-        str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")
-    ] = "default",
+    templates: Templates = "default",
     controls: Annotated[
         str, typer.Option(help="random-labels: examples with answers at random; order: the same in other orders")
     ] = "",
-    limit: Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option(help="the first seed of the examples; for the subset and the bootstrap")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")
-    ] = None,
+    out: Out = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    batch_tokens: Annotated[str, typer.Option(help="padded tokens a batch, or auto")] = "auto",
+    batch_tokens: BatchTokens = "auto",
     shots_mode: Annotated[
         str, typer.Option(help="fixed: a seed is one set of examples for all items; per-item: each item draws its own")
     ] = "fixed",
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")
-    ] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False,
+    no_cache: NoCache = False,
+    no_report: NoReport = False,
     as_json: Json = False,
 ) -> None:
     """Say what examples in the prompt do: scores by their number, over seeds and templates, with intervals.
