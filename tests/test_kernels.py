@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gpteval.models.kernels import fuse
+from gpteval.models.kernels import FEW, few_rows, fuse
 from tests.tiny import ARCHITECTURES, save_tiny
 
 ROWS, LENGTH, PADDED = 3, 40, 7
@@ -38,6 +38,19 @@ def test_whole_sequences(pair: tuple[Any, Any]) -> None:
     with torch.no_grad():
         expected, got = (model(input_ids=ids).logits for model in pair)
     assert expected.std() > 0.1
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, ROWS, 2 * ROWS])
+def test_few_rows_and_many(pair: tuple[Any, Any], rows: int) -> None:
+    original, fused = pair
+    weight = fused.get_output_embeddings().weight
+    few_rows(fused)
+    assert fused.get_output_embeddings().weight is weight, "tied weights stay tied"
+    ids = tokens(original).repeat(2, 1)[:rows]
+    assert (ids.numel() > FEW) == (rows > ROWS)
+    with torch.no_grad():
+        expected, got = (model(input_ids=ids).logits for model in pair)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 import torch
 
+from gpteval.models.kernels import times_transposed
+
+LINE = 16  # float32 in a line of a CPU's cache
 Logits = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
@@ -31,17 +34,18 @@ class OutputLayer:
     """
 
     def __init__(self) -> None:
-        self._memory = torch.empty(0)
+        self._memory = torch.empty(0, 0)
 
     def __call__(self, model: Any, states: torch.Tensor) -> torch.Tensor:
         layer = model.get_output_embeddings()
-        if type(layer) is not torch.nn.Linear:
+        if not isinstance(layer, torch.nn.Linear):
             logits: torch.Tensor = layer(states)
             return logits
         memory = self._memory
-        if len(memory) < len(states) or memory.dtype != states.dtype:
-            self._memory = memory = states.new_empty(len(states), layer.out_features)
-        logits = torch.mm(states, layer.weight.T, out=memory[: len(states)])
+        if memory.shape[1] < len(states) or memory.dtype != states.dtype:
+            lines = -(-len(states) // LINE) | 1  # an even count of a cache's lines would lie on the same few of them
+            self._memory = memory = states.new_empty(layer.out_features, lines * LINE)
+        logits = times_transposed(layer.weight, states, out=memory[:, : len(states)])
         return logits if layer.bias is None else logits.add_(layer.bias)
 
 

@@ -7,7 +7,7 @@ import json
 from array import array
 from dataclasses import asdict, dataclass
 
-ENGINE_VERSION = 6  # raise when a change alters numbers: cached results of older versions are then not used
+ENGINE_VERSION = 7  # raise when a change alters numbers: cached results of older versions are then not used
 
 
 @dataclass(frozen=True, slots=True)

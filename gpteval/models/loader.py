@@ -136,7 +136,7 @@ class HFModel:
         import torch
         import transformers
 
-        from gpteval.models.kernels import fuse
+        from gpteval.models.kernels import few_rows, fuse
 
         with self._explained():
             model, loading = transformers.AutoModelForCausalLM.from_pretrained(
@@ -160,6 +160,8 @@ class HFModel:
                 "the tokenizer belongs to another model",
             )
         self.attention = fuse(model)
+        if (self.device, self.dtype) == ("cpu", "float32"):
+            few_rows(model)
         return model.to(self.device).eval()
 
     @contextmanager
