@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.types import Generate, Generated, Prompt
 from gpteval.engine.generate import _State
-from gpteval.engine.rows import GenerateRow
+from gpteval.engine.rows import GenerateRow, Tokens
 from gpteval.metrics.registry import metric_registry
 from gpteval.metrics.text import normalise_answer
 from gpteval.models.tokenizer import Codec
@@ -108,7 +108,7 @@ def written(codec: Codec, prompt: Prompt, answer: str) -> Generated:
     assert isinstance(request, Generate)
     context, whole = codec.encode([request.prompt, request.prompt + answer])
     ends = [*codec.encode(["\n"])[0], *sorted(codec.eos)]
-    row = GenerateRow((0,), request.max_new_tokens, codec.stops(request.stop))
+    row = GenerateRow(Tokens([0]), request.max_new_tokens, codec.stops(request.stop))
     state = _State(row, torch.Generator())
     for token in [*whole[len(context) :], *ends]:
         if not state.ended:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpteval.core.errors import ItemError
 from gpteval.core.types import Choice, Failed, Generate, Prompt, Rolling
 from gpteval.engine.encode import Encoder, windows
-from gpteval.engine.rows import GenerateRow, ScoreRow
+from gpteval.engine.rows import GenerateRow, ScoreRow, Tokens
 from gpteval.models.tokenizer import Codec
 from tests.tiny import byte_level_tokenizer, gpt1_tokenizer, opt_tokenizer
 
@@ -34,8 +34,8 @@ def choice_rows(codec: Codec, request: Choice, window: int = 48, **prompt: objec
 
 def test_context_and_continuation_are_tokenised_together(gpt2: Codec) -> None:
     (row,) = choice_rows(gpt2, Choice("The quick", [" brown fox"], 0))
-    assert row.context + row.targets == tuple(gpt2.encode(["The quick brown fox"])[0])
-    assert row.context == tuple(gpt2.encode(["The quick"])[0])
+    assert row.context + row.targets == Tokens(gpt2.encode(["The quick brown fox"])[0])
+    assert row.context == Tokens(gpt2.encode(["The quick"])[0])
 
 
 def test_trailing_whitespace_of_the_context_moves_to_the_continuation(gpt2: Codec) -> None:
@@ -46,7 +46,7 @@ def test_trailing_whitespace_of_the_context_moves_to_the_continuation(gpt2: Code
 
 def test_an_empty_context_is_conditioned_on_the_bos_token(gpt2: Codec) -> None:
     (row,) = choice_rows(gpt2, Choice("", [" dog"], 0))
-    assert row.context == (gpt2.tokenizer.bos_token_id,)
+    assert row.context == Tokens([gpt2.tokenizer.bos_token_id])
 
 
 def test_a_tokenizers_own_bos_comes_first_once() -> None:
@@ -59,13 +59,13 @@ def test_a_tokenizers_own_bos_comes_first_once() -> None:
         assert bos not in row.context[1:] + row.targets
     (rolled,) = Encoder(codec, 48).encode([Prompt("i", Rolling("The dog"))])
     assert isinstance(rolled.rows[0], ScoreRow)
-    assert rolled.rows[0].context == (bos,)
+    assert rolled.rows[0].context == Tokens([bos])
 
 
 def test_gpt1_leaves_the_first_token_unscored_without_context(gpt1: Codec) -> None:
     (encoded,) = Encoder(gpt1, 48).encode([Prompt("i", Choice("", [" the lazy dog"], 0))])
     (row,) = encoded.rows
-    ids = tuple(gpt1.encode([" the lazy dog"])[0])
+    ids = Tokens(gpt1.encode([" the lazy dog"])[0])
     assert row == ScoreRow(ids[:1], ids[1:])
     (rolled,) = Encoder(gpt1, 48).encode([Prompt("i", Rolling("the lazy dog"))])
     assert rolled.unscored == 1
@@ -77,7 +77,7 @@ def test_a_continuation_merged_into_its_context_is_an_error_that_names_the_item(
     bad = Choice(merged[0], [merged[1], " dog"], 0)
     prompts = [Prompt("a-fine-one", Choice("x", [" the"], 0)), Prompt("the-bad-one", bad)]
     with pytest.raises(ItemError, match="the-bad-one.*continuation 0"):
-        Encoder(gpt2, 48).encode(prompts)
+        list(Encoder(gpt2, 48).encode(prompts))
 
 
 def test_whole_examples_are_dropped_before_anything_is_cut(gpt2: Codec) -> None:
@@ -88,7 +88,7 @@ def test_whole_examples_are_dropped_before_anything_is_cut(gpt2: Codec) -> None:
     assert encoded.tokens_cut == 0
     kept = "".join(examples[encoded.shots_dropped :]) + "the fox"
     rows = [row for row in encoded.rows if isinstance(row, ScoreRow)]
-    assert all(row.context == tuple(gpt2.encode([kept])[0]) for row in rows), "every choice has the same context"
+    assert all(row.context == Tokens(gpt2.encode([kept])[0]) for row in rows), "every choice has the same context"
     assert all(row.length <= 30 for row in rows)
     one_more = "".join(examples[encoded.shots_dropped - 1 :]) + "the fox sleeps on"
     assert len(gpt2.encode([one_more])[0]) - 1 > 30, "no more was dropped than needed"
@@ -103,7 +103,7 @@ def test_then_the_start_of_the_context_is_cut_and_counted(gpt2: Codec) -> None:
     assert encoded.tokens_cut > 0
     for row in encoded.rows:
         assert isinstance(row, ScoreRow)
-        assert row.context == tuple(ids[encoded.tokens_cut :])
+        assert row.context == Tokens(ids[encoded.tokens_cut :])
         assert row.length <= 12
 
 
@@ -120,7 +120,7 @@ def test_generation_leaves_room_for_its_tokens_and_at_least_half_for_the_prompt(
     (row,) = encoded.rows
     assert isinstance(row, GenerateRow)
     assert len(row.prompt) == 30
-    assert row.prompt == tuple(gpt2.encode([text])[0][-30:])
+    assert row.prompt == Tokens(gpt2.encode([text])[0][-30:])
     (greedy,) = Encoder(gpt2, 40).encode([Prompt("i", Generate(text, ["x"], max_new_tokens=100))])
     assert isinstance(greedy.rows[0], GenerateRow)
     assert greedy.rows[0].max_new_tokens == 20
@@ -128,13 +128,13 @@ def test_generation_leaves_room_for_its_tokens_and_at_least_half_for_the_prompt(
 
 def test_neutral_context_gives_unconditional_rows(gpt2: Codec) -> None:
     rows = choice_rows(gpt2, Choice("What is it?\nAnswer:", [" a dog", " a fox"], 0, neutral="Answer:"))
-    assert [r.context for r in rows[2:]] == [tuple(gpt2.encode(["Answer:"])[0])] * 2
+    assert [r.context for r in rows[2:]] == [Tokens(gpt2.encode(["Answer:"])[0])] * 2
     assert [r.targets for r in rows[:2]] == [r.targets for r in rows[2:]]
 
 
 @given(length=st.integers(2, 200), window=st.integers(2, 40), stride=st.integers(1, 50) | st.none())
 def test_windows_score_each_token_once_within_the_window(length: int, window: int, stride: int | None) -> None:
-    sequence = tuple(range(length))
+    sequence = Tokens(range(length))
     rows = windows(sequence, 1, window, stride)
     assert [t for row in rows for t in row.targets] == list(sequence[1:])
     assert all(row.length <= window for row in rows)
@@ -142,8 +142,8 @@ def test_windows_score_each_token_once_within_the_window(length: int, window: in
 
 
 def test_default_windows_are_disjoint_with_one_token_of_carry_over_and_a_full_last_one() -> None:
-    rows = windows(tuple(range(12)), 1, 5)  # a condition token and 11 tokens
-    assert [(r.context, r.targets) for r in rows] == [
+    rows = windows(Tokens(range(12)), 1, 5)  # a condition token and 11 tokens
+    assert [(tuple(r.context), tuple(r.targets)) for r in rows] == [
         ((0,), (1, 2, 3, 4, 5)),
         ((5,), (6, 7, 8, 9, 10)),
         ((6, 7, 8, 9, 10), (11,)),
@@ -151,9 +151,9 @@ def test_default_windows_are_disjoint_with_one_token_of_carry_over_and_a_full_la
 
 
 def test_a_stride_scores_only_the_new_tokens() -> None:
-    rows = windows(tuple(range(11)), 1, 6, 2)
-    assert [r.targets for r in rows] == [(1, 2, 3, 4, 5, 6), (7, 8), (9, 10)]
-    assert [r.context for r in rows[1:]] == [(2, 3, 4, 5, 6), (4, 5, 6, 7, 8)]
+    rows = windows(Tokens(range(11)), 1, 6, 2)
+    assert [tuple(r.targets) for r in rows] == [(1, 2, 3, 4, 5, 6), (7, 8), (9, 10)]
+    assert [tuple(r.context) for r in rows[1:]] == [(2, 3, 4, 5, 6), (4, 5, 6, 7, 8)]
 
 
 class TestGpt1Newlines:

@@ -16,11 +16,10 @@ import transformers
 from gpteval.core.types import Prompt, Rolled, Rolling
 from gpteval.engine import head
 from gpteval.engine.engine import Engine
-from gpteval.engine.rows import ScoreRow
 from gpteval.engine.score import Scorer
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from tests.tiny import byte_level_tokenizer, save_tiny
+from tests.tiny import byte_level_tokenizer, save_tiny, score_row
 
 
 def loaded(folder: Path) -> HFModel:
@@ -94,7 +93,7 @@ def test_heads_that_scale_or_cap(kind: str, more: dict[str, Any], expected: Any)
     module = tiny(kind, **more)
     scorer = Scorer(module)
     assert expected in (scorer.head, type(scorer.head))
-    rows = [ScoreRow((5, 6, 7), (8, 9)), ScoreRow((5, 6), (1,)), ScoreRow((3,), (4, 5, 6, 7))]
+    rows = [score_row((5, 6, 7), (8, 9)), score_row((5, 6), (1,)), score_row((3,), (4, 5, 6, 7))]
     for row, found in zip(rows, scorer.score(rows), strict=True):
         all_logprobs = token_logprobs(module, [*row.context, *row.targets])
         assert found.logprob == pytest.approx(float(all_logprobs[-len(row.targets) :].sum()), abs=1e-4)
@@ -104,7 +103,7 @@ def test_heads_that_scale_or_cap(kind: str, more: dict[str, Any], expected: Any)
 
 def test_without_a_known_way_the_models_own_logits_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny("llama")
-    row = ScoreRow((5, 6, 7), (8, 9))
+    row = score_row((5, 6, 7), (8, 9))
     (expected,) = Scorer(module).score([row])
     monkeypatch.setattr(head, "trunk_states", lambda *_: torch.zeros(2, 9, 32))
     scorer = Scorer(module)
@@ -132,8 +131,7 @@ def test_trees_and_windows(kind: str, seed: int) -> None:
     """Which models take trees is found out; beyond a window rows are read plainly. The numbers are the naive ones."""
     module = tiny(kind, **WINDOWS[kind])
     scorer = Scorer(module)
-    assert scorer.branching
-    assert scorer.window == (64 if "sliding_window" in WINDOWS[kind] or kind == "gpt_neo" else sys.maxsize)
+    assert scorer.reach == (64 if "sliding_window" in WINDOWS[kind] or kind == "gpt_neo" else sys.maxsize)
     rng = random.Random(seed)
     most = min(140, module.config.max_position_embeddings - 8)
 
@@ -145,7 +143,7 @@ def test_trees_and_windows(kind: str, seed: int) -> None:
         rows = []
         for _ in range(6):
             context = beginning + some(1, longest)
-            rows += [ScoreRow(context, some(1, 5)) for _ in range(3)]
+            rows += [score_row(context, some(1, 5)) for _ in range(3)]
         for row, found in zip(rows, scorer.score(rows), strict=True):
             expected = token_logprobs(module, [*row.context, *row.targets])[-len(row.targets) :]
             assert found.logprob == pytest.approx(float(expected.sum()), abs=1e-4)
@@ -155,7 +153,7 @@ def test_a_model_that_ignores_positions_takes_no_trees() -> None:
     module = tiny("llama")
     trunk = module.base_model.forward
     module.base_model.forward = lambda position_ids=None, **inputs: trunk(**inputs)
-    assert not Scorer(module).branching
+    assert not Scorer(module).reach
 
 
 MEASURE = """

@@ -10,13 +10,12 @@ import pytest
 import torch
 
 from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Rolling, Scored
-from gpteval.engine.engine import Engine, form_batches
-from gpteval.engine.rows import Row, ScoreRow
+from gpteval.engine.engine import Engine
 from gpteval.engine.score import Scorer
 from gpteval.engine.trees import BEGINNING
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from tests.tiny import ARCHITECTURES, TEXT, save_tiny
+from tests.tiny import ARCHITECTURES, TEXT, save_tiny, score_row
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -69,7 +68,7 @@ def test_rows_that_read_the_same_pass_once(model: HFModel, monkeypatch: pytest.M
     """Choices of one token share their context's forward, and their cost is counted once."""
     ids = model.codec.encode(["the quick dog"])[0]
     scorer = Scorer(model.module)
-    rows = [ScoreRow(tuple(ids), (target,)) for target in (5, 6, 7)] + [ScoreRow(tuple(ids[:-1]), (8, 9))]
+    rows = [score_row(ids, (target,)) for target in (5, 6, 7)] + [score_row(ids[:-1], (8, 9))]
     alone = [scorer.score([row])[0] for row in rows]
     read = watch(model, monkeypatch)
     together = scorer.score(rows)
@@ -94,13 +93,13 @@ def watch(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
 
 def test_choices_share_their_context(model: HFModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the architecture takes a mask, an item is one line; each token passes once."""
-    context = tuple(model.codec.encode([words(1, 9)])[0])
-    rows = [ScoreRow(context, target) for target in ((5, 6, 7), (8,), (9, 10), (5, 6, 7, 8))]
+    context = model.codec.encode([words(1, 9)])[0]
+    rows = [score_row(context, target) for target in ((5, 6, 7), (8,), (9, 10), (5, 6, 7, 8))]
     alone = [naive_logprob(model, list(row.context), list(row.targets)) for row in rows]
     scorer = Scorer(model.module)
     read = watch(model, monkeypatch)
     found = scorer.score(rows)
-    tree = scorer.branching
+    tree = scorer.reach
     assert [tuple(shape) for shape in read] == [(1, len(context) + 6) if tree else (4, len(context) + 3)]
     assert sum(r.processed for r in found) == (read[0].numel() if tree else sum(row.length for row in rows))
     assert [r.logprob for r in found] == pytest.approx([a for a, _ in alone], abs=1e-4)
@@ -118,7 +117,7 @@ def test_examples_that_items_share_pass_once(model: HFModel, monkeypatch: pytest
     read = watch(model, monkeypatch)
     outcomes = engine.run(prompts)
     assert all(isinstance(outcome, Scored) and not outcome.shots_dropped for outcome in outcomes)
-    if engine.scorer.branching:
+    if engine.scorer.reach:
         assert prefix > BEGINNING
         assert [shape[0] for shape in read].count(1) == 1, "the prefix passes once, for all batches"
         assert len(read) > 2
@@ -134,43 +133,13 @@ def test_examples_that_items_share_pass_once(model: HFModel, monkeypatch: pytest
             assert score.greedy is greedy
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_trees_of_rows(model: HFModel, seed: int) -> None:
-    """Shared and unshared beginnings, one token and many, equal rows, any budget: the naive numbers."""
-    rng = random.Random(seed)
-    size, window = model.module.config.vocab_size, model.window
-
-    def some(least: int, most: int) -> tuple[int, ...]:
-        return tuple(rng.randrange(2, min(size, 200)) for _ in range(rng.randint(least, most)))
-
-    beginnings = [some(BEGINNING, BEGINNING + 4), some(BEGINNING, BEGINNING + 1), some(1, 5), ()]
-    rows: list[ScoreRow] = []
-    while len(rows) < 40:
-        context = (rng.choice(beginnings) + some(1, 8))[: window - 6]
-        branch = some(1, 3)
-        targets = [branch + some(0, 3) for _ in range(rng.randint(1, 4))] + [some(1, 1)]
-        rows += [ScoreRow(context, target) for target in targets]
-    rows += [ScoreRow(some(1, 1), some(window, window)), rows[0]]
-    keyed: dict[bytes, Row] = {str(n).encode(): row for n, row in enumerate(rows)}
-    scorer = Scorer(model.module)
-    batches = form_batches(keyed, rng.choice([1, 60, 200, 5000]), 1, branching=scorer.branching)
-    assert sorted(key for batch in batches for key in batch) == sorted(keyed)
-    for batch in batches:
-        chosen = [keyed[key] for key in batch]
-        for row, result in zip(chosen, scorer.score(chosen), strict=True):  # type: ignore[arg-type]
-            expected, greedy = naive_logprob(model, list(row.context), list(row.targets))  # type: ignore[union-attr]
-            assert result.logprob == pytest.approx(expected, abs=2e-4)
-            assert result.greedy is greedy
-            assert result.tokens == len(row.targets)  # type: ignore[union-attr]
-
-
 def test_greedy_flag_is_true_for_the_models_own_choice(model: HFModel) -> None:
     context = "the quick brown"
     ids = naive_ids(model, context)
     with torch.inference_mode():
         best = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
     other = (best + 1) % model.module.config.vocab_size
-    results = Scorer(model.module).score([ScoreRow(tuple(ids), (best,)), ScoreRow(tuple(ids), (other,))])
+    results = Scorer(model.module).score([score_row(ids, (best,)), score_row(ids, (other,))])
     assert [r.greedy for r in results] == [True, False]
 
 

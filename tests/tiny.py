@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from gpteval.engine.rows import ScoreRow, Tokens
 
 TEXT = [
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -98,6 +101,16 @@ def _config(architecture: str, vocabulary: int, window: int) -> Any:
         "opt": lambda: t.OPTConfig(
             **common, **hidden, num_attention_heads=4, ffn_dim=64, word_embed_proj_dim=32, pad_token_id=1, **ends
         ),
+        "mistral": lambda: t.MistralConfig(
+            **common,
+            **hidden,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            head_dim=8,
+            intermediate_size=64,
+            sliding_window=40,
+            **ends,
+        ),
     }[architecture]()
 
 
@@ -128,3 +141,7 @@ def save_tiny(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def score_row(context: Iterable[int], targets: Iterable[int]) -> ScoreRow:
+    return ScoreRow(Tokens(context), Tokens(targets))

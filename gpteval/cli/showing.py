@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -90,7 +91,7 @@ def _tokens(prompt: Prompt, name: str) -> None:
         say(f"cannot be scored: {encoded.error}")
 
 
-def _pieces(model: Any, ids: tuple[int, ...]) -> str:
+def _pieces(model: Any, ids: Iterable[int]) -> str:
     tokens = model.codec.tokenizer.convert_ids_to_tokens(list(ids))
     return " ".join(f"{token!r}:{number}" for token, number in zip(tokens, ids, strict=True))
 

@@ -8,6 +8,7 @@ is wasted: floating-point operations at the measured rate of a matrix product of
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,9 +16,10 @@ from typing import Any
 
 import torch
 
-from gpteval.engine.engine import Engine, form_batches
+from gpteval.engine.batches import form_batches
+from gpteval.engine.engine import Engine
 from gpteval.engine.pack import pack
-from gpteval.engine.rows import GenerateRow, Row, Sampling, ScoreRow
+from gpteval.engine.rows import GenerateRow, Row, Sampling, ScoreRow, Tokens
 from gpteval.models.loader import HFModel
 
 
@@ -99,8 +101,8 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     size = model.config.get_text_config().vocab_size
     window = model.window
 
-    def some(count: int) -> tuple[int, ...]:
-        return tuple(torch.randint(size, (count,), generator=generator).tolist())
+    def some(count: int) -> Tokens:
+        return Tokens(torch.randint(size, (count,), generator=generator).tolist())
 
     whole = min(window, 512)
     context, branch, new = min(window // 2, 200), max(1, min(window // 8, 8)), max(1, min(window // 4, 32))
@@ -154,7 +156,7 @@ def _generation(
 
 def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
     """Tokens that must pass once, how many others each sees on average, and the places that need logits."""
-    packed = pack(rows, branching=True)
+    packed = pack(rows, reach=sys.maxsize)
     inside = packed.branch >= 0
     tokens = int(inside.sum()) + len(packed.prefix)
     seen = int((packed.positions * inside).sum()) + len(packed.prefix) ** 2 / 2
@@ -163,8 +165,7 @@ def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
 
 def _median(engine: Engine, rows: list[Any], rounds: int) -> float:
     keyed: dict[bytes, Row] = {str(number).encode(): row for number, row in enumerate(rows)}
-    branching = engine.scorer.branching
-    batches = form_batches(keyed, engine.budget, engine.generation_budget, branching=branching)
+    batches = list(form_batches(keyed, engine.budget, engine.generation_budget, reach=engine.scorer.reach))
 
     def work() -> None:
         for batch in batches:

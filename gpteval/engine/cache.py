@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from gpteval.engine.rows import Tokens
+
 ROOM = 32  # tokens that a cache has room for beyond those in it, at least
 
 
@@ -59,6 +61,12 @@ def select(cache: Any, keep: torch.Tensor) -> None:
             layer.batch_select_indices(keep)
 
 
+def keep_last(cache: Cache, width: int) -> None:
+    """Keep these last columns only, of a cache of ours."""
+    for layer in cache.layers:
+        layer.replace(layer.keys[:, :, -width:], layer.values[:, :, -width:])
+
+
 def join(cache: Cache, other: Cache, width: int) -> None:
     """Put the rows of ``other`` below those of ``cache``, both aligned on the right and cut or padded to ``width``."""
     for layer, more in zip(cache.layers, other.layers, strict=True):
@@ -74,16 +82,16 @@ class Prefixes:
     """The cache of the last prefix: batches of one family come one after the other."""
 
     def __init__(self) -> None:
-        self.tokens: tuple[int, ...] = ()
+        self.tokens = Tokens()
         self.cache: Cache | None = None
 
-    def expanded(self, model: Any, tokens: tuple[int, ...], rows: int, width: int) -> Cache:
+    def expanded(self, model: Any, tokens: Tokens, rows: int, width: int) -> Cache:
         """A cache that holds ``tokens`` for each of ``rows`` rows, with room for ``width`` more."""
         layers = model.config.get_text_config().num_hidden_layers
         if tokens != self.tokens or self.cache is None:
             cache = roomy_cache(layers, 0)
             model.base_model(
-                input_ids=torch.tensor([tokens], device=model.device), past_key_values=cache, use_cache=True
+                input_ids=torch.tensor([list(tokens)], device=model.device), past_key_values=cache, use_cache=True
             )
             self.tokens, self.cache = tokens, cache
         expanded = roomy_cache(layers, width)

@@ -21,11 +21,13 @@ from gpteval.core.types import (
     Score,
     Scored,
 )
-from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow
+from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, Tokens
 from gpteval.models.tokenizer import Codec
 
+BLOCK = 1024  # prompts that are encoded at a time
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """One prompt's rows. ``outcome`` puts their results together again.
 
@@ -77,17 +79,22 @@ class Encoder:
     sampling: Sampling = field(default_factory=Sampling)
     vocabulary: int | None = None
 
-    def encode(self, prompts: Sequence[Prompt]) -> list[Encoded]:
-        """Rows of every prompt. Raises ItemError when a continuation has no token of its own."""
+    def encode(self, prompts: Sequence[Prompt]) -> Iterator[Encoded]:
+        """Rows of every prompt, in order. Raises ItemError when a continuation has no token of its own."""
+        for begin in range(0, len(prompts), BLOCK):
+            yield from self._block(prompts[begin : begin + BLOCK])
+
+    def _block(self, prompts: Sequence[Prompt]) -> list[Encoded]:
         dropped = [0] * len(prompts)
         encoded: list[Encoded | None] = [None] * len(prompts)
         pending = list(range(len(prompts)))
         while pending:
             texts = [list(self._texts(prompts[i], dropped[i])) for i in pending]
-            ids = iter(self.codec.encode([text for group in texts for text in group]))
+            distinct = list(dict.fromkeys(text for group in texts for text in group))
+            ids = dict(zip(distinct, map(Tokens, self.codec.encode(distinct)), strict=True))
             again = []
             for i, group in zip(pending, texts, strict=True):
-                tokens = [next(ids) for _ in group]
+                tokens = [ids[text] for text in group]
                 over = self._excess(prompts[i].request, tokens)
                 left = prompts[i].examples[dropped[i] :]
                 if over > 0 and left:
@@ -109,7 +116,7 @@ class Encoder:
                 yield request.neutral.rstrip()
                 yield from (request.neutral + c for c in request.continuations)
 
-    def _excess(self, request: Choice | Rolling | Generate, tokens: list[list[int]]) -> int:
+    def _excess(self, request: Choice | Rolling | Generate, tokens: list[Tokens]) -> int:
         """By how many tokens the prompt with its longest continuation is over the window."""
         if isinstance(request, Choice):
             return max(len(self._begun(ids)) for ids in tokens[1 : 1 + len(request.continuations)]) - 1 - self.window
@@ -118,14 +125,14 @@ class Encoder:
             return len(self._begun(tokens[0])) + least - self.window
         return 0
 
-    def _begun(self, ids: Sequence[int]) -> tuple[int, ...]:
+    def _begun(self, ids: Tokens) -> Tokens:
         """``ids`` after the tokenizer's own first token, once: a prompt may have brought it."""
-        prefix = self.codec.prefix
-        return tuple(ids) if self._brings(prefix, ids) else (*prefix, *ids)
+        prefix = Tokens(self.codec.prefix)
+        return ids if not prefix or self._brings(prefix, ids) else prefix + ids
 
     @staticmethod
-    def _brings(start: Sequence[int], ids: Sequence[int]) -> bool:
-        return bool(start) and tuple(ids[: len(start)]) == tuple(start)
+    def _brings(start: Sequence[int], ids: Tokens) -> bool:
+        return bool(start) and ids[: len(start)] == Tokens(start)
 
     def _examples_to_drop(self, examples: tuple[str, ...], excess: int) -> int:
         """How many examples, from the first on, hold at least ``excess`` tokens."""
@@ -136,7 +143,7 @@ class Encoder:
                 return count
         return len(examples)
 
-    def _build(self, prompt: Prompt, tokens: list[list[int]], dropped: int) -> Encoded:
+    def _build(self, prompt: Prompt, tokens: list[Tokens], dropped: int) -> Encoded:
         request = prompt.request
         highest = max((max(ids, default=0) for ids in tokens), default=0)
         if self.vocabulary is not None and highest >= self.vocabulary:
@@ -157,11 +164,9 @@ class Encoder:
             return Encoded(request, error=error)
         return Encoded(request, tuple(rows), dropped, cut, own_bos=self._brings(self.codec.prefix, tokens[0]))
 
-    def _choices(
-        self, prompt: Prompt, context: list[int], wholes: list[list[int]]
-    ) -> tuple[list[Row | None], int, str]:
+    def _choices(self, prompt: Prompt, context: Tokens, wholes: list[Tokens]) -> tuple[list[Row | None], int, str]:
         """A row for each whole text after the common context; how many tokens were cut; why it cannot be."""
-        targets = [tuple(whole[len(context) :]) for whole in wholes]
+        targets = [whole[len(context) :] for whole in wholes]
         for index, target in enumerate(targets):
             if not target:
                 text = prompt.request.continuations[index]  # type: ignore[union-attr]
@@ -175,31 +180,34 @@ class Encoder:
         keep = self.window + 1 - longest
         cut = max(0, len(self._begun(context)) - keep)
         rows: list[Row | None] = []
+        common = self._begun(context)[cut:]
         for whole, target in zip(wholes, targets, strict=True):
             before = self._begun(whole[: len(context)])[cut:]
+            if before == common:
+                before = common  # kept once
             if not before and self.codec.condition is not None:
-                before = (self.codec.condition,)
+                before = Tokens([self.codec.condition])
             if before:
                 rows.append(ScoreRow(before, target))
             else:  # nothing to condition on: the first token stays unscored
                 rows.append(ScoreRow(target[:1], target[1:]) if len(target) > 1 else None)
         return rows, cut, ""
 
-    def _rolling(self, request: Rolling, ids: list[int]) -> Encoded:
-        start = self.codec.prefix or (() if self.codec.condition is None else (self.codec.condition,))
+    def _rolling(self, request: Rolling, ids: Tokens) -> Encoded:
+        start = Tokens(self.codec.prefix or (() if self.codec.condition is None else (self.codec.condition,)))
         own = self._brings(start, ids)
-        sequence = tuple(ids) if own else (*start, *ids)
+        sequence = ids if own else start + ids
         first = len(start) or 1
         if len(sequence) <= first:
             return Encoded(request, error="the text has no token to score")
         rows = windows(sequence, first, self.window, self.stride)
         return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own)
 
-    def _generate(self, request: Generate, ids: list[int], dropped: int) -> Encoded:
+    def _generate(self, request: Generate, ids: Tokens, dropped: int) -> Encoded:
         """Where prompt and limit do not fit together, the prompt keeps half of the window and the limit is lowered."""
         prompt = self._begun(ids)
         if not prompt and self.codec.condition is not None:
-            prompt = (self.codec.condition,)
+            prompt = Tokens([self.codec.condition])
         if not prompt:
             return Encoded(request, error="the prompt has no token")
         limit = min(request.max_new_tokens, max(1, self.window // 2, self.window - len(prompt)))
@@ -209,7 +217,7 @@ class Encoder:
         return Encoded(request, (row,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
 
 
-def windows(sequence: tuple[int, ...], first: int, window: int, stride: int | None = None) -> list[ScoreRow]:
+def windows(sequence: Tokens, first: int, window: int, stride: int | None = None) -> list[ScoreRow]:
     """Rows that score ``sequence[first:]`` once, each reading at most ``window`` tokens.
 
     The first row scores up to ``window`` tokens, each further one the next ``stride`` tokens

@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from gpteval.core.errors import ModelError
 from gpteval.core.types import Outcome, Prompt
+from gpteval.engine.batches import form_batches
 from gpteval.engine.encode import Encoded, Encoder
-from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
-from gpteval.engine.trees import CACHED, common_prefix, families, make_trees
+from gpteval.engine.rows import Row, RowResult, Sampling, ScoreRow, row_key
 from gpteval.models.loader import HFModel
 
-A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
 GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
 
 
@@ -65,10 +64,11 @@ class Engine:
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
-        encoded = self.encoder.encode(prompts)
+        encoded = []
         rows: dict[bytes, Row] = {}
         keys = []
-        for one in encoded:
+        for one in self.encoder.encode(prompts):
+            encoded.append(one)
             of_prompt: list[bytes | None] = []
             for row in one.rows:
                 key = None if row is None else row_key(self.model.key, row)
@@ -99,8 +99,9 @@ class Engine:
         """
         if len(known) == len(plan.rows):
             return
-        branching = any(isinstance(row, ScoreRow) for row in plan.rows.values()) and self.scorer.branching
-        for batch in form_batches(plan.rows, self.budget, self.generation_budget, branching=branching):
+        scores = any(isinstance(row, ScoreRow) for row in plan.rows.values())
+        reach = self.scorer.reach if scores else 0
+        for batch in form_batches(plan.rows, self.budget, self.generation_budget, reach=reach):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
@@ -190,7 +191,7 @@ class Engine:
         """What rows of one batch read together; known once something was scored."""
         if "scorer" not in self.__dict__:
             return ""
-        return "contexts and prefixes" if self.scorer.branching else "equal inputs"
+        return "contexts and prefixes" if self.scorer.reach else "equal inputs"
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest, once weights are loaded."""
@@ -200,45 +201,6 @@ class Engine:
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }
-
-
-def form_batches(
-    rows: Mapping[bytes, Row], score_budget: int, generation_budget: int, *, branching: bool = False
-) -> list[list[bytes]]:
-    """Length-sorted batches, longest first, whose padded size stays within the budget for their kind, in tokens.
-
-    Rows that share what the model reads (``make_trees``) stay together, and families that begin alike. Score rows and
-    generate rows never share a batch. A row or tree longer than the budget is a batch alone.
-    """
-    scored = [key for key, row in rows.items() if isinstance(row, ScoreRow)]
-    batches = []
-    trees = make_trees((cast(ScoreRow, rows[key]) for key in scored), branching=branching)
-    for family in families(trees) if branching else [trees]:
-        prefix = len(common_prefix(family)) if branching else 0
-        family.sort(key=lambda tree: (-tree.length, tree.stem))
-        lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
-        for chosen in _cut(family, lengths, score_budget, max(A_FORWARD, score_budget // 50)):
-            batches.append([scored[number] for tree in chosen for number in tree.rows])
-    generated = [key for key, row in rows.items() if isinstance(row, GenerateRow)]
-    generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
-    batches += _cut(generated, [rows[key].length for key in generated], generation_budget)
-    return batches
-
-
-def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int, waste: int = sys.maxsize) -> list[list[Any]]:
-    """Runs of ``ordered``, longest first, whose count times their longest is within the budget.
-
-    A run also ends where its padding would exceed ``waste`` tokens.
-    """
-    runs: list[list[Any]] = []
-    longest = padding = 0
-    for one, length in zip(ordered, lengths, strict=True):
-        padding += longest - length
-        if not runs or (len(runs[-1]) + 1) * longest > budget or padding > waste:
-            runs.append([])
-            longest, padding = length, 0
-        runs[-1].append(one)
-    return runs
 
 
 def auto_budget(model: HFModel) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from gpteval.engine.cache import join, roomy_cache, select
-from gpteval.engine.rows import GenerateRow, RowResult, Sampling
+from gpteval.engine.cache import join, keep_last, roomy_cache, select
+from gpteval.engine.rows import GenerateRow, RowResult, Sampling, Tokens
 from gpteval.engine.score import NOT_FINITE
 from gpteval.engine.trees import CACHED, local_window
 from gpteval.models.openai_gpt import CachedGPT1
@@ -151,14 +151,16 @@ class _Reader:
         ids = torch.zeros(len(states), width, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for number, state in enumerate(states):
-            ids[number, width - len(state.row.prompt) :] = torch.tensor(state.row.prompt)
+            ids[number, width - len(state.row.prompt) :] = torch.tensor(list(state.row.prompt))
             mask[number, width - len(state.row.prompt) :] = 1
         cache = roomy_cache(self.layers) if self.joins else None
         device = self.model.device
         return _Flight(states, mask.to(device), ids.to(device), cache)
 
     def step(self, flight: _Flight, codec: Codec) -> _Flight | None:
-        """Each row's next token. Rows that have ended leave when they are a quarter; None when all have."""
+        """Each row's next token. Rows that have ended leave when they are a quarter, or when their length leaves the
+        others no column; None when all have.
+        """
         chosen = _choose(self.logits(flight), flight.states)
         states, mask, fed, cache = flight.states, flight.mask, flight.fed, flight.cache
         for state, token in zip(states, chosen.tolist(), strict=True):
@@ -167,13 +169,18 @@ class _Reader:
         going = [number for number, state in enumerate(states) if not state.ended]
         if not going:
             return None
-        if len(going) <= 0.75 * len(states):
+        full = self.joins and mask.shape[1] >= self.longest
+        if len(going) <= 0.75 * len(states) or (full and len(going) < len(states)):
             keep = torch.tensor(going, device=mask.device)
             if self.caches:
                 select(cache, keep)
             states, mask, fed, chosen = [states[n] for n in going], mask[keep], fed[keep], chosen[keep]
         new = chosen[:, None]
         mask = torch.cat([mask, torch.ones_like(new)], dim=1)
+        if full:
+            width = int(mask.sum(1).max())
+            mask = mask[:, -width:]
+            keep_last(cache, width - 1)  # the last token is not in the cache yet
         return _Flight(states, mask, new if self.caches else torch.cat([fed, new], dim=1), cache)
 
 
@@ -181,7 +188,7 @@ class _Reader:
 def ignores_padding(model: Any) -> bool:
     """Whether a padded pair of prompts gives the logits that each gives alone."""
     size = model.config.get_text_config().vocab_size
-    prompts = [tuple(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
+    prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
     states = [_State(GenerateRow(prompt, 1, ()), torch.Generator()) for prompt in prompts]
     reader = _Reader(model, max(map(len, prompts)))
     if not reader.caches:
@@ -200,7 +207,7 @@ def joins_rows(model: Any) -> bool:
     if model.config.model_type != "gpt_neo" and local_window(model.config) < sys.maxsize:
         return False
     size = model.config.get_text_config().vocab_size
-    prompts = [tuple(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
+    prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
     states = [_State(GenerateRow(prompt, 2, ()), torch.Generator()) for prompt in prompts]
     reader = _Reader(model, 16, joins=True)
     if not reader.caches:
@@ -213,7 +220,7 @@ def joins_rows(model: Any) -> bool:
         together = reader.logits(flight)
     except Exception:  # another architecture's cache may refuse ours in any way
         return False
-    longer = [_State(GenerateRow((*prompt, 7 % size), 1, ()), torch.Generator()) for prompt in prompts]
+    longer = [_State(GenerateRow(prompt + Tokens([7 % size]), 1, ()), torch.Generator()) for prompt in prompts]
     alone = torch.cat([reader.logits(reader.flight([state])) for state in longer])
     return _close(together, alone, model)
 
@@ -225,7 +232,7 @@ def _close(found: torch.Tensor, expected: torch.Tensor, model: Any) -> bool:
 
 def _seed(row: GenerateRow) -> int:
     """A row's own random stream: the same in any batch."""
-    return hash((row.sampling.seed, row.prompt)) & (2**63 - 1)
+    return hash((row.sampling.seed, tuple(row.prompt))) & (2**63 - 1)
 
 
 def _choose(logits: torch.Tensor, states: Sequence[_State]) -> torch.Tensor:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from gpteval.engine.rows import ScoreRow
-from gpteval.engine.trees import Tokens, common_prefix, make_trees
+from gpteval.engine.rows import ScoreRow, Tokens
+from gpteval.engine.trees import common_prefix, make_trees
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,8 @@ class Packed:
 
     @property
     def branching(self) -> bool:
+        """Whether some token must not see all that lies before it."""
         return bool((self.branch > 1).any())
-
-    @property
-    def reach(self) -> int:
-        """From the first token that is read to the last."""
-        return len(self.prefix) + int(self.ids.shape[1])
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor:
         """Additive attention mask, [trees, 1, width, prefix + width]: the prefix, the stem, and the own branch."""
@@ -52,10 +48,16 @@ class Packed:
         return mask
 
 
-def pack(rows: Sequence[ScoreRow], *, branching: bool) -> Packed:
-    """Lay a batch of rows out."""
-    trees = make_trees(rows, branching=branching)
-    prefix = common_prefix(trees) if branching else ()
+def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
+    """Lay a batch of rows out.
+
+    ``reach``: the tokens of a tree up to which a model that takes masks and positions of ours is exact, 0 for one that
+    does not take them. Where a tree is longer, only rows of equal input are laid together.
+    """
+    trees = make_trees(enumerate(rows), branching=reach > 0)
+    prefix = common_prefix(trees) if reach else Tokens()
+    if any(tree.length > reach for tree in trees):
+        trees, prefix = make_trees(enumerate(rows), branching=False), Tokens()
     skip = len(prefix)
     width = max(tree.length for tree in trees) - skip
     ids = torch.zeros(len(trees), width, dtype=torch.long)

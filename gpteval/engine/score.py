@@ -10,7 +10,7 @@ import torch
 from gpteval.engine.cache import Prefixes
 from gpteval.engine.head import Logits, find_head, trunk_states
 from gpteval.engine.pack import Packed, pack
-from gpteval.engine.rows import RowResult, ScoreRow
+from gpteval.engine.rows import RowResult, ScoreRow, Tokens
 from gpteval.engine.trees import BEGINNING, local_window
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
@@ -27,9 +27,9 @@ class Scorer:
         self.model = model
         self.head: Logits | None = find_head(model)
         self.prefixes = Prefixes()
-        self.window = local_window(model.config)  # up to which trees are exact
-        self.branching = False
-        self.branching = self._takes_trees()
+        self.reach = 0
+        if self._takes_trees(reach := local_window(model.config)):
+            self.reach = reach  # up to which trees are exact
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
     def score(self, rows: Sequence[ScoreRow]) -> list[RowResult]:
@@ -39,9 +39,7 @@ class Scorer:
         model never looks there, so the numbers equal those of one row alone. The softmax is over the whole
         width of the output layer, in float32 whatever the weights' dtype; sums are float64.
         """
-        packed = pack(rows, branching=self.branching)
-        if packed.reach > self.window:
-            packed = pack(rows, branching=False)
+        packed = pack(rows, reach=self.reach)
         places, targets = packed.places.to(self.model.device), packed.targets.to(self.model.device)
         logprobs, greedy = [], []
         begin = 0
@@ -71,26 +69,28 @@ class Scorer:
             )
         ]
 
-    def _takes_trees(self) -> bool:
+    def _takes_trees(self, reach: int) -> bool:
         """Whether rows packed as trees after a cached prefix have the numbers of rows alone: found out, not looked up.
 
         An architecture may ignore a mask or positions, refuse them, or have no cache.
         """
         size = self.model.config.get_text_config().vocab_size
-        prefix = tuple(n * n % size for n in range(3, 3 + BEGINNING))
+        prefix = Tokens(n * n % size for n in range(3, 3 + BEGINNING))
         rows = [
-            ScoreRow((*prefix, *(n * stem % size for n in range(5, 7 + stem))), tuple(n % size for n in target))
+            ScoreRow(prefix + Tokens(n * stem % size for n in range(5, 7 + stem)), Tokens(n % size for n in target))
             for stem in range(1, 5)
             for target in ((7, 9, 11), (8,), (7, 12))
         ]
-        if pack(rows, branching=True).reach > self.window:
+        if not pack(rows, reach=reach).branching:
             return False
         alone = self.score(rows)
         try:
-            self.branching = True
+            self.reach = reach
             packed = self.score(rows)
         except Exception:  # what an architecture cannot take may raise anything
             return False
+        finally:
+            self.reach = 0
         tolerance = 1e-3 if self.model.dtype == torch.float32 else 0.1
         return all(
             not a.error and not b.error and abs(a.logprob - b.logprob) <= tolerance * max(1.0, abs(a.logprob))

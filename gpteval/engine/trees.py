@@ -3,7 +3,7 @@
 Rows of one context (an item's choices) become a tree: the context, then each choice's tokens as a branch
 that sees the context and itself. Trees that begin alike (few-shot examples that many items share) read
 that beginning from a cache. Whether a model takes masks and positions of our own is found out once
-(``takes_trees``); where it does not, only equal inputs are shared.
+(``Scorer``); where it does not, only equal inputs are shared.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpteval.engine.rows import ScoreRow
+from gpteval.engine.rows import ScoreRow, Tokens
 
 CACHED = 4  # a batch may hold this many times the tokens that it reads: what is cached costs memory, not work
 BEGINNING = 32  # tokens: trees that share this many may share a cached prefix
 FAMILY = 4  # trees, at least, that a cached prefix serves
-
-Tokens = tuple[int, ...]
 
 
 def local_window(config: Any) -> int:
@@ -34,7 +32,7 @@ def local_window(config: Any) -> int:
     return min((size for size in sizes if size), default=sys.maxsize)
 
 
-@dataclass
+@dataclass(slots=True)
 class Tree:
     """Rows that share ``stem``. A branch holds what a row reads after it."""
 
@@ -52,32 +50,34 @@ class Tree:
             self.branches[branch] = self.length
 
 
-def make_trees(rows: Iterable[ScoreRow], *, branching: bool) -> list[Tree]:
-    """The rows' trees, in the order of their first rows; ``Tree.rows`` are positions in ``rows``."""
+def make_trees(rows: Iterable[tuple[int, ScoreRow]], *, branching: bool) -> list[Tree]:
+    """The trees of numbered rows, in the order of their first rows."""
     trees: dict[Tokens, Tree] = {}
-    for number, row in enumerate(rows):
+    for number, row in rows:
         stem = row.context if branching else row.input
-        tree = trees.setdefault(stem, Tree(stem))
-        tree.add(number, row.targets[:-1] if branching else ())
+        tree = trees.get(stem)
+        if tree is None:
+            tree = trees[stem] = Tree(stem)
+        tree.add(number, row.targets[:-1] if branching else Tokens())
     return list(trees.values())
 
 
 def common_prefix(trees: Sequence[Tree]) -> Tokens:
     """The tokens that all stems begin with and that leave each at least one token; none where they serve too few."""
     if len(trees) < FAMILY:
-        return ()
+        return Tokens()
     first, last = min(tree.stem for tree in trees), max(tree.stem for tree in trees)  # the two that differ soonest
     shared = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     shared = min(shared, *(len(tree.stem) - 1 for tree in trees))
-    return first[:shared] if shared >= BEGINNING else ()
+    return first[:shared] if shared >= BEGINNING else Tokens()
 
 
 def families(trees: Sequence[Tree]) -> list[list[Tree]]:
     """Trees that share a beginning worth caching, and last all the others."""
     alike: dict[Tokens, list[Tree]] = {}
     for tree in trees:
-        alike.setdefault(tree.stem[:BEGINNING] if len(tree.stem) > BEGINNING else (), []).append(tree)
-    others = alike.pop((), [])
+        alike.setdefault(tree.stem[:BEGINNING] if len(tree.stem) > BEGINNING else Tokens(), []).append(tree)
+    others = alike.pop(Tokens(), [])
     found = []
     for family in alike.values():
         if common_prefix(family):

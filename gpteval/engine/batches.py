@@ -1,0 +1,54 @@
+"""Which rows pass through the model together: batches within a budget of tokens, with little padding."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from gpteval.engine.rows import GenerateRow, Row, ScoreRow
+from gpteval.engine.trees import CACHED, common_prefix, families, make_trees
+
+A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
+
+
+def form_batches(
+    rows: Mapping[bytes, Row], score_budget: int, generation_budget: int, *, reach: int = 0
+) -> Iterator[list[bytes]]:
+    """Batches, longest rows first, whose padded size stays within the budget for their kind, in tokens.
+
+    Rows that share what the model reads (``make_trees``) stay together, and families that begin alike. Score rows and
+    generate rows never share a batch. A row or tree longer than the budget is a batch alone. ``reach``: see ``pack``.
+    """
+    scored = [key for key, row in rows.items() if isinstance(row, ScoreRow)]
+    score_rows = cast(Mapping[bytes, ScoreRow], rows)
+    trees = make_trees(((n, score_rows[key]) for n, key in enumerate(scored)), branching=reach > 0)
+    plain = [tree for tree in trees if tree.length > reach]
+    if reach and plain:
+        numbers = sorted(number for tree in plain for number in tree.rows)
+        plain = make_trees(((n, score_rows[scored[n]]) for n in numbers), branching=False)
+    for family in [plain, *families([tree for tree in trees if tree.length <= reach])]:
+        prefix = 0 if family is plain else len(common_prefix(family))
+        family.sort(key=lambda tree: (-tree.length, tree.stem))
+        lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
+        for chosen in _cut(family, lengths, score_budget, max(A_FORWARD, score_budget // 50)):
+            yield [scored[number] for tree in chosen for number in tree.rows]
+    generated = [key for key, row in rows.items() if isinstance(row, GenerateRow)]
+    generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
+    yield from _cut(generated, [rows[key].length for key in generated], generation_budget)
+
+
+def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int, waste: int = sys.maxsize) -> list[list[Any]]:
+    """Runs of ``ordered``, longest first, whose count times their longest is within the budget.
+
+    A run also ends where its padding would exceed ``waste`` tokens.
+    """
+    runs: list[list[Any]] = []
+    longest = padding = 0
+    for one, length in zip(ordered, lengths, strict=True):
+        padding += longest - length
+        if not runs or (len(runs[-1]) + 1) * longest > budget or padding > waste:
+            runs.append([])
+            longest, padding = length, 0
+        runs[-1].append(one)
+    return runs
