@@ -5,7 +5,10 @@
 installs the peer into an environment of its own (runs/peer), makes a model of GPT-2's 124M shape with random
 weights and the tokenizer of FOLDER (or takes --model), and for each workload checks that log-likelihoods, greedy
 flags and texts agree before it prints any time. Seconds are those in the loop: tokenising and computing, without
-loading. The peer runs at the best of --peer-batches. The last line is JSON. Exit code 1 when something differs.
+loading. The peer runs at the best of --peer-batches. Two rows have another opponent or another clock: GPT-1's
+generation (with --gpt1-tokenizer) runs against itself without gpteval's key-value cache, as transformers has it; and
+start-up is a whole command that scores one item, from the shell and back. The last line is JSON. Exit code 1 when
+something differs.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ import statistics
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,34 +32,51 @@ import torch
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Scored
+from gpteval.engine import generate
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 
 PEER = "lm_eval==0.4.13"
 HERE = Path(__file__).parent
+PEER_TASK = """
+task: piqa_file
+dataset_path: json
+dataset_kwargs: {{data_files: {{validation: {file}}}}}
+validation_split: validation
+output_type: multiple_choice
+doc_to_text: "Question: {{{{goal}}}}\\nAnswer:"
+doc_to_target: label
+doc_to_choice: "{{{{[sol1, sol2]}}}}"
+metric_list: [{{metric: acc}}]
+"""
 NEVER = "\n\n\n\n\n"  # a stop string that random weights do not write
 
 
 @dataclass(frozen=True)
 class Workload:
+    """``least``: the ratio that must be reached; ``aim``: the one that is hoped for."""
+
     name: str
     task: str
     shots: int
     items: int
-    bar: float
+    least: float
+    aim: float
     mode: Any = "per-item"
 
 
 WORKLOADS = (
-    Workload("4 choices, 5 shots an item (ARC-Easy)", "arc_easy", 5, 24, 5.0),
-    Workload("2 choices, 0 shots (PIQA)", "piqa", 0, 48, 2.0),
-    Workload("one-token classes, 5 shots an item (SST-2)", "sst2", 5, 48, 2.4),
-    Workload("one-token classes, 5 fixed shots (SST-2)", "sst2", 5, 48, 8.0, "fixed"),
-    Workload("last word (LAMBADA)", "lambada_openai", 0, 64, 1.7),
-    Workload("48 new tokens (DialogSum TL;DR:)", "dialogsum", 0, 16, 2.5),
-    Workload("rolling perplexity (WikiText-2)", "wikitext2", 0, 3, 1.1),
+    Workload("4 choices, 5 shots an item (ARC-Easy)", "arc_easy", 5, 24, 4, 5),
+    Workload("2 choices, 0 shots (PIQA)", "piqa", 0, 48, 1.6, 2),
+    Workload("one-token classes, 5 shots an item (SST-2)", "sst2", 5, 48, 2, 2.4),
+    Workload("one-token classes, 5 fixed shots (SST-2)", "sst2", 5, 48, 8, 12, "fixed"),
+    Workload("last word (LAMBADA)", "lambada_openai", 0, 64, 1.4, 1.7),
+    Workload("48 new tokens (DialogSum TL;DR:)", "dialogsum", 0, 16, 1.4, 2),
+    Workload("rolling perplexity (WikiText-2)", "wikitext2", 0, 3, 1.2, 1.3),
 )
+GPT1 = Workload("16 new tokens, GPT-1 (DialogSum TL;DR:)", "dialogsum", 0, 4, 8, 15)
+START = Workload("start-up, one item (PIQA)", "piqa", 0, 1, 2, 4)
 
 
 def peer_python(folder: Path) -> Path:
@@ -68,14 +90,15 @@ def peer_python(folder: Path) -> Path:
     return python
 
 
-def random_gpt2(folder: Path, tokenizer: str) -> Path:
-    """GPT-2's 124M shape with random weights, some of them large, so that answers differ."""
+def random_model(folder: Path, kind: str, tokenizer: str) -> Path:
+    """The shape of GPT-1 ("openai-gpt") or of GPT-2's 124M ("gpt2") with random weights."""
     import transformers
 
     if not (folder / "config.json").exists():
         torch.manual_seed(0)
-        words = transformers.GPT2Tokenizer.from_pretrained(tokenizer)
-        model = transformers.AutoModelForCausalLM.from_config(transformers.GPT2Config(vocab_size=len(words)))
+        words = transformers.AutoTokenizer.from_pretrained(tokenizer)
+        config = transformers.AutoConfig.for_model(kind, vocab_size=len(words))
+        model = transformers.AutoModelForCausalLM.from_config(config)
         model.save_pretrained(folder)
         words.save_pretrained(folder)
     return folder
@@ -133,9 +156,98 @@ def difference(outcomes: list[Any], results: list[Any]) -> float:
     return worst
 
 
+def prompts_of(load: Workload, items: int, new_tokens: int) -> list[Prompt]:
+    data = load_task(task_registry()[load.task], shots=load.shots, limit=items)
+    return [
+        replace(p, request=replace(p.request, stop=(NEVER,), max_new_tokens=new_tokens))
+        if isinstance(p.request, Generate)
+        else p
+        for p in build_prompts(data, shots=load.shots, mode=load.mode)
+    ]
+
+
+def timed(work: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def row_of(load: Workload, theirs: list[float], ours: list[float], difference: float, **more: Any) -> dict[str, Any]:
+    """A row of the table, printed: medians of seconds, the median of the ratios of pairs."""
+    ratio = statistics.median(a / b for a, b in zip(theirs, ours, strict=True))
+    row = {"workload": load.name, "peer_s": statistics.median(theirs), "ours_s": statistics.median(ours)}
+    row |= {"ratio": ratio, "least": load.least, "aim": load.aim, "difference": difference} | more
+    print(
+        f"{load.name:<44} {more.get('items', 1):>5} {row['peer_s']:>8.2f} {more.get('peer_batch', ''):>3} "
+        f"{row['ours_s']:>8.2f} {ratio:>6.2f} {load.least:>5.1f} {load.aim:>5.1f} {difference:>8.1e}",
+        flush=True,
+    )
+    return row
+
+
+def against_peer(load: Workload, asked: argparse.Namespace, engine: Engine, peer: Peer) -> dict[str, Any]:
+    items = max(1, round(load.items * asked.scale))
+    prompts = prompts_of(load, items, 48)
+    kind, requests = requests_of(prompts)
+    outcomes = engine.run(prompts)
+    sizes = [int(size) for size in asked.peer_batches.split(",")]
+    tried = {size: peer.run(kind, requests, size) for size in sizes}
+    size = min(tried, key=lambda one: tried[one][0])
+    worst = difference(outcomes, tried[size][1])
+    theirs, ours = [], []
+    for _ in range(asked.rounds):
+        theirs.append(peer.run(kind, requests, size)[0])
+        ours.append(timed(lambda: engine.run(prompts)))
+    return row_of(load, theirs, ours, worst, items=items, peer_batch=size)
+
+
+def against_no_cache(asked: argparse.Namespace) -> dict[str, Any]:
+    """GPT-1 with gpteval's cache, and as transformers has it: all tokens again, and all their logits, at each step."""
+    (info,) = resolve_models([str(random_model(asked.folder / "gpt1-random", "openai-gpt", asked.gpt1_tokenizer))])
+    engine = Engine(HFModel(info, LoadOptions(device=asked.device, dtype=asked.dtype)))
+    prompts = prompts_of(GPT1, GPT1.items, 16)
+    outcomes = engine.run(prompts)
+    ours = [timed(lambda: engine.run(prompts)) for _ in range(asked.rounds)]
+    cached, generate.CachedGPT1 = generate.CachedGPT1, lambda model: model  # type: ignore[assignment,misc]
+    try:
+        begin = time.perf_counter()
+        plain = engine.run(prompts)
+        theirs = [time.perf_counter() - begin]
+    finally:
+        generate.CachedGPT1 = cached  # type: ignore[misc]
+    if [o.text for o in plain] != [o.text for o in outcomes]:  # type: ignore[union-attr]
+        sys.exit("a text of GPT-1 differs")
+    return row_of(GPT1, theirs * asked.rounds, ours, 0.0, items=GPT1.items)
+
+
+def against_start(asked: argparse.Namespace, model: str, python: Path) -> dict[str, Any]:
+    """``gpteval run`` and ``lm_eval``, each with a model's folder, a task in a file, and one item."""
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    file = Path(os.environ["GPTEVAL_DATA"], "baber/piqa/default/validation.jsonl").absolute()
+    theirs, ours = [], []
+    for _ in range(asked.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            tasks = Path(folder, "tasks")
+            tasks.mkdir()
+            (tasks / "piqa_file.yaml").write_text(PEER_TASK.format(file=file))
+            peer = [str(python), "-m", "lm_eval", "--model", "hf", "--tasks", "piqa_file", "--limit", "1"]
+            peer += ["--model_args", f"pretrained={model},dtype={asked.dtype}", "--include_path", str(tasks)]
+            peer += ["--device", asked.device]
+            own = [sys.executable, "-m", "gpteval", "run", "--models", model, "--tasks", "piqa", "--limit", "1"]
+            own += ["--dtype", asked.dtype, "--device", asked.device, "--out", f"{folder}/run", "--no-cache"]
+            for command, seconds in ((peer, theirs), (own, ours)):
+                begin = time.perf_counter()
+                done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+                seconds.append(time.perf_counter() - begin)
+                if done.returncode:
+                    sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return row_of(START, theirs, ours, 0.0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokenizer", help="folder of GPT-2's tokenizer, for the model of random weights")
+    parser.add_argument("--gpt1-tokenizer", help="folder of GPT-1's tokenizer, for the row about its cache")
     parser.add_argument("--model", help="a model's name or folder instead")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
@@ -148,54 +260,20 @@ def main() -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     if not (asked.model or asked.tokenizer):
         parser.error("--tokenizer or --model is needed")
-    location = asked.model or str(random_gpt2(asked.folder / "gpt2-random", asked.tokenizer))
+    location = asked.model or str(random_model(asked.folder / "gpt2-random", "gpt2", asked.tokenizer))
     (info,) = resolve_models([location])
     model = HFModel(info, LoadOptions(device=asked.device, dtype=asked.dtype))
     engine = Engine(model)
     peer = Peer(peer_python(asked.folder / "env"), info.location, asked.device, asked.dtype)
-    rows = []
-    print(f"{'workload':<44} {'items':>5} {'peer s':>8} {'at':>3} {'ours s':>8} {'ratio':>6} {'bar':>5} {'differ':>8}")
-    for load in WORKLOADS:
-        if asked.only not in load.name:
-            continue
-        items = max(1, round(load.items * asked.scale))
-        data = load_task(task_registry()[load.task], shots=load.shots, limit=items)
-        prompts = build_prompts(data, shots=load.shots, mode=load.mode)
-        prompts = [
-            replace(p, request=replace(p.request, stop=(NEVER,), max_new_tokens=48))
-            if isinstance(p.request, Generate)
-            else p
-            for p in prompts
-        ]
-        kind, requests = requests_of(prompts)
-        outcomes = engine.run(prompts)
-        sizes = [int(size) for size in asked.peer_batches.split(",")]
-        tried = {size: peer.run(kind, requests, size) for size in sizes}
-        size = min(tried, key=lambda one: tried[one][0])
-        worst = difference(outcomes, tried[size][1])
-        ratios, ours, theirs = [], [], []
-        for _ in range(asked.rounds):
-            theirs.append(peer.run(kind, requests, size)[0])
-            begin = time.perf_counter()
-            engine.run(prompts)
-            ours.append(time.perf_counter() - begin)
-            ratios.append(theirs[-1] / ours[-1])
-        row = {
-            "workload": load.name,
-            "items": items,
-            "peer_s": statistics.median(theirs),
-            "peer_batch": size,
-            "ours_s": statistics.median(ours),
-            "ratio": statistics.median(ratios),
-            "bar": load.bar,
-            "difference": worst,
-        }
-        rows.append(row)
-        print(
-            f"{load.name:<44} {items:>5} {row['peer_s']:>8.2f} {size:>3} {row['ours_s']:>8.2f} "
-            f"{row['ratio']:>6.2f} {load.bar:>5.1f} {worst:>8.1e}",
-            flush=True,
-        )
+    print(
+        f"{'workload':<44} {'items':>5} {'peer s':>8} {'at':>3} {'ours s':>8} {'ratio':>6} {'least':>5} {'aim':>5} "
+        f"{'differ':>8}"
+    )
+    rows = [against_peer(load, asked, engine, peer) for load in WORKLOADS if asked.only in load.name]
+    if asked.only in GPT1.name and asked.gpt1_tokenizer:
+        rows.append(against_no_cache(asked))
+    if asked.only in START.name:
+        rows.append(against_start(asked, info.location, peer_python(asked.folder / "env")))
     print(json.dumps({"model": info.name, "device": asked.device, "dtype": asked.dtype, "rows": rows}))
     return 0 if all(row["difference"] < 1e-4 for row in rows) else 1
 

@@ -132,6 +132,15 @@ def test_neutral_context_gives_unconditional_rows(gpt2: Codec) -> None:
     assert [r.targets for r in rows[:2]] == [r.targets for r in rows[2:]]
 
 
+def test_leads_are_read_and_not_scored(gpt2: Codec) -> None:
+    request = Choice("The", [" sleeps on", " sleeps on"], 1, leads=[" dog", " lazy fox"])
+    rows = choice_rows(gpt2, request, examples=("an example\n\n",))
+    for row, lead in zip(rows, request.leads, strict=True):
+        assert row.context == Tokens(gpt2.encode([f"an example\n\nThe{lead}"])[0])
+        assert row.targets == Tokens(gpt2.encode([" sleeps on"])[0])
+    assert request.answer == " lazy fox sleeps on"
+
+
 @given(length=st.integers(2, 200), window=st.integers(2, 40), stride=st.integers(1, 50) | st.none())
 def test_windows_score_each_token_once_within_the_window(length: int, window: int, stride: int | None) -> None:
     sequence = Tokens(range(length))

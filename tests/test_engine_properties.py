@@ -41,7 +41,10 @@ def requests(draw: Any) -> list[Prompt]:
         lambda c, most: Generate(c, ["x"], stop=("dog",), max_new_tokens=most), contexts.filter(bool), st.integers(1, 9)
     )
     texts = st.builds(Rolling, words | long)
-    made = draw(st.lists(choices | choices | answers | texts, min_size=1, max_size=12))
+    options = st.builds(
+        lambda c, a, b, rest: Choice(c, [f" {rest}"] * 2, 0, leads=[f" {a}", f" {b}"]), contexts, words, words, words
+    )
+    made = draw(st.lists(choices | choices | options | answers | texts, min_size=1, max_size=12))
     repeated = draw(st.lists(st.sampled_from(made), max_size=2))
     return [Prompt(str(n), request) for n, request in enumerate([*made, *repeated])]
 

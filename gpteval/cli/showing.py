@@ -59,7 +59,7 @@ def _answers(prompt: Prompt) -> None:
     request = prompt.request
     if isinstance(request, Choice):
         _heading("continuations (* is right)")
-        for number, text in enumerate(request.continuations):
+        for number, text in enumerate(request.answers):
             say(f"{'*' if number == request.gold else ' '} {text!r}")
     elif isinstance(request, Generate):
         _heading(f"stops at {', '.join(map(repr, request.stop))} or after {request.max_new_tokens} tokens; references")

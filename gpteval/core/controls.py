@@ -54,8 +54,8 @@ def random_answers(
     for item in chosen:
         generator = random.Random(digest("labels", item.id, *key))
         request = request_of(item)
-        if isinstance(request, Choice) and len(request.continuations) > 1:
-            answers.append(generator.choice(request.continuations))
+        if isinstance(request, Choice) and len(request.answers) > 1:
+            answers.append(generator.choice(request.answers))
         else:
             answers.append(_someones(pool, request_of, generator))
     return answers

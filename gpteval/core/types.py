@@ -96,13 +96,16 @@ class Choice:
 
     ``neutral`` is a context that says nothing of the question (GPT-3 used ``"Answer:"``); with it,
     the unconditional scores that ``acc_uncond`` needs are computed too.
-    Continuations bring their own leading space.
+    ``leads[n]`` stands between the context and continuation n and is not scored: partial evaluation (Trinh and Le
+    2018), where the options are in the sentence and what follows them is the same.
+    Leads and continuations bring their own leading space.
     """
 
     context: str
     continuations: Sequence[str]
     gold: int
     neutral: str | None = None
+    leads: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _text("context", self.context)
@@ -119,15 +122,27 @@ class Choice:
         object.__setattr__(self, "gold", _whole("gold", self.gold, "the index of the right continuation"))
         if not 0 <= self.gold < len(self.continuations):
             raise ItemError(f"gold index {self.gold} is outside 0..{len(self.continuations) - 1}")
+        object.__setattr__(self, "leads", _tuple("leads", self.leads))
+        for index, text in enumerate(self.leads):
+            _text(f"lead {index}", text)
+        if self.leads and len(self.leads) != len(self.continuations):
+            raise ItemError(f"there are {len(self.leads)} leads for {len(self.continuations)} continuations")
 
     @property
     def prompt(self) -> str:
         return self.context
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """What may stand after the context: each lead with its continuation."""
+        if not self.leads:
+            return tuple(self.continuations)
+        return tuple(lead + text for lead, text in zip(self.leads, self.continuations, strict=True))
+
+    @property
     def answer(self) -> str:
         """What a few-shot example shows after the prompt."""
-        return self.continuations[self.gold]
+        return self.answers[self.gold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +237,7 @@ class Prompt:
         request = self.request
         rest: object = ()
         if isinstance(request, Choice):
-            rest = (request.continuations, request.neutral)
+            rest = (request.continuations, request.neutral, *([request.leads] if request.leads else []))
         elif isinstance(request, Generate):
             rest = (request.stop, request.max_new_tokens)
         return digest(self.text(), rest)

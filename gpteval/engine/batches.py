@@ -21,12 +21,12 @@ def form_batches(
     generate rows never share a batch. A row or tree longer than the budget is a batch alone. ``reach``: see ``pack``.
     """
     scored = [key for key, row in rows.items() if isinstance(row, ScoreRow)]
-    score_rows = cast(Mapping[bytes, ScoreRow], rows)
-    trees = make_trees(((n, score_rows[key]) for n, key in enumerate(scored)), branching=reach > 0)
+    numbered = {n: cast(ScoreRow, rows[key]) for n, key in enumerate(scored)}
+    trees = make_trees(numbered, branching=reach > 0)
     plain = [tree for tree in trees if tree.length > reach]
     if reach and plain:
         numbers = sorted(number for tree in plain for number in tree.rows)
-        plain = make_trees(((n, score_rows[scored[n]]) for n in numbers), branching=False)
+        plain = make_trees({n: numbered[n] for n in numbers}, branching=False)
     for family in [plain, *families([tree for tree in trees if tree.length <= reach])]:
         prefix = 0 if family is plain else len(common_prefix(family))
         family.sort(key=lambda tree: (-tree.length, tree.stem))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import cast
 
 from gpteval.core.errors import ItemError
@@ -106,20 +107,25 @@ class Encoder:
         return [e for e in encoded if e is not None]
 
     def _texts(self, prompt: Prompt, dropped: int) -> Iterator[str]:
-        """The texts to tokenise: the context alone, then with each continuation; the same for the neutral context."""
+        """The texts to tokenise: for each continuation what it comes after, and both together; then the same for the
+        neutral context.
+        """
         request = prompt.request
         text = prompt.text(dropped)
-        yield text.rstrip() if isinstance(request, Choice) else text
-        if isinstance(request, Choice):
-            yield from (text + c for c in request.continuations)
-            if request.neutral is not None:
-                yield request.neutral.rstrip()
-                yield from (request.neutral + c for c in request.continuations)
+        if not isinstance(request, Choice):
+            yield text
+            return
+        for start in (text, request.neutral):
+            if start is not None:
+                for lead, continuation in zip_longest(request.leads, request.continuations, fillvalue=""):
+                    yield (start + lead).rstrip()
+                    yield start + lead + continuation
 
     def _excess(self, request: Choice | Rolling | Generate, tokens: list[Tokens]) -> int:
         """By how many tokens the prompt with its longest continuation is over the window."""
         if isinstance(request, Choice):
-            return max(len(self._begun(ids)) for ids in tokens[1 : 1 + len(request.continuations)]) - 1 - self.window
+            wholes = tokens[1 : 2 * len(request.continuations) : 2]
+            return max(len(self._begun(ids)) for ids in wholes) - 1 - self.window
         if isinstance(request, Generate):
             least = min(request.max_new_tokens, max(1, self.window // 2))
             return len(self._begun(tokens[0])) + least - self.window
@@ -155,18 +161,20 @@ class Encoder:
             return self._rolling(request, tokens[0])
         if isinstance(request, Generate):
             return self._generate(request, tokens[0], dropped)
-        count = len(request.continuations)
-        rows, cut, error = self._choices(prompt, tokens[0], tokens[1 : 1 + count])
+        count = 2 * len(request.continuations)
+        rows, cut, error = self._choices(prompt, tokens[:count:2], tokens[1:count:2])
         if request.neutral is not None and not error:
-            neutral, _, error = self._choices(prompt, tokens[1 + count], tokens[2 + count :])
+            neutral, _, error = self._choices(prompt, tokens[count::2], tokens[count + 1 :: 2])
             rows += neutral
         if error:
             return Encoded(request, error=error)
         return Encoded(request, tuple(rows), dropped, cut, own_bos=self._brings(self.codec.prefix, tokens[0]))
 
-    def _choices(self, prompt: Prompt, context: Tokens, wholes: list[Tokens]) -> tuple[list[Row | None], int, str]:
-        """A row for each whole text after the common context; how many tokens were cut; why it cannot be."""
-        targets = [whole[len(context) :] for whole in wholes]
+    def _choices(
+        self, prompt: Prompt, contexts: list[Tokens], wholes: list[Tokens]
+    ) -> tuple[list[Row | None], int, str]:
+        """A row for each whole text after its context; how many tokens were cut; why it cannot be."""
+        targets = [whole[len(context) :] for context, whole in zip(contexts, wholes, strict=True)]
         for index, target in enumerate(targets):
             if not target:
                 text = prompt.request.continuations[index]  # type: ignore[union-attr]
@@ -178,10 +186,10 @@ class Encoder:
         if longest > self.window:
             return [], 0, f"a continuation of {longest} tokens is longer than the window of {self.window}"
         keep = self.window + 1 - longest
-        cut = max(0, len(self._begun(context)) - keep)
+        cut = max(0, max(len(self._begun(context)) for context in contexts) - keep)
         rows: list[Row | None] = []
-        common = self._begun(context)[cut:]
-        for whole, target in zip(wholes, targets, strict=True):
+        common = self._begun(contexts[0])[cut:]
+        for context, whole, target in zip(contexts, wholes, targets, strict=True):
             before = self._begun(whole[: len(context)])[cut:]
             if before == common:
                 before = common  # kept once

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from gpteval.engine.rows import ScoreRow, Tokens
-from gpteval.engine.trees import common_prefix, make_trees
+from gpteval.engine.trees import branches, common_prefix, make_trees
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,12 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
     ``reach``: the tokens of a tree up to which a model that takes masks and positions of ours is exact, 0 for one that
     does not take them. Where a tree is longer, only rows of equal input are laid together.
     """
-    trees = make_trees(enumerate(rows), branching=reach > 0)
-    prefix = common_prefix(trees) if reach else Tokens()
-    if any(tree.length > reach for tree in trees):
-        trees, prefix = make_trees(enumerate(rows), branching=False), Tokens()
+    numbered = dict(enumerate(rows))
+    trees = make_trees(numbered, branching=reach > 0)
+    branching = all(tree.length <= reach for tree in trees)
+    if not branching:
+        trees = make_trees(numbered, branching=False)
+    prefix = common_prefix(trees) if branching else Tokens()
     skip = len(prefix)
     width = max(tree.length for tree in trees) - skip
     ids = torch.zeros(len(trees), width, dtype=torch.long)
@@ -70,10 +72,15 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
     targets: list[int] = []
     for line, tree in enumerate(trees):
         stem = len(tree.stem)
-        ids[line, : tree.length - skip] = torch.tensor([*tree.stem[skip:], *(t for b in tree.branches for t in b)])
+        begins: dict[Tokens, int] = {}
+        end = stem
+        for tokens in branches(rows[n] for n in tree.rows) if branching else ():
+            begins[tokens] = end
+            end += len(tokens)
+        ids[line, : end - skip] = torch.tensor([*tree.stem[skip:], *(t for b in begins for t in b)])
         positions[line, : stem - skip] = torch.arange(skip, stem)
         branch[line, : stem - skip] = 0
-        for number, (tokens, begin) in enumerate(tree.branches.items(), 1):
+        for number, (tokens, begin) in enumerate(begins.items(), 1):
             place = slice(begin - skip, begin - skip + len(tokens))
             positions[line, place] = torch.arange(stem, stem + len(tokens))
             branch[line, place] = number
@@ -84,7 +91,7 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
             lines += [line] * len(row.targets)
             targets += row.targets
             columns.append(len(row.context) - 1 - skip)
-            begin = tree.branches.get(row.targets[:-1], len(row.context)) - skip
+            begin = begins.get(row.targets[:-1], len(row.context)) - skip
             columns += range(begin, begin + len(row.targets) - 1)
     processed[trees[0].rows[0]] += skip
     where, places = torch.unique(torch.tensor(lines) * width + torch.tensor(columns), return_inverse=True)

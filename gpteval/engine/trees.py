@@ -9,8 +9,8 @@ that beginning from a cache. Whether a model takes masks and positions of our ow
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gpteval.engine.rows import ScoreRow, Tokens
@@ -34,32 +34,30 @@ def local_window(config: Any) -> int:
 
 @dataclass(slots=True)
 class Tree:
-    """Rows that share ``stem``. A branch holds what a row reads after it."""
+    """Rows that share ``stem``, by number. ``length``: tokens that are read, the stem's and those of all branches."""
 
     stem: Tokens
-    rows: list[int] = field(default_factory=list)
-    branches: dict[Tokens, int] = field(default_factory=dict)  # where each begins in the tree
-
-    @property
-    def length(self) -> int:
-        return len(self.stem) + sum(map(len, self.branches))
-
-    def add(self, number: int, branch: Tokens) -> None:
-        self.rows.append(number)
-        if branch and branch not in self.branches:
-            self.branches[branch] = self.length
+    rows: list[int]
+    length: int = 0
 
 
-def make_trees(rows: Iterable[tuple[int, ScoreRow]], *, branching: bool) -> list[Tree]:
-    """The trees of numbered rows, in the order of their first rows."""
+def make_trees(rows: Mapping[int, ScoreRow], *, branching: bool) -> list[Tree]:
+    """The trees of numbered rows, in the order of their first rows; without ``branching``, of equal inputs only."""
     trees: dict[Tokens, Tree] = {}
-    for number, row in rows:
+    for number, row in rows.items():
         stem = row.context if branching else row.input
-        tree = trees.get(stem)
-        if tree is None:
-            tree = trees[stem] = Tree(stem)
-        tree.add(number, row.targets[:-1] if branching else Tokens())
+        if stem in trees:
+            trees[stem].rows.append(number)
+        else:
+            trees[stem] = Tree(stem, [number])
+    for tree in trees.values():
+        tree.length = len(tree.stem) + sum(map(len, branches(rows[n] for n in tree.rows) if branching else ()))
     return list(trees.values())
+
+
+def branches(rows: Iterable[ScoreRow]) -> list[Tokens]:
+    """What rows of one context read after it, each once, in order."""
+    return list(dict.fromkeys(row.targets[:-1] for row in rows if len(row.targets) > 1))
 
 
 def common_prefix(trees: Sequence[Tree]) -> Tokens:

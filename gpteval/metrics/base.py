@@ -43,6 +43,10 @@ class Metric(ABC):
     def value(self, sums: Floats) -> Floats:
         """Sums of statistics, shape [..., d], to values, shape [...]. 0/0 gives NaN, without a warning."""
 
+    def suited(self, requests: Sequence[Request]) -> Metric:
+        """The metric of this name for texts like those of ``requests``: their language may ask for other words."""
+        return self
+
     def failed(self, request: Request) -> tuple[float, ...] | None:
         """Statistics of an item that failed: those of a wrong answer, or None where wrong is not defined."""
         return None

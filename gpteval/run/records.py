@@ -46,7 +46,7 @@ def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
                 f"task {data.task.name}: {metric.name} needs a neutral context in every Choice",
                 'give one, for example neutral="Answer:"',
             )
-    return metrics
+    return [metric.suited([prompt.request for prompt in prompts]) for metric in metrics]
 
 
 def judged_by(codec: Codec, request: Request) -> Request:

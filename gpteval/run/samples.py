@@ -66,7 +66,7 @@ def _sample(record: Record) -> dict[str, Any]:
         "stats": json.dumps(record.stats),
     }
     if isinstance(request, Choice):
-        row |= {"choices": list(request.continuations), "gold": request.gold}
+        row |= {"choices": list(request.answers), "gold": request.gold}
     if isinstance(request, Generate):
         row["references"] = list(request.references)
     match outcome:
