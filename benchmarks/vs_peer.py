@@ -96,7 +96,8 @@ def random_model(folder: Path, kind: str, tokenizer: str) -> Path:
 
     if not (folder / "config.json").exists():
         torch.manual_seed(0)
-        words = transformers.AutoTokenizer.from_pretrained(tokenizer)
+        kinds = {"gpt2": transformers.GPT2Tokenizer, "openai-gpt": transformers.OpenAIGPTTokenizer}
+        words = kinds[kind].from_pretrained(tokenizer)
         config = transformers.AutoConfig.for_model(kind, vocab_size=len(words))
         model = transformers.AutoModelForCausalLM.from_config(config)
         model.save_pretrained(folder)

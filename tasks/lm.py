@@ -1,12 +1,13 @@
-"""Language modelling: the last word of a passage, and the perplexity of whole pages."""
+"""Language modelling: the last word of a passage, a missing word of a story, and the perplexity of whole pages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from gpteval import Choice, Item, Rolling, hub, task
+from gpteval import Choice, Item, Rolling, Task, hub, task
 
 
 @task(
@@ -20,6 +21,67 @@ def lambada_openai(item: Item) -> Choice:
     """Last word of a passage, greedily (Paperno et al. 2016; OpenAI's text, lm-evaluation-harness's protocol)."""
     context, _, last_word = item["text"].rpartition(" ")
     return Choice(context, [f" {last_word}"], gold=0)
+
+
+@task(
+    family="lm",
+    source=hub("cimec/lambada", split="test", revision="refs/convert/parquet"),
+    metric="acc_greedy",
+    metrics=["target_perplexity"],
+    licence="CC BY 4.0",
+)
+def lambada_standard(item: Item) -> Choice:
+    """Last word of a passage, greedily, in the authors' tokenised and lower-cased text (Paperno et al. 2016)."""
+    context, _, last_word = item["text"].rpartition(" ")
+    return Choice(context, [f" {last_word}"], gold=0)
+
+
+@task(
+    family="lm",
+    source=hub("EleutherAI/lambada_openai", split="test"),
+    metric="acc_greedy",
+    metrics=["target_perplexity"],
+    licence="CC BY 4.0",
+)
+def lambada_cloze(item: Item) -> Choice:
+    """The last word as a blank to be filled in, which examples make clear (GPT-3 paper, section 3.1.2)."""
+    context, _, last_word = item["text"].rpartition(" ")
+    return Choice(f"{context} ____. ->", [f" {last_word}"], gold=0)
+
+
+# The Children's Book Test writes each mark as a word of its own, and brackets and quotes in its own way.
+_BOOK_MARKS = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"'}
+
+
+def book_text(words: str) -> str:
+    """The Children's Book Test's words as running text."""
+    words = " ".join(_BOOK_MARKS.get(word, word) for word in words.split())
+    words = re.sub(r" ([.,;:!?)])", r"\1", words)
+    return re.sub(r" (n't|'(?:s|m|d|ll|re|ve))\b", r"\1", words).replace("( ", "(")
+
+
+def _books(config: str, kind: str) -> Task:
+    def prompt(item: Item) -> Choice:
+        """Each candidate stands in the blank, and what follows it is scored with it (GPT-2 paper, section 3.2)."""
+        story = book_text(" ".join(item["sentences"]))
+        before, _, after = book_text(item["question"]).partition("XXXXX")
+        context = f"{story} {before}".rstrip()
+        answers = [f" {option}{after}" for option in item["options"]]
+        return Choice(context, answers, gold=item["options"].index(item["answer"]))
+
+    prompt.__doc__ = f"Which {kind} is missing from a sentence of a children's book, of ten (Hill et al. 2016)."
+    declare = task(
+        name=f"cbt_{config.lower()}",
+        family="lm",
+        source=hub("cam-cst/cbt", config, split="test", revision="refs/convert/parquet"),
+        metric="acc",
+        metrics=["acc_token"],
+        licence="GNU FDL 1.3",
+    )
+    return declare(prompt)
+
+
+CBT = [_books("CN", "common noun"), _books("NE", "name")]
 
 
 # A page's title is one level of "=" signs; sections have two or more.
@@ -70,14 +132,80 @@ def pages(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
         yield {"page": "".join(page)}
 
 
-@task(
+rolling = partial(
+    task,
     family="lm",
-    source=hub("Salesforce/wikitext", "wikitext-2-v1", split="test"),
-    prepare=pages,
     metric="word_perplexity",
     metrics=["token_perplexity", "byte_perplexity", "bits_per_byte", "tokens_per_byte"],
+)
+
+
+@rolling(
+    source=hub("Salesforce/wikitext", "wikitext-2-v1", split="test"),
+    prepare=pages,
     licence="CC BY-SA 3.0",
 )
 def wikitext2(item: Item) -> Rolling:
     """Perplexity of Wikipedia pages, de-tokenised; words and bytes are the original's (GPT-2 paper, Table 3)."""
     return Rolling(detokenise(item["page"]), original=item["page"])
+
+
+@rolling(
+    source=hub("Salesforce/wikitext", "wikitext-103-v1", split="test"),
+    prepare=pages,
+    licence="CC BY-SA 3.0",
+)
+def wikitext103(item: Item) -> Rolling:
+    """The same pages as WikiText-2's test set with the vocabulary of the larger training set: fewer unknown words."""
+    return Rolling(detokenise(item["page"]), original=item["page"])
+
+
+def joined(rows: Iterable[Mapping[str, Any]], *, column: str, end: str) -> Iterator[dict[str, str]]:
+    """All rows as one text: sentences of a corpus that was shuffled only by the row."""
+    yield {"page": "".join(f"{row[column].strip()}{end}" for row in rows)}
+
+
+@rolling(
+    source=hub("ptb-text-only/ptb_text_only", "penn_treebank", split="test", revision="refs/convert/parquet"),
+    prepare=partial(joined, column="sentence", end="\n"),
+    licence="LDC; for research use",
+)
+def ptb(item: Item) -> Rolling:
+    """The Penn Treebank's test set in Mikolov's words, as it stands: lower case, <unk> and N (GPT-2 paper, Table 3)."""
+    return Rolling(item["page"])
+
+
+@rolling(source=hub("dvilares/lm1b", split="test"), licence="see the benchmark's page")
+def lm1b(item: Item) -> Rolling:
+    """One Billion Words: sentences of the news, each alone, as it stands (Chelba et al. 2013)."""
+    return Rolling(item["text"])
+
+
+compressed = partial(rolling, metric="bits_per_byte", metrics=["byte_perplexity", "token_perplexity"])
+
+
+@compressed(source=hub("LTCB/enwik8", split="train", revision="refs/convert/parquet"), licence="GNU FDL")
+def enwik8(item: Item) -> Rolling:
+    """The first 100 MB of Wikipedia's dump, by line; bits per byte (Hutter 2006; GPT-2 paper, Table 3).
+
+    The published figures are of the last 5 MB.
+    """
+    return Rolling(item["text"])
+
+
+@compressed(source=hub("afmck/text8", split="test"), licence="GNU FDL")
+def text8(item: Item) -> Rolling:
+    """Wikipedia in 27 letters (Mahoney 2006): the last 5 MB; bits per byte are bits per character here."""
+    return Rolling(item["text"])
+
+
+@rolling(source=hub("NeelNanda/pile-10k", split="train"), licence="see the parts of the Pile; for research use")
+def pile10k(item: Item) -> Rolling:
+    """The first 10,000 documents of the Pile (Gao et al. 2020), on which Pythia and Cerebras-GPT were trained."""
+    return Rolling(item["text"])
+
+
+@rolling(source=hub("allenai/c4", "en", split="validation"), licence="ODC-BY")
+def c4(item: Item) -> Rolling:
+    """Pages of the web (Raffel et al. 2020), the validation split; use --limit: it is 365,000 pages."""
+    return Rolling(item["text"])

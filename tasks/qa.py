@@ -2,11 +2,13 @@
 
 The prompts are lm-evaluation-harness's. Its ``acc`` is the unnormalised sum of log-probabilities and
 its ``acc_norm`` our ``acc_char``; papers since GPT-J quote ``acc`` for PIQA, ARC-Easy, BoolQ and COPA and
-``acc_norm`` for OpenBookQA, so those are the primary metrics. GPT-3 used ``acc_token``, but for ARC and
-OpenBookQA ``acc_uncond``.
+``acc_norm`` for OpenBookQA and ARC-Challenge, so those are the primary metrics. GPT-3 used ``acc_token``, but
+for ARC and OpenBookQA ``acc_uncond``.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from gpteval import Choice, Generate, Item, hub, task
 
@@ -57,16 +59,30 @@ def _(item: Item) -> Choice:
     return lettered(f"What is the better way? {item['goal']}", [item["sol1"], item["sol2"]], gold=item["label"])
 
 
-@task(
-    family="qa",
+arc = partial(task, family="qa", shots_from="train", licence="CC BY-SA 4.0")
+
+
+@arc(
     source=hub("allenai/ai2_arc", "ARC-Easy", split="test"),
-    shots_from="train",
     metric="acc",
     metrics=[*NORMALISED, "acc_uncond"],
-    licence="CC BY-SA 4.0",
 )
 def arc_easy(item: Item) -> Choice:
     """Grade-school science questions, three to five choices (Clark et al. 2018)."""
+    return _arc(item)
+
+
+@arc(
+    source=hub("allenai/ai2_arc", "ARC-Challenge", split="test"),
+    metric="acc_char",
+    metrics=["acc", *NORMALISED, "acc_uncond"],
+)
+def arc_challenge(item: Item) -> Choice:
+    """Those that retrieval and word statistics get wrong (Clark et al. 2018)."""
+    return _arc(item)
+
+
+def _arc(item: Item) -> Choice:
     choices, gold = _exam(item)
     return Choice(ask(item["question"]), spaced(choices), gold, neutral="Answer:")
 
@@ -261,3 +277,18 @@ def _(item: Item) -> Generate:
 @webqs.template("sentence")
 def _(item: Item) -> Generate:
     return Generate(f"{item['question']} The answer is", item["answers"], max_new_tokens=32)
+
+
+@task(
+    family="qa",
+    source=hub("google-research-datasets/nq_open", split="validation"),
+    shots_from="train",
+    metric="exact_match",
+    metrics=["f1"],
+    separator="\n",
+    preamble="Answer these questions:\n\n",
+    licence="CC BY-SA 3.0",
+)
+def nq_open(item: Item) -> Generate:
+    """Questions to Google without a passage, any listed answer counts (Kwiatkowski et al. 2019; Lee et al. 2019)."""
+    return Generate(f"Q: {item['question'].rstrip('?')}?\nA:", item["answer"], max_new_tokens=32)

@@ -1,18 +1,46 @@
-"""Summarisation, by GPT-2's protocol: the text, then "TL;DR:"."""
+"""Summarisation, by GPT-2's protocol: the text, then "TL;DR:". Greedy, where the paper drew from the two likeliest."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from gpteval import Generate, Item, hub, task
 
-
-@task(
+summaries = partial(
+    task,
     family="summarization",
-    source=hub("knkarthick/dialogsum", split="test"),
     shots_from="train",
     metric="rouge1",
     metrics=["rouge2", "rougeL", "rougeLsum"],
-    licence="CC BY-NC-SA 4.0",
 )
+
+
+def tldr(text: str, summary: str, *, stop: str = "\n") -> Generate:
+    return Generate(f"{text.strip()}\nTL;DR:", [summary], stop=[stop], max_new_tokens=100)
+
+
+@summaries(source=hub("knkarthick/dialogsum", split="test"), licence="CC BY-NC-SA 4.0")
 def dialogsum(item: Item) -> Generate:
     """Summaries of everyday dialogues (Chen et al. 2021), by GPT-2's "TL;DR:" protocol, greedy, 100 tokens."""
     return Generate(f"{item['dialogue']}\nTL;DR:", [item["summary"]], max_new_tokens=100)
+
+
+@summaries(source=hub("knkarthick/samsum", split="test"), licence="CC BY-NC-ND 4.0")
+def samsum(item: Item) -> Generate:
+    """Summaries of chats (Gliwa et al. 2019)."""
+    return tldr(item["dialogue"].replace("\r\n", "\n"), item["summary"])
+
+
+@summaries(source=hub("abisee/cnn_dailymail", "3.0.0", split="test"), licence="Apache 2.0 (code); texts for research")
+def cnn_dailymail(item: Item) -> Generate:
+    """Highlights of articles (Hermann et al. 2015; See et al. 2017), with GPT-2's prompt (its section 3.6)."""
+    return tldr(item["article"], item["highlights"], stop="\n\n")
+
+
+@summaries(
+    source=hub("EdinburghNLP/xsum", split="test", revision="refs/convert/parquet"),
+    licence="not stated; for research use",
+)
+def xsum(item: Item) -> Generate:
+    """One sentence that says what a BBC article is about (Narayan et al. 2018)."""
+    return tldr(item["document"], item["summary"])

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from gpteval import Generate, Item, hub, sacrebleu_set, task
+from gpteval import Generate, Item, Task, hub, sacrebleu_set, task
 
-LANGUAGES = {"de": "German", "en": "English", "fr": "French"}
+LANGUAGES = {
+    "de": "German",
+    "en": "English",
+    "fr": "French",
+    "ja": "Japanese",
+    "ro": "Romanian",
+    "zh": "Chinese",
+}
 
 translation = partial(task, family="translation", metric="bleu", metrics=["chrf"])
 multi30k = hub("bentrevett/multi30k", split="test")
@@ -40,3 +47,32 @@ def wmt21_en_de(item: Item) -> Generate:
 def wmt21_de_en(item: Item) -> Generate:
     """News, German to English (WMT 2021, sacreBLEU's test set)."""
     return translate(item["translation"], "de", "en", max_new_tokens=256)
+
+
+def _news(test_set: str, pair: str) -> Task:
+    source, target = pair.split("-")
+
+    def prompt(item: Item) -> Generate:
+        return translate(item["translation"], source, target, max_new_tokens=256)
+
+    year = f"20{test_set[3:5]}"
+    prompt.__doc__ = f"News, {LANGUAGES[source]} to {LANGUAGES[target]} (WMT {year}, sacreBLEU's test set)."
+    declare = translation(
+        name=f"{test_set.partition('/')[0]}_{source}_{target}",
+        source=sacrebleu_set(test_set, pair),
+        licence="WMT news task, for research use",
+    )
+    return declare(prompt)
+
+
+# GPT-2's and GPT-3's pairs, and the newest sets with Chinese and Japanese. "wmt14/full" is the set that papers used.
+NEWS = [
+    _news(test_set, pair)
+    for test_set, pairs in {
+        "wmt14/full": ("en-fr", "fr-en"),
+        "wmt16": ("en-de", "de-en", "en-ro", "ro-en"),
+        "wmt20": ("en-zh", "zh-en", "en-ja", "ja-en"),
+        "wmt22": ("en-zh", "zh-en", "en-ja", "ja-en"),
+    }.items()
+    for pair in pairs
+]

@@ -99,6 +99,33 @@ def test_all_is_every_real_task(in_process: RunCli) -> None:
     assert "all and the families hold the real tasks" in in_process("tasks").stdout
 
 
+def test_a_tasks_page(in_process: RunCli) -> None:
+    page = in_process("tasks", "nano_topic").stdout
+    assert page.startswith("nano_topic: ")
+    assert "--- the first item, " in page
+    assert "No published results" in page
+    page = in_process("tasks", "piqa").stdout
+    assert "Its data are not here: task piqa: cannot load" in page
+    assert "--- published, 15 of " in page
+    assert "Brown et al. 2020" in page
+    document = json.loads(in_process("tasks", "piqa", "--json").stdout)
+    assert document["items"] is None
+    assert document["suites"] == ["core", "gpt3-paper", "pythia-paper"]
+    assert {row["task"] for row in document["published"]} == {"piqa"}
+
+
+def test_a_suites_page_lists_its_tasks(in_process: RunCli) -> None:
+    assert "superglue: 8 tasks\nboolq\ncb\n" in in_process("tasks", "superglue").stdout
+    assert "nearest" in in_process("tasks", "piqs").stderr
+
+
+def test_a_file_is_scored(in_process: RunCli, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("The dog sleeps on, and the fox too.\n" * 5)
+    done = in_process("run", "--models", model, "--tasks", f"text:{tmp_path / 'notes.txt'}", "--out", tmp_path / "r")
+    assert "text-notes" in done.stdout
+    assert "text-notes" in in_process("report", tmp_path / "r").stdout + (tmp_path / "r" / "report.html").read_text()
+
+
 def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
     html = (finished / "report.html").read_text(encoding="utf-8")
     assert "nano_topic" in html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from gpteval.core.types import Generate, Generated
 from gpteval.metrics.intervals import bootstrap
 from gpteval.metrics.registry import metric_registry
-from gpteval.metrics.text import normalise_answer
+from gpteval.metrics.text import bleu_tokenizer, normalise_answer
 
 METRICS = metric_registry()
 LANGUAGES = [
@@ -94,3 +95,36 @@ def test_listing_metrics_loads_no_metric_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+LINES = {
+    "zh": (
+        ["今天下雨了，我们待在家里。", "他打开了那扇红色的门。", "2021年有3个人。"],
+        ["今天下雨，我们留在家里。", "他打开了红门。", "2021年有三个人。"],
+    ),
+    "ja": (
+        ["今日は雨が降っています。", "彼は赤いドアを開けた。"],
+        ["今日は雨が降りました。", "彼はそのドアを開けた。"],
+    ),
+    "ko": (["오늘은 비가 옵니다.", "그는 문을 열었다."], ["오늘 비가 왔습니다.", "그는 빨간 문을 열었다."]),
+    "en": (["It rains today, Mr. 王.", "He opened the door."], ["It rained today, Mr. 王.", "He opened a door."]),
+}
+
+
+@pytest.mark.parametrize("language", LINES)
+def test_bleu_has_sacrebleus_words_for_the_references_language(language: str, tmp_path: Path) -> None:
+    texts, references = LINES[language]
+    requests = [Generate("x", [reference]) for reference in references]
+    metric = metric_registry()["bleu"].suited(requests)
+    tokenize = {"zh": "zh", "en": "13a"}.get(language) or bleu_tokenizer("".join(references))
+    assert tokenize in {"zh": {"zh"}, "en": {"13a"}, "ja": {"ja-mecab", "char"}, "ko": {"ko-mecab", "char"}}[language]
+    for name, lines in (("texts", texts), ("references", references)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", str(tmp_path / "references"), "-i", str(tmp_path / "texts")]
+    done = subprocess.run(
+        [*command, "-tok", str(tokenize), "-b", "-w", "6"], capture_output=True, text=True, check=True
+    )
+    stats = [metric.stats(r, Generated(t, "stop", 1)) for r, t in zip(requests, texts, strict=True)]
+    assert float(metric.value(np.array(stats).sum(0))) == pytest.approx(float(done.stdout), abs=1e-5)
+    assert f"tok:{tokenize}" in metric.signature(requests)
+    assert metric.name == "bleu"

@@ -95,7 +95,7 @@ def run(
     tasks: Annotated[
         str,
         typer.Option(
-            help="names, families, suites, or all (every real task); separated by commas",
+            help="names, families, suites, text:FILE, or all (every real task); separated by commas",
             autocompletion=complete_tasks,
         ),
     ],
@@ -245,11 +245,23 @@ def models(as_json: Json = False) -> None:
 
 
 @app.command()
-def tasks(task_dir: TaskDir = None, as_json: Json = False) -> None:
-    """List the tasks: family, metric, examples, source."""
-    from gpteval.cli.listing import list_tasks
+def tasks(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="a task, for all about it; a suite, for its tasks", autocompletion=complete_task),
+    ] = None,
+    task_dir: TaskDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the tasks, or show one: its source, metrics, first item, and published results."""
+    if name:
+        from gpteval.cli.taskpage import show_task
 
-    list_tasks(tuple(task_dir or ()), as_json)
+        show_task(name, tuple(task_dir or ()), as_json)
+    else:
+        from gpteval.cli.listing import list_tasks
+
+        list_tasks(tuple(task_dir or ()), as_json)
 
 
 @app.command()

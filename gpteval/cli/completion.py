@@ -30,9 +30,9 @@ def _tasks() -> list[str]:
 
 
 def _suites() -> list[str]:
-    from gpteval.core.registry import task_registry
+    from gpteval.core.registry import task_registry, task_suites
 
-    return sorted({suite for task in task_registry().values() for suite in task.suites})
+    return sorted(task_suites(task_registry()))
 
 
 def _behind_commas(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import document_only, print_lines, say
-from gpteval.core.registry import task_registry
+from gpteval.core.registry import task_registry, task_suites
 from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import GENERATIONS, model_registry
@@ -45,6 +45,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
     for problem in registry.problems:
         say(f"warning: plugin not loaded: {problem}", sys.stderr)
     found = sorted(registry.values(), key=lambda t: (FAMILIES.index(t.family), t.name))
+    suites = task_suites(registry)
     if as_json:
         rows: list[dict[str, Any]] = [
             {
@@ -57,7 +58,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
                 "shots_group": t.shots_group,
                 "source": t.source.label,
                 "licence": t.licence,
-                "suites": list(t.suites),
+                "suites": sorted(suite for suite, tasks in suites.items() if t in tasks),
                 "templates": list(t.templates),
                 "version": t.version,
                 "description": t.description,
@@ -70,8 +71,8 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
     for t in found:
         _add(table, t.name, t.family, t.metric, t.source.label, t.description)
     _show(table)
-    suites = sorted({suite for t in found for suite in t.suites})
-    say(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(suites) or 'none'}), or all.")
+    listed = [f"{name} ({len(tasks)})" for name, tasks in sorted(suites.items())]
+    say(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(listed) or 'none'}), or all.")
     say("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
 
 

@@ -16,7 +16,9 @@ from typing import Generic, TypeVar
 
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
+from gpteval.core.suites import SUITES
 from gpteval.core.task import DEFAULT, Task
+from gpteval.core.texts import PREFIX, text_task
 from gpteval.core.types import FAMILIES
 
 T = TypeVar("T")
@@ -134,7 +136,7 @@ def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
 
 def _drop_shadowing(registry: Registry[Task]) -> None:
     """Take tasks out that are named like a group: the group could no longer be asked for."""
-    groups = {"all", *FAMILIES, *(suite for task in registry.values() for suite in task.suites)}
+    groups = {"all", *FAMILIES, *SUITES, *(suite for task in registry.values() for suite in task.suites)}
     for name in sorted(groups & set(registry)):
         code = getattr(registry.remove(name).prompt, "__code__", None)
         where = f"{Path(code.co_filename).name}, line {code.co_firstlineno}: " if code else ""
@@ -143,28 +145,44 @@ def _drop_shadowing(registry: Registry[Task]) -> None:
         )
 
 
-def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
-    """Tasks by name, ``name:template``, family, suite or ``all``, each once, in the order asked.
+def task_suites(registry: Registry[Task]) -> dict[str, list[Task]]:
+    """Each suite's tasks, each once: those that name it themselves, and those of ``SUITES``."""
+    found: dict[str, list[Task]] = {}
+    for task in registry.values():
+        for suite in task.suites:
+            found.setdefault(suite, []).append(task)
+    for suite, members in SUITES.items():
+        tasks = [task for name in members for task in ([registry[name]] if name in registry else found.get(name, []))]
+        found[suite] = list({task.name: task for task in [*found.get(suite, []), *tasks]}.values())
+    return {suite: tasks for suite, tasks in found.items() if tasks}
 
-    Raises UnknownNameError.
+
+def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
+    """Tasks by name, ``name:template``, ``text:PATH``, family, suite or ``all``, each once, in the order asked.
+
+    Raises UnknownNameError, or UsageError for two files of one name.
     ``all`` and families are the real tasks: those of the generated world are named by task or by their suite.
     """
-    suites = {suite for task in registry.values() for suite in task.suites}
+    suites = task_suites(registry)
     chosen: dict[str, Task] = {}
     for name in names:
         base, _, template = name.partition(":")
-        if name in registry:
+        if name.startswith(PREFIX):
+            group = [text_task(name.removeprefix(PREFIX))]
+        elif name in registry:
             group = [registry[name]]
         elif template and base in registry:
             group = [registry[base].with_template(template)]
         elif name == "all" or name in FAMILIES:
             group = [t for t in registry.values() if name in ("all", t.family) and GENERATED_SUITE not in t.suites]
         elif name in suites:
-            group = [t for t in registry.values() if name in t.suites]
+            group = suites[name]
         else:
             known = [*registry, *suites, *FAMILIES, "all"]
             raise UnknownNameError("task", name, known, "'gpteval tasks' lists all")
-        chosen |= {t.label: t for t in group}
+        for task in group:
+            if chosen.setdefault(task.label, task).source != task.source:
+                raise UsageError(f"two tasks would be named {task.label}", "rename one of the files")
     return list(chosen.values())
 
 

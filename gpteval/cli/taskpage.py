@@ -1,0 +1,96 @@
+"""``gpteval tasks NAME``: all about one task."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gpteval.cli.console import document_only, say
+from gpteval.core.errors import GptevalError
+from gpteval.core.prompts import TaskData, build_prompts, load_task
+from gpteval.core.registry import select_tasks, task_registry, task_suites
+from gpteval.core.task import Task
+from gpteval.core.types import Choice, Generate, Prompt
+from gpteval.reference.published import published_for
+
+ROWS = 15  # published results that are shown
+LONG = 1500  # characters of a prompt
+
+
+def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    with document_only(as_json):
+        registry = task_registry(folders)
+        tasks = select_tasks(registry, [name])
+        if len(tasks) == 1:
+            (task,) = tasks
+            suites = sorted(suite for suite, members in task_suites(registry).items() if task in members)
+            data: TaskData | GptevalError
+            try:
+                data = load_task(task)
+            except GptevalError as error:
+                data = error
+    if len(tasks) > 1:
+        if as_json:
+            say(json.dumps([task.label for task in tasks]))
+        else:
+            say(f"{name}: {len(tasks)} tasks\n{chr(10).join(task.label for task in tasks)}")
+        return
+    facts = _facts(task, suites)
+    rows = published_for(task.name)
+    if as_json:
+        size = len(data.items) if isinstance(data, TaskData) else None
+        document = facts | {"items": size, "published": [asdict(row) for row in rows]}
+        say(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    say(f"{task.label}: {task.description}\n")
+    for key, value in facts.items():
+        if value not in ("", []):
+            say(f"{key + ':':<15} {value if isinstance(value, str | int) else ', '.join(value)}")
+    if isinstance(data, TaskData):
+        say(f"{'items:':<15} {len(data.items):,} ({data.revision})\n")
+        _item(build_prompts(data)[0])
+    else:
+        say(f"\nIts data are not here: {data}")
+    _published(task, len(rows))
+
+
+def _facts(task: Task, suites: list[str]) -> dict[str, Any]:
+    return {
+        "family": task.family,
+        "suites": suites,
+        "source": task.source.label,
+        "licence": task.licence,
+        "metrics": list(task.all_metrics),
+        "default shots": task.shots,
+        "examples from": task.shots_from or "the same split",
+        "cluster": task.cluster or "",
+        "templates": list(task.templates),
+        "version": task.version,
+    }
+
+
+def _item(prompt: Prompt) -> None:
+    text = prompt.text()
+    say(f"--- the first item, {prompt.item_id}")
+    say(text if len(text) <= LONG else f"{text[:LONG]} … ({len(text):,} characters)")
+    request = prompt.request
+    if isinstance(request, Choice):
+        for number, answer in enumerate(request.answers[:8]):
+            say(f"{'*' if number == request.gold else ' '} {answer!r}")
+        if len(request.answers) > 8:
+            say(f"  and {len(request.answers) - 8} more; the right one is {request.answer!r}")
+    elif isinstance(request, Generate):
+        say(f"until {', '.join(map(repr, request.stop))} or {request.max_new_tokens} tokens; right: {request.answer!r}")
+
+
+def _published(task: Task, count: int) -> None:
+    if not count:
+        say("\nNo published results of it are in gpteval/reference.")
+        return
+    say(f"\n--- published, {min(count, ROWS)} of {count} (all: gpteval tasks {task.name} --json)")
+    for row in published_for(task.name)[:ROWS]:
+        unit = "" if row.unit in ("", "none") else f" {row.unit}"
+        shots = f"{row.shots} shots" if row.shots.isdigit() else row.shots
+        say(f"{row.model:<22} {row.metric:<14} {shots:<12} {row.value:>8}{unit}  {row.source}, {row.locator}")

@@ -1,0 +1,86 @@
+"""Suites: names for sets of tasks that belong together, beside families and the suites that tasks name themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+GLUE = ("cola", "sst2", "mrpc", "qqp", "mnli", "mnli_mismatched", "qnli", "rte", "wnli")
+SUPERGLUE = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
+ANLI = ("anli_r1", "anli_r2", "anli_r3")
+
+# A suite's name to its members: tasks, or suites that tasks name.
+SUITES: Mapping[str, tuple[str, ...]] = {
+    # Those that tell most in ten minutes: one or two of each family, short items, no chance results at 1B.
+    "core": ("lambada_openai", "wikitext2", "hellaswag", "piqa", "arc_easy", "sst2", "boolq", "dialogsum"),
+    "glue": GLUE,
+    "superglue": SUPERGLUE,
+    # Radford et al. 2018, Tables 2 to 4, as far as the data are public.
+    "gpt1-paper": (
+        "mnli",
+        "mnli_mismatched",
+        "qnli",
+        "rte",
+        "sciq",
+        "race_middle",
+        "race_high",
+        "storycloze",
+        "sst2",
+        "cola",
+        "mrpc",
+        "qqp",
+    ),
+    # Radford et al. 2019: Table 3, then sections 3.2 to 3.8.
+    "gpt2-paper": (
+        "lambada_openai",
+        "cbt_cn",
+        "cbt_ne",
+        "wikitext2",
+        "ptb",
+        "enwik8",
+        "text8",
+        "wikitext103",
+        "lm1b",
+        "wsc273",
+        "coqa",
+        "cnn_dailymail",
+        "wmt14_en_fr",
+        "wmt14_fr_en",
+        "nq_open",
+    ),
+    # Brown et al. 2020, sections 3.1 to 3.9.
+    "gpt3-paper": (
+        "ptb",
+        "lambada_openai",
+        "lambada_cloze",
+        "hellaswag",
+        "storycloze",
+        "nq_open",
+        "webqs",
+        "triviaqa",
+        "wmt14_en_fr",
+        "wmt14_fr_en",
+        "wmt16_en_de",
+        "wmt16_de_en",
+        "wmt16_en_ro",
+        "wmt16_ro_en",
+        "wsc273",
+        "winogrande",
+        "piqa",
+        "arc_easy",
+        "arc_challenge",
+        "openbookqa",
+        "coqa",
+        "drop",
+        "squadv2",
+        "race_middle",
+        "race_high",
+        *SUPERGLUE,
+        *ANLI,
+        "arithmetic",
+        "unscramble",
+    ),
+    # Biderman et al. 2023, appendix G.
+    "pythia-paper": ("lambada_openai", "piqa", "winogrande", "wsc", "arc_easy", "arc_challenge", "sciq"),
+    "domains": ("banking77", "financial_phrasebank", "pubmedqa", "medqa"),
+    "safety": ("crows_pairs", "winogender", "truthfulqa_mc"),
+}

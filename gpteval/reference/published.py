@@ -1,0 +1,38 @@
+"""Published results with their sources: ``published.csv``."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row. ``shots`` is a number or a word (``finetuned``); ``value`` is in ``unit``; ``locator`` is the place in
+    ``source``.
+    """
+
+    model: str
+    task: str
+    metric: str
+    shots: str
+    value: str
+    unit: str
+    split: str
+    source: str
+    locator: str
+    notes: str
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Every row, in the file's order."""
+    with (Path(__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return tuple(Published(**{name: row[name] for name in Published.__dataclass_fields__}) for row in rows)
+
+
+def published_for(task: str) -> list[Published]:
+    return [row for row in published() if row.task == task]

@@ -1,0 +1,90 @@
+"""GLUE's pairs of sentences, and ANLI; lm-evaluation-harness's prompts. SST-2 and CoLA are in classification.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gpteval import Choice, Item, Task, hub, task
+
+NO_YES = [" no", " yes"]
+glue = partial(
+    task,
+    family="classification",
+    shots_from="train",
+    metric="acc",
+    metrics=["macro_f1"],
+    licence="see the parts of GLUE; for research use",
+)
+
+
+def entailment(item: Item, hypothesis: str, labels: list[str]) -> Choice:
+    """What follows from ``premise``; ``labels`` in the order of the data's."""
+    return Choice(f"{item['premise']}\nQuestion: {hypothesis}\nAnswer:", labels, gold=item["label"])
+
+
+@glue(source=hub("nyu-mll/glue", "rte", split="validation"))
+def rte(item: Item) -> Choice:
+    """Whether a sentence follows from another (Dagan et al. 2005 and later; GLUE and SuperGLUE)."""
+    text = f"{item['sentence1']}\nQuestion: {item['sentence2']} True or False?\nAnswer:"
+    return Choice(text, [" True", " False"], gold=item["label"])
+
+
+@glue(source=hub("nyu-mll/glue", "wnli", split="validation"))
+def wnli(item: Item) -> Choice:
+    """Winograd sentences as entailment (Levesque et al. 2011; GLUE)."""
+    text = f"{item['sentence1']}\nQuestion: {item['sentence2']} True or False?\nAnswer:"
+    return Choice(text, [" False", " True"], gold=item["label"])
+
+
+@glue(source=hub("nyu-mll/glue", "mrpc", split="validation"))
+def mrpc(item: Item) -> Choice:
+    """Whether two sentences of the news say the same (Dolan and Brockett 2005; GLUE)."""
+    pair = f"Sentence 1: {item['sentence1']}\nSentence 2: {item['sentence2']}"
+    return Choice(f"{pair}\nQuestion: Do both sentences mean the same thing?\nAnswer:", NO_YES, gold=item["label"])
+
+
+@glue(source=hub("nyu-mll/glue", "qqp", split="validation"))
+def qqp(item: Item) -> Choice:
+    """Whether two questions of Quora ask the same (GLUE)."""
+    pair = f"Question 1: {item['question1']}\nQuestion 2: {item['question2']}"
+    return Choice(f"{pair}\nQuestion: Do both questions ask the same thing?\nAnswer:", NO_YES, gold=item["label"])
+
+
+@glue(source=hub("nyu-mll/glue", "qnli", split="validation"))
+def qnli(item: Item) -> Choice:
+    """Whether a sentence answers a question (Rajpurkar et al. 2016; GLUE)."""
+    pair = f"{item['question']}\n{item['sentence']}"
+    return Choice(f"{pair}\nQuestion: Does this response answer the question?\nAnswer:", [" yes", " no"], item["label"])
+
+
+def _mnli(item: Item) -> Choice:
+    hypothesis = item["hypothesis"].strip().removesuffix(".")
+    return entailment(item, f"{hypothesis}. True, False or Neither?", [" True", " Neither", " False"])
+
+
+@glue(source=hub("nyu-mll/glue", "mnli", split="validation_matched"))
+def mnli(item: Item) -> Choice:
+    """What follows from a sentence, in genres seen in training (Williams et al. 2018; GLUE)."""
+    return _mnli(item)
+
+
+@glue(source=hub("nyu-mll/glue", "mnli", split="validation_mismatched"))
+def mnli_mismatched(item: Item) -> Choice:
+    """What follows from a sentence, in other genres than the training set's (Williams et al. 2018; GLUE)."""
+    return _mnli(item)
+
+
+def _anli(number: int) -> Task:
+    def prompt(item: Item) -> Choice:
+        return entailment(item, f"{item['hypothesis']} True, False, or Neither?", [" True", " Neither", " False"])
+
+    prompt.__doc__ = f"Adversarial inference, round {number}: written so that models fail (Nie et al. 2020)."
+    source = hub("facebook/anli", split=f"test_r{number}")
+    declare: Callable[[Callable[[Item], Choice]], Task] = glue(
+        name=f"anli_r{number}", source=source, shots_from=f"train_r{number}", licence="CC BY-NC 4.0"
+    )
+    return declare(prompt)
+
+
+ANLI = [_anli(number) for number in (1, 2, 3)]

@@ -1,0 +1,479 @@
+"""The rest of the catalogue: the exact request that an invented row in the Hub's layout makes, with examples too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpteval.core.data import generated
+from gpteval.core.errors import ColumnError, UsageError
+from gpteval.core.prompts import build_prompts, load_task, make_items
+from gpteval.core.registry import GENERATED_SUITE, select_tasks, task_registry, task_suites
+from gpteval.core.suites import SUITES
+from gpteval.core.task import Task
+from gpteval.core.types import Choice, Generate, Request, Rolling
+from gpteval.metrics.registry import metric_registry
+from tests.test_tasks import GOLDEN as FIRST
+
+REAL = {task.name: task for task in task_registry().values() if GENERATED_SUITE not in task.suites}
+PAIR = {"premise": "Ann fell.", "hypothesis": "Ann is tall", "label": 1}
+TWO = {"sentence1": "Ann fell.", "sentence2": "Ann is down.", "label": 1, "idx": 0}
+NO_YES = [" no", " yes"]
+NEWS = {"translation": {"en": "It rains.", "de": "Es regnet.", "fr": "Il pleut.", "ro": "Plouă."}}
+ASIAN = {"translation": {"en": "It rains.", "zh": "下雨了。", "ja": "雨が降る。"}}
+LETTERED = {"label": ["A", "B", "C"], "text": ["red", "blue", "grey"]}
+
+
+def news(source: str, target: str) -> Generate:
+    from_, to = (f"{code}" for code in (source, target))
+    names = {"en": "English", "de": "German", "fr": "French", "ro": "Romanian", "zh": "Chinese", "ja": "Japanese"}
+    rows = {**ASIAN["translation"], **NEWS["translation"]}
+    return Generate(f"{names[from_]}: {rows[from_]}\n{names[to]}:", [rows[to]], ["\n"], 256)
+
+
+GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
+    "lambada_standard": (
+        {"text": "she opened the door . `` come in , '' he said", "domain": "x"},
+        Choice("she opened the door . `` come in , '' he", [" said"], 0),
+    ),
+    "lambada_cloze": ({"text": "She opened the door"}, Choice("She opened the ____. ->", [" door"], 0)),
+    "cbt_cn": (
+        {
+            "sentences": ["The king said , `` Come in ! ''", "She did n't -LRB- yet -RRB- ."],
+            "question": "Then the XXXXX fell .",
+            "answer": "door",
+            "options": ["king", "door"],
+        },
+        Choice('The king said, " Come in! " She didn\'t (yet). Then the', [" king fell.", " door fell."], 1),
+    ),
+    "cbt_ne": (
+        {
+            "sentences": ["Ann ran ."],
+            "question": "`` Stop , XXXXX , '' he said .",
+            "answer": "Ann",
+            "options": ["Bo", "Ann"],
+        },
+        Choice('Ann ran. " Stop,', [' Bo, " he said.', ' Ann, " he said.'], 1),
+    ),
+    "wikitext103": (
+        {"page": " = A Door = \n \n It is 3 @.@ 5 m high . \n"},
+        Rolling(" = A Door =\n\nIt is 3.5 m high.\n", " = A Door = \n \n It is 3 @.@ 5 m high . \n"),
+    ),
+    "ptb": ({"page": "the <unk> rose N points\n"}, Rolling("the <unk> rose N points\n")),
+    "lm1b": ({"text": "It rains ."}, Rolling("It rains .")),
+    "enwik8": ({"text": "<page>"}, Rolling("<page>")),
+    "text8": ({"text": "anarchism originated"}, Rolling("anarchism originated")),
+    "pile10k": ({"text": "A page.", "meta": {}}, Rolling("A page.")),
+    "c4": ({"text": "A page.", "timestamp": "", "url": ""}, Rolling("A page.")),
+    "arc_challenge": (
+        {"id": "x", "question": "What wets?", "choices": LETTERED, "answerKey": "C"},
+        Choice("Question: What wets?\nAnswer:", [" red", " blue", " grey"], 2, "Answer:"),
+    ),
+    "nq_open": (
+        {"question": "who painted it", "answer": ["Ann", "Ann B."]},
+        Generate("Q: who painted it?\nA:", ["Ann", "Ann B."], ["\n"], 32),
+    ),
+    "hellaswag": (
+        {
+            "activity_label": "Baking",
+            "ctx_a": "A man bakes. [header] He [title] waits.",
+            "ctx_b": "then he",
+            "endings": ["eats  it.", "sings [step] loudly."],
+            "label": "1",
+        },
+        Choice("Baking: A man bakes. He. waits. Then he", [" eats it.", " sings loudly."], 1),
+    ),
+    "winogrande": (
+        {
+            "sentence": "The key did not fit the lock, so _ was changed.",
+            "option1": "the key",
+            "option2": "the lock",
+            "answer": "2",
+        },
+        Choice("The key did not fit the lock, so", [" was changed."] * 2, 1, leads=[" the key", " the lock"]),
+    ),
+    "wsc273": (
+        {
+            "text": "The man hit Bo because he was angry.",
+            "pronoun": "he",
+            "pronoun_loc": 23,
+            "options": ["The man", "Bo"],
+            "label": 0,
+        },
+        Choice("The man hit Bo because", [" was angry."] * 2, 0, leads=[" the man", " Bo"]),
+    ),
+    "storycloze": (
+        {
+            "InputSentence1": "Ann ran.",
+            "InputSentence2": "It rained.",
+            "InputSentence3": "She slipped.",
+            "InputSentence4": "She fell.",
+            "RandomFifthSentenceQuiz1": "She flew.",
+            "RandomFifthSentenceQuiz2": "It hurt.",
+            "AnswerRightEnding": 2,
+        },
+        Choice("Ann ran. It rained. She slipped. She fell.", [" She flew.", " It hurt."], 1),
+    ),
+    "siqa": (
+        {
+            "context": "Ann fell.",
+            "question": "Why?",
+            "answerA": "rain",
+            "answerB": "sun",
+            "answerC": "joy",
+            "label": "1",
+        },
+        Choice("Q: Ann fell. Why?\nA:", [" rain", " sun", " joy"], 0),
+    ),
+    "commonsense_qa": (
+        {"id": "x", "question": "What is rain?", "question_concept": "rain", "choices": LETTERED, "answerKey": "C"},
+        Choice("Question: What is rain?\nA. red\nB. blue\nC. grey\nAnswer:", [" A", " B", " C"], 2),
+    ),
+    **{
+        f"race_{level}": (
+            {
+                "example_id": "x",
+                "article": "Ann fell.",
+                "question": "Who fell?",
+                "options": ["Bo", "Ann"],
+                "answer": "B",
+            },
+            Choice("Article: Ann fell.\n\nQuestion: Who fell?\nAnswer:", [" Bo", " Ann"], 1, "Answer:"),
+        )
+        for level in ("middle", "high")
+    },
+    "sciq": (
+        {
+            "question": "What wets?",
+            "distractor1": "heat",
+            "distractor2": "light",
+            "distractor3": "air",
+            "correct_answer": "rain",
+            "support": "\nRain is water.",
+        },
+        Choice("Rain is water.\nQuestion: What wets?\nAnswer:", [" heat", " light", " air", " rain"], 3),
+    ),
+    "squadv2": (
+        {
+            "title": "A_Door",
+            "context": "Doors are red.",
+            "question": "Who?",
+            "answers": {"text": [], "answer_start": []},
+        },
+        Generate(
+            "Title: A Door\n\nBackground: Doors are red.\n\nWhere the background does not answer the question, the "
+            'answer is "unanswerable".\n\nQuestion: Who?\nAnswer:',
+            ["unanswerable"],
+            ["\n"],
+            48,
+        ),
+    ),
+    "coqa": (
+        {"story": "Ann fell.", "before": ["Q: Who fell?\nA: Ann"], "question": "Why?", "answer": "rain"},
+        Generate("Ann fell.\n\nQ: Who fell?\nA: Ann\nQ: Why?\nA:", ["rain"], ["\n"], 32),
+    ),
+    "drop": (
+        {
+            "passage": "2 and 3.",
+            "question": "Sum?",
+            "answers_spans": {"spans": ["5", "5"], "types": ["number", "number"]},
+        },
+        Generate("Passage: 2 and 3.\nQuestion: Sum?\nAnswer:", ["5"], ["\n"], 32),
+    ),
+    "mmlu_us_foreign_policy": (
+        {"question": "Who? ", "subject": "us_foreign_policy", "choices": ["Ann", "Bo", "Cy", "Di"], "answer": 1},
+        Choice("Who?\nA. Ann\nB. Bo\nC. Cy\nD. Di\nAnswer:", [" A", " B", " C", " D"], 1),
+    ),
+    **{f"wmt14_{a}_{b}": (NEWS, news(a, b)) for a, b in (("en", "fr"), ("fr", "en"))},
+    **{f"wmt16_{a}_{b}": (NEWS, news(a, b)) for a, b in (("en", "de"), ("de", "en"), ("en", "ro"), ("ro", "en"))},
+    **{
+        f"wmt{year}_{a}_{b}": (ASIAN, news(a, b))
+        for year in (20, 22)
+        for a, b in (("en", "zh"), ("zh", "en"), ("en", "ja"), ("ja", "en"))
+    },
+    "samsum": (
+        {"id": "x", "dialogue": "Ann: Hi\r\nBo: Bye", "summary": "They part."},
+        Generate("Ann: Hi\nBo: Bye\nTL;DR:", ["They part."], ["\n"], 100),
+    ),
+    "cnn_dailymail": (
+        {"article": "Ann fell. ", "highlights": "Ann fell .\nBo ran .", "id": "x"},
+        Generate("Ann fell.\nTL;DR:", ["Ann fell .\nBo ran ."], ["\n\n"], 100),
+    ),
+    "xsum": (
+        {"document": "Ann fell.", "summary": "A fall.", "id": "x"},
+        Generate("Ann fell.\nTL;DR:", ["A fall."], ["\n"], 100),
+    ),
+    "rte": (TWO, Choice("Ann fell.\nQuestion: Ann is down. True or False?\nAnswer:", [" True", " False"], 1)),
+    "wnli": (TWO, Choice("Ann fell.\nQuestion: Ann is down. True or False?\nAnswer:", [" False", " True"], 1)),
+    "mrpc": (
+        TWO,
+        Choice(
+            "Sentence 1: Ann fell.\nSentence 2: Ann is down.\n"
+            "Question: Do both sentences mean the same thing?\nAnswer:",
+            NO_YES,
+            1,
+        ),
+    ),
+    "qqp": (
+        {"question1": "Who?", "question2": "Which one?", "label": 0},
+        Choice(
+            "Question 1: Who?\nQuestion 2: Which one?\nQuestion: Do both questions ask the same thing?\nAnswer:",
+            NO_YES,
+            0,
+        ),
+    ),
+    "qnli": (
+        {"question": "Who fell?", "sentence": "Ann fell.", "label": 0},
+        Choice("Who fell?\nAnn fell.\nQuestion: Does this response answer the question?\nAnswer:", [" yes", " no"], 0),
+    ),
+    **{
+        name: (
+            PAIR | {"hypothesis": "Ann is tall."},
+            Choice(
+                "Ann fell.\nQuestion: Ann is tall. True, False or Neither?\nAnswer:", [" True", " Neither", " False"], 1
+            ),
+        )
+        for name in ("mnli", "mnli_mismatched")
+    },
+    **{
+        f"anli_r{number}": (
+            PAIR | {"hypothesis": "Ann is tall."},
+            Choice(
+                "Ann fell.\nQuestion: Ann is tall. True, False, or Neither?\nAnswer:",
+                [" True", " Neither", " False"],
+                1,
+            ),
+        )
+        for number in (1, 2, 3)
+    },
+    "cb": (
+        PAIR,
+        Choice(
+            "Ann fell.\nQuestion: Ann is tall. True, False, or Neither?\nAnswer:", [" True", " False", " Neither"], 1
+        ),
+    ),
+    "wic": (
+        {"word": "bank", "sentence1": "A bank.", "sentence2": "The bank.", "label": 0},
+        Choice(
+            "Sentence 1: A bank.\nSentence 2: The bank.\nQuestion: Is the word 'bank' used in the same way in the two "
+            "sentences above?\nAnswer:",
+            NO_YES,
+            0,
+        ),
+    ),
+    "wsc": (
+        {
+            "text": "Ann fell because she ran.",
+            "span1_index": 0,
+            "span2_index": 3,
+            "span1_text": "Ann",
+            "span2_text": "she",
+            "label": 1,
+        },
+        Choice(
+            'Passage: Ann fell because *she* ran.\nQuestion: In the passage above, does the pronoun "*she*" refer to '
+            '"*Ann*"?\nAnswer:',
+            NO_YES,
+            1,
+        ),
+    ),
+    "multirc": (
+        {"paragraph": "Ann fell.", "question": "Who?", "answer": "Bo", "idx": {}, "label": 0},
+        Choice(
+            "Ann fell.\nQuestion: Who?\nAnswer:",
+            [" Bo\nIs the answer correct? no", " Bo\nIs the answer correct? yes"],
+            0,
+        ),
+    ),
+    "record": (
+        {
+            "passage": "Ann met Bo.\n@highlight\nBo ran",
+            "query": "Then @placeholder left",
+            "entities": ["Ann", "Bo", "Bo B."],
+            "answers": ["Bo", "Bo B."],
+        },
+        Choice("Ann met Bo.\n- Bo ran\n-", [" Then Ann left", " Then Bo left"], 1),
+    ),
+    "imdb": (
+        {"text": "Good.<br />Fine.", "label": 1},
+        Choice("Good.\nFine.\nQuestion: Is this review positive or negative?\nAnswer:", [" negative", " positive"], 1),
+    ),
+    "rotten_tomatoes": (
+        {"text": "a fine door", "label": 0},
+        Choice("a fine door\nQuestion: Is this sentence positive or negative?\nAnswer:", [" negative", " positive"], 0),
+    ),
+    "subj": (
+        {"text": "i liked it", "label": 1, "label_text": "subjective"},
+        Choice(
+            "i liked it\nQuestion: Is this sentence objective or subjective?\nAnswer:", [" objective", " subjective"], 1
+        ),
+    ),
+    "trec": (
+        {"text": "Who fell ?", "coarse_label": 3, "fine_label": 1},
+        Choice(
+            "Who fell ?\nQuestion: Does this ask for an abbreviation, an entity, a description, a person, a place or a "
+            "number?\nAnswer:",
+            [" abbreviation", " entity", " description", " person", " place", " number"],
+            3,
+        ),
+    ),
+    "financial_phrasebank": (
+        {"sentence": "Sales rose .", "label": 2},
+        Choice(
+            "Sales rose .\nQuestion: Is this news negative, neutral or positive for the company?\nAnswer:",
+            [" negative", " neutral", " positive"],
+            2,
+        ),
+    ),
+    "pubmedqa": (
+        {"question": "Does it?", "context": {"contexts": ["We ask.", "We saw."]}, "final_decision": "no"},
+        Choice("Abstract: We ask.\nWe saw.\nQuestion: Does it?\nAnswer:", [" yes", " no", " maybe"], 1),
+    ),
+    "medqa": (
+        {"question": "Which?", "options": {"A": "salt", "B": "air"}, "answer_idx": "B", "answer": "air"},
+        Choice("Question: Which?\nA. salt\nB. air\nAnswer:", [" A", " B"], 1),
+    ),
+    "crows_pairs": (
+        {"sent_more": "He ran.", "sent_less": "She ran.", "stereo_antistereo": "stereo", "bias_type": "gender"},
+        Choice("", ["He ran.", "She ran."], 0),
+    ),
+    "winogender": (
+        {
+            "sentence": "The cook told the guest that he was late.",
+            "pronoun": "he",
+            "occupation": "cook",
+            "participant": "guest",
+            "label": 0,
+        },
+        Choice("The cook told the guest that he was late. ‘He’ refers to the", [" cook", " guest"], 0),
+    ),
+    "truthfulqa_mc": (
+        {"question": "Is it so?", "mc1_targets": {"choices": ["No", "Yes"], "labels": [0, 1]}, "mc2_targets": {}},
+        Choice("Q: Is it so?\nA:", [" No", " Yes"], 1),
+    ),
+    "arithmetic_2da": ({"asked": "98 plus 45", "result": 143}, Choice("Q: What is 98 plus 45?\n\nA:", [" 143"], 0)),
+    "unscramble_reversed_words": (
+        {"context": "\ntaefed =", "completion": " defeat"},
+        Generate("taefed =", ["defeat"], ["\n"], 16),
+    ),
+}
+ALIKE = {"mmlu": "mmlu_us_foreign_policy", "arithmetic": "arithmetic_2da", "unscramble": "unscramble_reversed_words"}
+for _suite, _name in ALIKE.items():  # one prompt serves all of a suite
+    for _task in task_suites(task_registry())[_suite]:
+        GOLDEN.setdefault(_task.name, GOLDEN[_name])
+
+
+def on(task: Task, rows: list[Mapping[str, Any]]) -> Task:
+    return replace(task, source=generated(lambda split: rows, revision="1"), prepare=None)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_request_of_a_row(name: str) -> None:
+    row, expected = GOLDEN[name]
+    (item,) = make_items(on(REAL[name], [row]), [row])
+    assert REAL[name].prompt(item) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, (_, asked) in GOLDEN.items() if asked.answer and asked.prompt])
+def test_two_examples_go_before_it(name: str) -> None:
+    task = replace(REAL[name], shots_may_repeat=True)
+    row = GOLDEN[name][0]
+    data = load_task(on(task, [row | {"number": n} for n in range(4)]), shots=2)
+    for prompt in build_prompts(data, shots=2):
+        asked = prompt.request
+        assert prompt.text() == task.preamble + 2 * (asked.prompt + asked.answer + task.separator) + asked.prompt
+
+
+def test_every_real_task_has_a_golden_prompt_and_all_fields() -> None:
+    registry = task_registry()
+    assert not registry.problems
+    assert len(REAL) >= 80
+    assert set(REAL) == {name for name, _, _ in FIRST} | {"banking77", "dbpedia"} | set(GOLDEN)
+    for task in registry.values():
+        assert task.description, task.name
+        assert task.licence, task.name
+        assert set(task.all_metrics) <= set(metric_registry()), task.name
+        assert task.description[-1] in ".)", task.name
+
+
+def test_dbpedia() -> None:
+    row = {"label": 12, "title": "A Door", "content": " A film of 1999. "}
+    (item,) = make_items(REAL["dbpedia"], [row])
+    asked = REAL["dbpedia"].prompt(item)
+    assert isinstance(asked, Choice)
+    assert asked.context.startswith("A Door: A film of 1999.\nQuestion: Is this company, school, artist,")
+    assert (asked.answer, len(asked.continuations)) == (" film", 14)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suites_members_exist(suite: str) -> None:
+    found = {task.name for task in select_tasks(task_registry(), [suite])}
+    for member in SUITES[suite]:
+        assert member in found or member in ALIKE, member
+    assert len(found) >= 3
+
+
+def test_mmlu_has_57_subjects_and_says_which() -> None:
+    tasks = select_tasks(task_registry(), ["mmlu"])
+    assert len(tasks) == 57
+    assert "about us foreign policy.\n\n" in REAL["mmlu_us_foreign_policy"].preamble
+
+
+@pytest.mark.parametrize("task", task_suites(task_registry())["arithmetic"], ids=lambda task: task.name)
+def test_sums_are_right_and_spread_as_in_the_paper(task: Task) -> None:
+    rows = task.source.load().rows
+    assert len(rows) == 2000
+    assert rows == task.source.load().rows
+    for row in rows:
+        words = row["asked"].replace("plus", "+").replace("minus", "-").replace("times", "*")
+        assert eval(words) == row["result"]
+    digits = int(task.name[-3]) if task.name[-3].isdigit() else 1
+    numbers = [int(part) for row in rows for part in row["asked"].split() if part.isdigit()]
+    if digits > 1:
+        assert max(numbers) < 10**digits
+        assert 0.45 < sum(numbers) / len(numbers) / 10**digits < 0.55
+
+
+def test_a_conversations_turns_each_become_an_item() -> None:
+    turns = REAL["coqa"].prepare
+    assert turns is not None
+    row = {"story": "Ann fell.", "questions": ["Who?", "Why?"], "answers": {"input_text": ["Ann", "rain"]}}
+    first, second = turns([row])
+    assert (first["before"], first["answer"]) == ([], "Ann")
+    assert second == {"story": "Ann fell.", "before": ["Q: Who?\nA: Ann"], "question": "Why?", "answer": "rain"}
+
+
+class TestTextFiles:
+    def names(self, *asked: str) -> list[str]:
+        return [task.name for task in select_tasks(task_registry(), asked)]
+
+    def test_a_file_becomes_a_task(self, tmp_path: Path) -> None:
+        (tmp_path / "my notes.txt").write_text("It rains.\n\nIt pours.")
+        (task,) = select_tasks(task_registry(), [f"text:{tmp_path / 'my notes.txt'}"])
+        (prompt,) = build_prompts(load_task(task))
+        assert (task.name, prompt.request) == ("text-my-notes", Rolling("It rains.\n\nIt pours."))
+
+    def test_rows_with_a_text(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").write_text('{"text": "one"}\n{"text": "two"}\n')
+        (task,) = select_tasks(task_registry(), [f"text:{tmp_path / 'a.jsonl'}"])
+        assert [p.request.prompt for p in build_prompts(load_task(task))] == ["one", "two"]
+
+    def test_rows_without_one_name_their_columns(self, tmp_path: Path) -> None:
+        (tmp_path / "a.jsonl").write_text('{"content": "one"}\n')
+        (task,) = select_tasks(task_registry(), [f"text:{tmp_path / 'a.jsonl'}"])
+        with pytest.raises(ColumnError, match="no column 'text'; it has 'content'"):
+            load_task(task)
+
+    def test_a_missing_file_and_two_of_one_name(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="no such file"):
+            self.names("text:nowhere.txt")
+        for folder in ("a", "b"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "x.txt").write_text("x")
+        with pytest.raises(UsageError, match="two tasks would be named text-x"):
+            self.names(f"text:{tmp_path}/a/x.txt", f"text:{tmp_path}/b/x.txt")
+        assert self.names(f"text:{tmp_path}/a/x.txt", f"text:{tmp_path}/a/x.txt") == ["text-x"]
