@@ -435,6 +435,22 @@ class TestSignals:
         assert process.returncode == 130
         assert "Traceback" not in errors
 
+    def test_sigterm_in_the_middle_of_torchs_import(self) -> None:
+        """There an exception ends in C++, which aborts the process."""
+        code = (
+            "import importlib.machinery, os, signal, sys, types\n"
+            "from gpteval.cli.console import handle_signals\n"
+            "handle_signals()\n"
+            "torch = sys.modules['torch'] = types.ModuleType('torch')\n"
+            "torch.__spec__ = importlib.machinery.ModuleSpec('torch', None)\n"
+            "torch.__spec__._initializing = True\n"
+            "os.kill(os.getpid(), signal.SIGTERM)\n"
+            "print('went on')\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (130, "")
+        assert "run the same command again to continue" in done.stderr
+
     def test_three_quick_signals(self, folder: Path, model: Path) -> None:
         process = self.start(model, "--batch-tokens", "32")
         assert process.stderr is not None

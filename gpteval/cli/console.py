@@ -67,6 +67,8 @@ def handle_signals() -> None:
 
 
 def _interrupt(*_: Any) -> None:
+    if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
+        _end_at_once()  # an exception in the middle of its import would abort the process
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_at_once)
     raise KeyboardInterrupt
