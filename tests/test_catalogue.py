@@ -15,6 +15,7 @@ from gpteval.core.prompts import build_prompts, load_task, make_items
 from gpteval.core.registry import GENERATED_SUITE, select_tasks, task_registry, task_suites
 from gpteval.core.suites import SUITES
 from gpteval.core.task import Task
+from gpteval.core.text import without_paths
 from gpteval.core.types import Choice, Generate, Request, Rolling
 from gpteval.metrics.registry import metric_registry
 from tests.test_tasks import GOLDEN as FIRST
@@ -68,7 +69,6 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
     "enwik8": ({"text": "<page>"}, Rolling("<page>")),
     "text8": ({"text": "anarchism originated"}, Rolling("anarchism originated")),
     "pile10k": ({"text": "A page.", "meta": {}}, Rolling("A page.")),
-    "c4": ({"text": "A page.", "timestamp": "", "url": ""}, Rolling("A page.")),
     "arc_challenge": (
         {"id": "x", "question": "What wets?", "choices": LETTERED, "answerKey": "C"},
         Choice("Question: What wets?\nAnswer:", [" red", " blue", " grey"], 2, "Answer:"),
@@ -467,6 +467,10 @@ class TestTextFiles:
         (task,) = select_tasks(task_registry(), [f"text:{tmp_path / 'a.jsonl'}"])
         with pytest.raises(ColumnError, match="no column 'text'; it has 'content'"):
             load_task(task)
+
+    def test_where_it_lies_is_not_recorded(self) -> None:
+        assert without_paths("run --tasks text:/home/ann/notes.txt,piqa") == "run --tasks text:notes.txt,piqa"
+        assert without_paths("see https://a.b/c/d") == "see https://a.b/c/d"
 
     def test_a_missing_file_and_two_of_one_name(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no such file"):

@@ -10,7 +10,7 @@ from pathlib import Path
 CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
 )
-_PATH = re.compile(r"""(?<![\w:/.~<>-])(?:/[^\s/'"<>:,;()\[\]{}]+){2,}/?""")
+_PATH = re.compile(r"""(?:(?<=\btext:)|(?<![\w:/.~<>-]))(?:/[^\s/'"<>:,;()\[\]{}]+){2,}/?""")
 
 
 def visible(text: str) -> str:
