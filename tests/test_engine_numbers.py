@@ -156,6 +156,31 @@ def test_a_model_that_ignores_positions_takes_no_trees() -> None:
     assert not Scorer(module).reach
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "openai-gpt", "gpt_neo", "gptj", "gpt_neox", "opt"])
+def test_the_last_feed_forward_part_runs_where_a_token_is_scored(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tiny(kind, **({"rotary_dim": 8} if kind == "gptj" else WINDOWS.get(kind, {})))
+    scorer = Scorer(module)
+    assert (scorer.last_block is None) == (kind == "opt"), "OPT has no such part in one piece"
+    rows = [score_row(tuple(range(2, 42)), (9, 3)), score_row((5, 6, 4), (1,))]
+    whole = [result.logprob for result in scorer.score(rows)]
+    if scorer.last_block is not None:
+        states = []
+        scorer.last_block.mlp.register_forward_pre_hook(lambda _, inputs: states.append(inputs[0].shape[:-1].numel()))
+        scorer.score(rows)
+        assert states == [3], "places of three targets, of 43 tokens"
+    monkeypatch.setattr(scorer, "last_block", None)
+    assert [result.logprob for result in scorer.score(rows)] == pytest.approx(whole, abs=1e-5)
+
+
+def test_a_last_part_that_mixes_places_runs_whole() -> None:
+    module = tiny("llama")
+    assert Scorer(module).last_block is not None
+    module.model.layers[-1].mlp.register_forward_pre_hook(lambda _, inputs: (inputs[0].cumsum(dim=1),))
+    assert Scorer(module).last_block is None
+
+
 MEASURE = """
 import resource, sys
 from pathlib import Path

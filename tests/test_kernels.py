@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gpteval.models.kernels import FEW, few_rows, fuse
+from gpteval.models.kernels import FEW, few_rows, fuse, join_gelu
 from tests.tiny import ARCHITECTURES, save_tiny
 
 ROWS, LENGTH, PADDED = 3, 40, 7
@@ -52,6 +52,36 @@ def test_few_rows_and_many(pair: tuple[Any, Any], rows: int) -> None:
     with torch.no_grad():
         expected, got = (model(input_ids=ids).logits for model in pair)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 2 * ROWS])
+def test_gelu_joined_with_the_layer_before_it(pair: tuple[Any, Any], rows: int) -> None:
+    original, fused = pair
+    few_rows(fused)
+    join_gelu(fused)
+    kind = original.config.model_type
+    joined = [type(m).__name__ == "_LinearGelu" for m in fused.modules()].count(True)
+    layers = 0 if kind == "opt" else original.config.num_hidden_layers  # OPT has a ReLU
+    assert joined == layers, "each layer's GELU, where the architecture has one"
+    ids = tokens(original).repeat(2, 1)[:rows]
+    with torch.no_grad():
+        expected, got = (model(input_ids=ids).logits for model in pair)
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_gelu_behind_something_else_is_left_alone() -> None:
+    class Twice(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide, self.act = torch.nn.Linear(16, 32), torch.nn.GELU()
+
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            return self.act(2 * self.wide(states))
+
+    model = torch.nn.Sequential(Twice())
+    few_rows(model)
+    join_gelu(model)
+    assert [type(part).__name__ for part in model[0].children()] == ["_FewRows", "GELU"]
 
 
 def test_padding_on_the_left(pair: tuple[Any, Any]) -> None:

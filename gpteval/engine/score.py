@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from gpteval.engine.cache import Prefixes
 from gpteval.engine.head import Logits, find_head, trunk_states
+from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
 from gpteval.engine.rows import RowResult, ScoreRow, Tokens
 from gpteval.engine.trees import BEGINNING, local_window
@@ -26,6 +28,7 @@ class Scorer:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.head: Logits | None = find_head(model)
+        self.last_block: Any | None = find_last_block(model) if self.head else None
         self.prefixes = Prefixes()
         self.reach = 0
         if self._takes_trees(reach := local_window(model.config)):
@@ -112,7 +115,9 @@ class Scorer:
         if self.head is None:
             yield model(**inputs).logits[places]
             return
-        states = trunk_states(model, inputs)[places]
+        few = self.last_block is not None and 2 * len(packed.lines) < packed.ids.numel()
+        with only_at(self.last_block, places) if few else nullcontext():
+            states = trunk_states(model, inputs)[places]
         step = max(1, CHUNK_BYTES // (4 * model.config.get_text_config().vocab_size))
         for begin in range(0, len(states), step):
             yield self.head(model, states[begin : begin + step])

@@ -17,6 +17,7 @@ from gpteval.models.checkpoint import end_tokens, folder_fingerprint, refuse_pic
 from gpteval.models.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for large pages for large tensors
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 FALLBACK_WINDOW = 2048  # for a configuration that states none, as lm-evaluation-harness assumes
@@ -136,7 +137,7 @@ class HFModel:
         import torch
         import transformers
 
-        from gpteval.models.kernels import few_rows, fuse
+        from gpteval.models.kernels import few_rows, fuse, join_gelu
 
         with self._explained():
             model, loading = transformers.AutoModelForCausalLM.from_pretrained(
@@ -162,6 +163,7 @@ class HFModel:
         self.attention = fuse(model)
         if (self.device, self.dtype) == ("cpu", "float32"):
             few_rows(model)
+            join_gelu(model)
         return model.to(self.device).eval()
 
     @contextmanager
