@@ -157,9 +157,7 @@ def test_a_model_that_ignores_positions_takes_no_trees() -> None:
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "openai-gpt", "gpt_neo", "gptj", "gpt_neox", "opt"])
-def test_the_last_feed_forward_part_runs_where_a_token_is_scored(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_feed_forward_part_runs_where_a_token_is_scored(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tiny(kind, **({"rotary_dim": 8} if kind == "gptj" else WINDOWS.get(kind, {})))
     scorer = Scorer(module)
     assert (scorer.last_block is None) == (kind == "opt"), "OPT has no such part in one piece"
