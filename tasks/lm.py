@@ -203,3 +203,9 @@ def text8(item: Item) -> Rolling:
 def pile10k(item: Item) -> Rolling:
     """The first 10,000 documents of the Pile (Gao et al. 2020), on which Pythia and Cerebras-GPT were trained."""
     return Rolling(item["text"])
+
+
+@rolling(source=hub("allenai/c4", "en", split="validation"), licence="ODC-BY")
+def c4(item: Item) -> Rolling:
+    """Pages of the web (Raffel et al. 2020), the validation split: 365,000 pages, so use --limit."""
+    return Rolling(item["text"])

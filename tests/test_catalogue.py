@@ -11,7 +11,8 @@ import pytest
 
 from gpteval.core.data import generated
 from gpteval.core.errors import ColumnError, UsageError
-from gpteval.core.prompts import build_prompts, load_task, make_items
+from gpteval.core.items import all_items
+from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import GENERATED_SUITE, select_tasks, task_registry, task_suites
 from gpteval.core.suites import SUITES
 from gpteval.core.task import Task
@@ -69,6 +70,7 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
     "enwik8": ({"text": "<page>"}, Rolling("<page>")),
     "text8": ({"text": "anarchism originated"}, Rolling("anarchism originated")),
     "pile10k": ({"text": "A page.", "meta": {}}, Rolling("A page.")),
+    "c4": ({"text": "A page.", "timestamp": "2019", "url": "u"}, Rolling("A page.")),
     "arc_challenge": (
         {"id": "x", "question": "What wets?", "choices": LETTERED, "answerKey": "C"},
         Choice("Question: What wets?\nAnswer:", [" red", " blue", " grey"], 2, "Answer:"),
@@ -374,7 +376,7 @@ def on(task: Task, rows: list[Mapping[str, Any]]) -> Task:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_request_of_a_row(name: str) -> None:
     row, expected = GOLDEN[name]
-    (item,) = make_items(on(REAL[name], [row]), [row])
+    (item,) = all_items(on(REAL[name], [row]), [row])
     assert REAL[name].prompt(item) == expected
 
 
@@ -402,7 +404,7 @@ def test_every_real_task_has_a_golden_prompt_and_all_fields() -> None:
 
 def test_dbpedia() -> None:
     row = {"label": 12, "title": "A Door", "content": " A film of 1999. "}
-    (item,) = make_items(REAL["dbpedia"], [row])
+    (item,) = all_items(REAL["dbpedia"], [row])
     asked = REAL["dbpedia"].prompt(item)
     assert isinstance(asked, Choice)
     assert asked.context.startswith("A Door: A film of 1999.\nQuestion: Is this company, school, artist,")

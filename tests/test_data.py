@@ -84,6 +84,35 @@ def test_a_bad_file_says_what_is_wrong_and_where(tmp_path: Path, name: str, cont
     assert str(tmp_path) not in str(caught.value), "no path of the machine in what may be published"
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_large_file_gives_its_rows_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr("gpteval.core.rows.LARGE", 3)
+    monkeypatch.setattr("gpteval.core.rows.PART", 7)
+    monkeypatch.setattr("gpteval.core.rows.BATCH", 2)
+    many = [*ROWS, {"text": "", "label": 2}, {"text": "ü" * 20, "label": 3}, {"text": "last", "label": None}]
+    rows = read_rows({"jsonl": jsonl, "parquet": parquet}[kind](tmp_path / f"a.{kind}", many), "a").rows
+    assert not isinstance(rows, list)
+    assert len(rows) == 5
+    assert list(rows) == [rows[n] for n in range(5)] == list(rows[:]) == many
+    assert (rows[-1], rows[1:3]) == (many[-1], many[1:3])
+    with pytest.raises(IndexError):
+        _ = rows[5]
+
+
+def test_a_bad_line_of_a_large_file_is_found_where_it_is_asked_for_and_a_cut_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpteval.core.rows.LARGE", 1)
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n\n{"a": 2,}\n{"a": 3}\n')
+    rows = read_rows(tmp_path / "a.jsonl", "a").rows
+    assert (rows[0], rows[2]) == ({"a": 1}, {"a": 3})
+    with pytest.raises(DataError, match="a, line 3 is not JSON"):
+        _ = rows[1]
+    (tmp_path / "b.jsonl").write_bytes(b'{"a": 1}\n{"a": 2}\n{"a": 3')
+    with pytest.raises(DataError, match="b, line 3 is not JSON"):
+        read_rows(tmp_path / "b.jsonl", "b")
+
+
 def test_an_empty_parquet_file_holds_no_rows(tmp_path: Path) -> None:
     table = pyarrow.table({"text": pyarrow.array([], pyarrow.string())})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")

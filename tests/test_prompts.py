@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpteval.core.data import Row, file, generated, hub
+from gpteval.core.data import Rows as Loaded
 from gpteval.core.errors import ColumnError, DataError, GptevalError, ItemError, TaskError
-from gpteval.core.prompts import build_prompts, load_task, make_items, takes_examples
+from gpteval.core.items import all_items
+from gpteval.core.prompts import build_prompts, load_task, takes_examples
+from gpteval.core.rows import LazyRows
 from gpteval.core.task import PromptFunction, Task
 from gpteval.core.types import Choice, Generate, Item, Prompt, Rolling
 
@@ -54,20 +57,20 @@ fast = settings(max_examples=60, deadline=None)
 
 def test_an_id_is_that_of_the_content_and_the_version() -> None:
     task = make(numbered(1))
-    (item,) = make_items(task, [{"n": 1, "text": "é"}])
+    (item,) = all_items(task, [{"n": 1, "text": "é"}])
     assert item.id == "1c288b8ce5e869a1", "cached outcomes and published samples go by it"
-    assert make_items(task, [{"text": "é", "n": 1}])[0].id == item.id, "whatever the order of the columns"
+    assert all_items(task, [{"text": "é", "n": 1}])[0].id == item.id, "whatever the order of the columns"
     for other in (replace(task, version=2), replace(task, name="others")):
-        assert make_items(other, [{"n": 1, "text": "é"}])[0].id != item.id
+        assert all_items(other, [{"n": 1, "text": "é"}])[0].id != item.id
 
 
 @fast
 @given(some_rows, st.randoms(use_true_random=False))
 def test_ids_are_unique_and_survive_reordering(rows: Rows, shuffler: random.Random) -> None:
-    items = make_items(make(rows), rows)
+    items = all_items(make(rows), rows)
     shuffled = shuffler.sample(rows, len(rows))
     assert len({item.id for item in items}) == len(rows)
-    assert {item.id for item in make_items(make(rows), shuffled)} == {item.id for item in items}
+    assert {item.id for item in all_items(make(rows), shuffled)} == {item.id for item in items}
     for one in items:
         for other in items:
             assert (one.id.partition("-")[0] == other.id.partition("-")[0]) == (one["n"] == other["n"])
@@ -152,6 +155,33 @@ def test_fixed_examples_are_the_same_for_all_items_but_those_in_the_set(rows: Ro
     assert sum(examples != common for examples in within) <= 3
 
 
+@fast
+@given(distinct, st.integers(1, 3), st.integers(1, 20), st.sampled_from(["per-item", "fixed"]), seeds)
+def test_a_large_split_is_read_where_it_is_needed(rows: Rows, shots: int, limit: int, mode: Any, seed: int) -> None:
+    """What holds of a split that is read whole holds of one whose rows are asked for by their places."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("gpteval.core.items.LARGE", 0)
+        whole = prompts(make(rows), shots, mode=mode, seed=seed)
+        some = prompts(make(rows), shots, limit, mode=mode, seed=seed)
+        more = prompts(make(rows), shots + 1, mode=mode, seed=seed)
+        assert len(some) == min(limit, len(rows))
+        assert some.keys() <= prompts(make(rows), 0, limit + 1).keys(), "nested"
+        assert some.items() <= whole.items()
+        for name, prompt in whole.items():
+            assert prompt.request.prompt.partition("\n")[0] not in shown(prompt)
+            assert more[name].examples[:shots] == prompt.examples
+    assert whole.keys() == prompts(make(rows), 0).keys(), "ids are those of the content"
+
+
+def test_of_a_large_split_only_what_is_shown_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    rows = LazyRows(100_000, lambda place: asked.append(place) or {"n": place})  # type: ignore[func-returns-value]
+    task = make([])
+    monkeypatch.setattr(type(task.source), "load", lambda self, split=None: Loaded(rows, "1", "many"))
+    assert len(prompts(task, 5, limit=20)) == 20
+    assert 100 < len(asked) <= 130, "20 items and their examples"
+
+
 def test_examples_vary_with_item_seed_and_task() -> None:
     task = make(numbered(*range(50)))
     first = prompts(task, 3)
@@ -223,7 +253,7 @@ def refused(prompt: PromptFunction) -> tuple[GptevalError, str]:
     task = make(numbered(1, 2), prompt=prompt)
     with pytest.raises(TaskError) as caught:
         load_task(task)
-    return caught.value, make_items(task, task.source.load().rows)[0].id
+    return caught.value, all_items(task, task.source.load().rows)[0].id
 
 
 @pytest.mark.parametrize(
@@ -274,7 +304,7 @@ def test_a_bad_row_is_left_out_and_named() -> None:
     data = load_task(task)
     assert [item["n"] for item in data.items] == [n for n in range(300) if n not in (7, 9)]
     (note,) = data.notes
-    first = make_items(task, with_nulls(300, 7, 9))[7].id
+    first = all_items(task, with_nulls(300, 7, 9))[7].id
     assert note == (f"2 of 300 rows cannot be posed and are left out, the first: item {first}: column 'word' is null")
     assert len(build_prompts(data)) == 298
 

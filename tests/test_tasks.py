@@ -10,7 +10,8 @@ import pytest
 
 from gpteval.core.data import generated
 from gpteval.core.errors import ItemError
-from gpteval.core.prompts import load_task, make_items
+from gpteval.core.items import all_items
+from gpteval.core.prompts import load_task
 from gpteval.core.registry import GENERATED_SUITE, task_registry
 from gpteval.core.types import Choice, Generate, Request, Rolling
 
@@ -19,7 +20,7 @@ TASKS = {task.name: task for task in task_registry().values() if GENERATED_SUITE
 
 def request(name: str, row: Mapping[str, Any]) -> Request:
     task = TASKS[name]
-    (item,) = make_items(replace(task, prepare=None), [row])
+    (item,) = all_items(replace(task, prepare=None), [row])
     return task.prompt(item)
 
 
@@ -156,7 +157,7 @@ def test_banking77() -> None:
 def test_an_answer_key_that_is_no_label_names_the_item() -> None:
     rows = [{"question": "What wets?", "choices": FOUR, "answerKey": "E"}]
     task = replace(TASKS["arc_easy"], source=generated(lambda split: rows, revision="1"))
-    (item,) = make_items(task, rows)
+    (item,) = all_items(task, rows)
     with pytest.raises(ItemError, match=f"task arc_easy: 1 of 1 rows .* first: item {item.id}: ValueError: 'E'"):
         load_task(task)
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from gpteval.core.errors import DataError
 from gpteval.core.files import read_file
+from gpteval.core.hubdata import hub_rows
+from gpteval.core.rows import Row
 
-Row = Mapping[str, Any]
 LOCAL_SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz", ".json", ".csv", ".tsv")
 
 
@@ -84,55 +84,10 @@ class HubSource:
         split = split or self.split
         origin = f"{self.dataset}/{self.config}/{split}"
         path = local_copy(self.dataset, self.config, split)
-        return read_rows(path, origin) if path else self._from_hub(split, origin)
-
-    def _from_hub(self, split: str, origin: str) -> Rows:
-        try:
-            import datasets
-            import huggingface_hub
-        except ModuleNotFoundError as error:
-            raise DataError(f"cannot load {origin}: the package {error.name!r} is not installed", _LOCAL) from None
-        datasets.disable_progress_bars()
-        datasets.utils.logging.set_verbosity_error()
-        config = None if self.config == "default" else self.config
-        try:
-            loaded = datasets.load_dataset(self.dataset, config, split=split, revision=self.revision)
-            pinned = self.revision
-            if pinned and not _COMMIT.fullmatch(pinned):  # a branch or tag
-                pinned = huggingface_hub.HfApi().dataset_info(self.dataset, revision=pinned).sha
-        except Exception as error:  # the library raises its own, the network's and pyarrow's errors
-            first = str(error).strip().split("\n")[0]
-            raise DataError(f"cannot load {origin}: {type(error).__name__}: {first}", _advice(error)) from error
-        served = _served_revision(loaded)
-        if pinned and served != pinned:  # without the network, load_dataset takes the newest revision it has
-            raise DataError(
-                f"cannot load {origin} at revision {self.revision}: the cache holds {served}",
-                "go online, so that the pinned revision can be downloaded",
-            )
-        return Rows(loaded.to_list(), served, origin)
-
-
-_COMMIT = re.compile("[0-9a-f]{40}")
-_LOCAL = "set GPTEVAL_DATA to a folder that holds <org>/<name>/<config>/<split>.jsonl"
-
-
-def _served_revision(loaded: Any) -> str:
-    """The commit that the Hub served: the library keeps what it prepared in a folder of that name."""
-    for file in loaded.cache_files:
-        commit = Path(file["filename"]).parent.name
-        if _COMMIT.fullmatch(commit):
-            return commit
-    return "unknown"
-
-
-def _advice(error: Exception) -> str:
-    """What to do about an error of ``load_dataset``."""
-    text = str(error)
-    if "scripts are no longer supported" in text:
-        return f"name a copy without a loading script, try revision='refs/convert/parquet', or {_LOCAL}"
-    if isinstance(error, ValueError) or "doesn't exist" in text or "any data files" in text:
-        return f"check the task's dataset id, config, split and revision, or {_LOCAL}"
-    return f"go online (and unset HF_HUB_OFFLINE), or {_LOCAL}"
+        if path:
+            return read_rows(path, origin)
+        rows, revision = hub_rows(self.dataset, self.config, split, self.revision, origin)
+        return Rows(rows, revision, origin)
 
 
 @dataclass(frozen=True)

@@ -7,23 +7,26 @@ import gzip
 import hashlib
 import io
 import json
+import mmap
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import DataError
+from gpteval.core.rows import ArrowRows, Row, line_rows, small_or_lazy
 
 csv.field_size_limit(2**31 - 1)  # a cell may hold a whole book
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 
-def read_file(path: Path, origin: str) -> tuple[list[Mapping[str, Any]], str]:
+def read_file(path: Path, origin: str) -> tuple[Sequence[Row], str]:
     """The rows of a file, and a digest of its bytes; ``origin`` is what errors call it.
 
     The kind is told by the suffix (``KINDS``), with or without ``.gz``. Text is UTF-8, with or without a
-    byte-order mark. Raises DataError naming the line.
+    byte-order mark. Of JSON lines and Parquet with many rows, each is read when it is asked for. Raises DataError
+    naming the line.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     packed = suffixes[-1:] == [".gz"]
@@ -34,7 +37,7 @@ def read_file(path: Path, origin: str) -> tuple[list[Mapping[str, Any]], str]:
             f"give one of {', '.join(KINDS)}, each also with .gz",
         )
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if packed or suffix not in MAPPED else _mapped(path)
     except OSError as error:
         raise DataError(f"cannot read {origin}: {error.strerror}") from None
     revision = "sha256:" + hashlib.sha256(data).hexdigest()[:16]
@@ -43,14 +46,24 @@ def read_file(path: Path, origin: str) -> tuple[list[Mapping[str, Any]], str]:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{origin} is not a whole gzip file: {error}", "make or download it again") from None
-    return list(KINDS[suffix](data, origin)), revision
+    rows = KINDS[suffix](data, origin)
+    return rows if isinstance(rows, Sequence) else list(rows), revision
 
 
-def _text(data: bytes, origin: str) -> str:
+def _mapped(path: Path) -> Any:
+    """A file's bytes, which need not fit into memory."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return b""  # of nothing there is no map
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _text(data: bytes, origin: str, line: int = 1) -> str:
+    """``data``, which begins with line number ``line``."""
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
+        number = data.count(b"\n", 0, error.start) + line
         raise DataError(
             f"{origin} is not UTF-8: byte 0x{data[error.start]:02x} in line {number}",
             "convert it, for example with iconv -f latin1 -t utf-8",
@@ -67,16 +80,20 @@ def _parse(text: str, where: str) -> Any:
         raise DataError(f"{where} holds JSON that cannot be read: {error}") from None
 
 
-def _jsonl(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
-    for number, line in enumerate(_text(data, origin).split("\n"), 1):
-        if line.strip():
-            row = _parse(line, f"{origin}, line {number}")
-            if not isinstance(row, dict):
-                raise DataError(f"{origin}, line {number} is not a JSON object")
-            yield row
+def _jsonl(data: Any, origin: str) -> Sequence[Row]:
+    def parse(line: bytes, number: int) -> Row:
+        row = _parse(_text(line, origin, number), f"{origin}, line {number}")
+        if not isinstance(row, dict):
+            raise DataError(f"{origin}, line {number} is not a JSON object")
+        return row
+
+    rows = line_rows(data, parse)
+    if rows:
+        _ = rows[-1]  # a file that was cut off
+    return small_or_lazy(rows)
 
 
-def _json(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+def _json(data: bytes, origin: str) -> Iterator[Row]:
     rows = _parse(_text(data, origin), origin)
     if not isinstance(rows, list):
         raise DataError(f"{origin} is not a JSON array of rows", "one object a line is read from .jsonl")
@@ -86,8 +103,8 @@ def _json(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
         yield row
 
 
-def _table(delimiter: str) -> Callable[[bytes, str], Iterator[Mapping[str, Any]]]:
-    def read(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+def _table(delimiter: str) -> Callable[[bytes, str], Iterator[Row]]:
+    def read(data: bytes, origin: str) -> Iterator[Row]:
         """Cells are text, but for columns that hold whole numbers only, where an empty cell is None."""
         lines = csv.reader(io.StringIO(_text(data, origin), newline=""), delimiter=delimiter, strict=True)
         header: list[str] = []
@@ -121,23 +138,25 @@ def _numbers(cells: tuple[str, ...]) -> tuple[str | int | None, ...]:
     return tuple(int(cell) if cell else None for cell in cells)
 
 
-def _parquet(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+def _parquet(data: Any, origin: str) -> Sequence[Row]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))  # given a path, errors would show it
-        rows: list[Mapping[str, Any]] = table.to_pylist()
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))  # given a path, errors would show it
+        parts = file.iter_batches(use_threads=False)  # as a whole it would take twice the memory
+        table = pyarrow.Table.from_batches(parts, file.schema_arrow)
+        return small_or_lazy(ArrowRows(table.num_rows, lambda begin, end: table.slice(begin, end - begin)))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{origin} is not a readable Parquet file: {error}") from None
-    yield from rows
 
 
-def _whole(data: bytes, origin: str) -> Iterator[Mapping[str, Any]]:
+def _whole(data: bytes, origin: str) -> Iterator[Row]:
     if text := _text(data, origin):
         yield {"text": text}
 
 
-KINDS: Mapping[str, Callable[[bytes, str], Iterator[Mapping[str, Any]]]] = {
+MAPPED = (".jsonl", ".ndjson", ".parquet")  # read where they lie
+KINDS: Mapping[str, Callable[[Any, str], Sequence[Row] | Iterator[Row]]] = {
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
     ".json": _json,

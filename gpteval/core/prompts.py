@@ -1,18 +1,17 @@
-"""From a task's rows to prompts: items, the nested subset of ``--limit``, and few-shot examples."""
+"""From a task's items to prompts, with few-shot examples."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Literal
 
 from gpteval.core.controls import order_of, random_answers, reordered
-from gpteval.core.data import HubSource, Row, Rows
+from gpteval.core.data import HubSource, Rows
 from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
+from gpteval.core.items import LazyItems, all_items, places_at_random, subset
 from gpteval.core.task import Task
 from gpteval.core.types import Item, Prompt, Request, Rolling, digest
 
@@ -26,21 +25,9 @@ class TaskData:
 
     task: Task
     items: tuple[Item, ...]
-    pool: tuple[Item, ...]
+    pool: Sequence[Item]
     revision: str
     notes: tuple[str, ...] = ()
-
-
-def make_items(task: Task, rows: Sequence[Row]) -> tuple[Item, ...]:
-    """Give each row its id: a digest of the task's version and the row's content."""
-    prepared = list(task.prepare(rows)) if task.prepare else rows
-    seen: Counter[str] = Counter()
-    items = []
-    for row in prepared:
-        content = digest(task.name, task.version, row)
-        seen[content] += 1
-        items.append(Item(content if seen[content] == 1 else f"{content}-{seen[content]}", row))
-    return tuple(items)
 
 
 def load_task(
@@ -48,27 +35,23 @@ def load_task(
 ) -> TaskData:
     """Load the evaluated split, cut it to ``limit`` items, and load the pool of examples if ``shots`` > 0.
 
-    ``limit`` takes the items with the smallest digests of (seed, id): a subset that is nested in
-    that of any larger limit and does not depend on the rows' order. Items keep the rows' order.
+    ``limit`` takes a subset that is nested in that of any larger limit (``gpteval.core.items.subset``).
     Where the split for examples cannot be had, they come from the evaluated split, and a note says so.
     Items that give no request are left out, and a note says so; TaskError when they are more than one and more
     than the share ``max_bad_rows``.
     """
     try:
         loaded = task.source.load()
-        every = make_items(task, loaded.rows)
+        every = all_items(task, loaded.rows)
         if not every:
             raise DataError(f"{loaded.origin} gives no items")
-        items = every
-        if limit is not None and limit < len(every):
-            chosen = {i.id for i in sorted(every, key=lambda item: digest(seed, item.id))[:limit]}
-            items = tuple(item for item in every if item.id in chosen)
-        items, left_out = _posable(task, items, max_bad_rows)
-        pool: tuple[Item, ...] = ()
+        items, left_out = _posable(task, subset(every, limit, seed), max_bad_rows)
+        pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
         if shots:
-            unordered, notes = _pool(task, every, loaded)
-            pool = tuple(sorted(unordered, key=lambda item: item.id))
+            pool, notes = _pool(task, every, loaded)
+            if not isinstance(pool, LazyItems):
+                pool = sorted(pool, key=lambda item: item.id)
     except GptevalError as error:
         raise _about(task, error) from error
     except PLUGIN_ERRORS as error:  # a generator's or prepare's own
@@ -106,11 +89,11 @@ def _posable(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[
     return tuple(posed), (f"{said} and are left out, the first: {message}",)
 
 
-def _pool(task: Task, every: tuple[Item, ...], loaded: Rows) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Item], tuple[str, ...]]:
     if task.shots_from is None:
         return every, ()
     try:
-        return make_items(task, task.source.load(task.shots_from).rows), ()
+        return all_items(task, task.source.load(task.shots_from).rows), ()
     except DataError as error:
         if not isinstance(task.source, HubSource):
             raise
@@ -166,7 +149,9 @@ def build_prompts(
             pool = pools.get(group, ())
             own = () if task.shots_may_repeat else seen(item)
             fitting = (
-                other for other in _drawn(pool, key) if all(seen(other)) and not (own and _meet(seen(other), own))
+                other
+                for other in (pool[place] for place in places_at_random(len(pool), key))
+                if all(seen(other)) and not (own and _meet(seen(other), own))
             )
             chosen = list(islice(fitting, shots))
             if len(chosen) < shots:
@@ -208,24 +193,15 @@ def _meet(shown: Sequence[str], own: Sequence[str]) -> bool:
     return any(text == other for text, other in zip(shown, own, strict=True))
 
 
-def _pools(data: TaskData) -> dict[object, list[Item]]:
+def _pools(data: TaskData) -> Mapping[object, Sequence[Item]]:
     """The pool of examples by group; one group where the task names no column for it."""
     column = data.task.shots_group
+    if not column:
+        return {"": data.pool}
     pools: dict[object, list[Item]] = {}
     for item in data.pool:
-        pools.setdefault(item[column] if column else "", []).append(item)
+        pools.setdefault(item[column], []).append(item)
     return pools
-
-
-def _drawn(pool: Sequence[Item], key: tuple[object, ...]) -> Iterator[Item]:
-    """All of the pool in a random order that ``key`` determines; drawn as far as it is asked for."""
-    generator = random.Random(digest(*key))
-    seen: set[int] = set()
-    while len(seen) < len(pool):
-        index = generator.randrange(len(pool))
-        if index not in seen:
-            seen.add(index)
-            yield pool[index]
 
 
 def _request(task: Task, item: Item) -> Request:

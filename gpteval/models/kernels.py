@@ -164,7 +164,7 @@ def _joins(module: Any, linear: str, activation: str) -> bool:
     try:
         expected = module(states)
         _join(module, linear, activation)
-        return torch.allclose(module(states), expected, rtol=1e-4, atol=1e-5)
+        return bool(torch.allclose(module(states), expected, rtol=1e-4, atol=1e-5))
     except Exception:  # a module may need more than states, and another torch may lack the operator
         return False
     finally:

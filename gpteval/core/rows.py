@@ -1,0 +1,73 @@
+"""Rows of a large split, read when they are asked for: lines of text by their places, Arrow tables by slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Row = Mapping[str, Any]
+LARGE = 50_000  # rows, above which a split is not turned into Python objects as a whole
+PART = 2**24  # bytes that are searched for line ends at a time
+BATCH = 1024  # rows of an Arrow table that are read together where all are wanted
+
+
+class LazyRows(Sequence[Row]):
+    """``count`` rows, each made by ``one(index)`` whenever it is asked for."""
+
+    def __init__(self, count: int, one: Callable[[int], Row]) -> None:
+        self._count = count
+        self._one = one
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        places = range(self._count)[index]
+        return self._one(places) if isinstance(places, int) else [self._one(place) for place in places]
+
+
+class ArrowRows(LazyRows):
+    """The rows of an Arrow table, given as a function that returns the table's rows ``[begin, end)``."""
+
+    def __init__(self, count: int, part: Callable[[int, int], Any]) -> None:
+        super().__init__(count, lambda place: next(iter(part(place, place + 1).to_pylist())))
+        self._part = part
+
+    def __iter__(self) -> Iterator[Row]:
+        for begin in range(0, len(self), BATCH):
+            yield from self._part(begin, min(begin + BATCH, len(self))).to_pylist()
+
+
+def small_or_lazy(rows: LazyRows) -> Sequence[Row]:
+    """All rows of a small split, those of a large one as they are asked for."""
+    return rows if len(rows) > LARGE else list(rows)
+
+
+def line_rows(data: Any, parse: Callable[[bytes, int], Row]) -> LazyRows:
+    """The lines of ``data``, bytes or a mapped file, that are not blank; ``parse`` gets a line and its number."""
+    begins, ends, numbers = _lines(data)
+    return LazyRows(len(begins), lambda place: parse(data[begins[place] : ends[place]], int(numbers[place])))
+
+
+def _lines(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Where each line that is not blank begins and ends, and its number from 1."""
+    import numpy as np
+
+    view = np.frombuffer(data, np.uint8) if len(data) else np.zeros(0, np.uint8)
+    found = [np.flatnonzero(view[begin : begin + PART] == 10) + begin for begin in range(0, len(view), PART)]
+    line_ends = np.concatenate([*found, np.array([len(view)])]).astype(np.int64)
+    begins = np.concatenate([np.zeros(1, np.int64), line_ends[:-1] + 1])
+    filled = begins < line_ends
+    doubtful = np.flatnonzero(filled)
+    doubtful = doubtful[view[begins[doubtful]] <= 32]  # begins with white space
+    for line in doubtful.tolist():
+        filled[line] = bool(data[begins[line] : line_ends[line]].strip())
+    return begins[filled], line_ends[filled], np.flatnonzero(filled) + 1
