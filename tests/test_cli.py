@@ -114,8 +114,15 @@ def test_a_tasks_page(in_process: RunCli) -> None:
     assert {row["task"] for row in document["published"]} == {"piqa"}
 
 
-def test_a_suites_page_lists_its_tasks(in_process: RunCli) -> None:
-    assert "superglue: 8 tasks\nboolq\ncb\n" in in_process("tasks", "superglue").stdout
+def test_the_page_of_several_tasks_lists_them(in_process: RunCli) -> None:
+    page = in_process("tasks", "safety").stdout.split()
+    assert {"safety:", "crows_pairs", "winogender", "truthfulqa_mc"} <= set(page)
+    group = in_process("tasks", "superglue").stdout
+    assert "One superglue_score with an interval from all items, once all 8 tasks have run:\n  boolq" in group
+    assert "--- published, 15 of 25" in group
+    listed = in_process("tasks").stdout
+    assert "57 tasks" in listed
+    assert "mmlu_anatomy" not in listed, "a benchmark in parts has one line"
     assert "nearest" in in_process("tasks", "piqs").stderr
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import document_only, print_lines, say
+from gpteval.core.groups import GROUPS
 from gpteval.core.registry import task_registry, task_suites
 from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
@@ -68,11 +69,19 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
     table = _table("task", "family", "metric", "source", "description")
+    parts = {name: suites[name] for name, group in GROUPS.items() if group.of_parts and name in suites}
+    told: set[str] = set()
     for t in found:
-        _add(table, t.name, t.family, t.metric, t.source.label, t.description)
+        name = next((name for name, tasks in parts.items() if t in tasks), "")
+        if not name:
+            _add(table, t.name, t.family, t.metric, t.source.label, t.description)
+        elif name not in told:
+            told.add(name)
+            _add(table, name, t.family, t.metric, f"{len(parts[name])} tasks", GROUPS[name].description)
     _show(table)
     listed = [f"{name} ({len(tasks)})" for name, tasks in sorted(suites.items())]
     say(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(listed) or 'none'}), or all.")
+    say(f"{', '.join(parts)}: one line each; 'gpteval tasks NAME' has their parts, and all about any task.")
     say("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
 
 

@@ -95,6 +95,10 @@ class ConsoleListener(Listener):
             if result.primary:
                 say(result_line(result), self.out)
 
+    def groups_done(self, results: Sequence[Result]) -> None:
+        for result in results:
+            say(result_line(result), self.out)
+
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._end()
         first = failure.error.partition("\n")[0]

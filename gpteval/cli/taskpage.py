@@ -9,6 +9,7 @@ from typing import Any
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import GptevalError
+from gpteval.core.groups import GROUPS
 from gpteval.core.prompts import TaskData, build_prompts, load_task
 from gpteval.core.registry import select_tasks, task_registry, task_suites
 from gpteval.core.task import Task
@@ -32,10 +33,7 @@ def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
             except GptevalError as error:
                 data = error
     if len(tasks) > 1:
-        if as_json:
-            say(json.dumps([task.label for task in tasks]))
-        else:
-            say(f"{name}: {len(tasks)} tasks\n{chr(10).join(task.label for task in tasks)}")
+        _several(name, tasks, as_json)
         return
     facts = _facts(task, suites)
     rows = published_for(task.name)
@@ -53,7 +51,25 @@ def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
         _item(build_prompts(data)[0])
     else:
         say(f"\nIts data are not here: {data}")
-    _published(task, len(rows))
+    _published(task.name)
+
+
+def _several(name: str, tasks: list[Task], as_json: bool) -> None:
+    """The page of a group, a suite or a family."""
+    if as_json:
+        say(json.dumps([task.label for task in tasks]))
+        return
+    group = GROUPS.get(name)
+    if group is None:
+        say(f"{name}: {len(tasks)} tasks\n")
+    else:
+        metric = group.metric or tasks[0].metric
+        say(f"{name}: {group.description}\n")
+        say(f"One {metric} with an interval from all items, once all {len(tasks)} tasks have run:")
+    for task in tasks:
+        say(f"  {task.label:<40} {task.metric:<18} {task.source.label}")
+    if group is not None:
+        _published(name)
 
 
 def _facts(task: Task, suites: list[str]) -> dict[str, Any]:
@@ -85,12 +101,14 @@ def _item(prompt: Prompt) -> None:
         say(f"until {', '.join(map(repr, request.stop))} or {request.max_new_tokens} tokens; right: {request.answer!r}")
 
 
-def _published(task: Task, count: int) -> None:
-    if not count:
+def _published(name: str) -> None:
+    """The first of the published results of a task or group."""
+    rows = published_for(name)
+    if not rows:
         say("\nNo published results of it are in gpteval/reference.")
         return
-    say(f"\n--- published, {min(count, ROWS)} of {count} (all: gpteval tasks {task.name} --json)")
-    for row in published_for(task.name)[:ROWS]:
+    say(f"\n--- published, {min(len(rows), ROWS)} of {len(rows)} (all: gpteval/reference/published.csv)")
+    for row in rows[:ROWS]:
         unit = "" if row.unit in ("", "none") else f" {row.unit}"
         shots = f"{row.shots} shots" if row.shots.isdigit() else row.shots
         say(f"{row.model:<22} {row.metric:<14} {shots:<12} {row.value:>8}{unit}  {row.source}, {row.locator}")

@@ -88,12 +88,16 @@ def compare(
 
 
 def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[Answers]:
-    """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts."""
+    """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts.
+
+    A benchmark stands for its parts.
+    """
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     found: dict[tuple[str, str, int], Answers] = {}
     for path in paths:
         loaded = load_runs([path])
-        rows = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
+        asked = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
+        rows = [row for row in asked if not row.get("part_of")]
         files = {(m, *unit): file for unit, of_models in loaded.samples.items() for m, file in of_models.items()}
         for one in read_answers(path, rows, loaded.manifests[0], files):
             found[one.model, one.task, one.shots] = one

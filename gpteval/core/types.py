@@ -330,7 +330,8 @@ class Result:
     Beyond the contract: ``interval`` names the method of the interval, ``signature`` what the
     metric's number depends on, ``notes`` what a reader should know, ``fingerprint`` the weights that
     made it. ``stale``: the model of that name has other weights by now. ``template``: which of the task's prompts;
-    another one than its own is a part of ``task`` too, as ``name:template``.
+    another one than its own is a part of ``task`` too, as ``name:template``. ``part_of``: the benchmark whose part
+    the task is and whose result stands for it in means and tables.
     """
 
     model: str
@@ -361,6 +362,7 @@ class Result:
     fingerprint: str = ""
     stale: bool = False
     template: str = "default"
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

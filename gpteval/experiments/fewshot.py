@@ -94,6 +94,9 @@ class _Collector(Listener):
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         self.to.unit_done(unit, results)
 
+    def groups_done(self, results: Sequence[Result]) -> None:
+        self.to.groups_done(results)
+
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self.to.unit_failed(unit, failure)
 

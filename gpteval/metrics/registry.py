@@ -7,6 +7,7 @@ from functools import cache
 from gpteval.core.registry import Registry
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import ACCURACIES, GreedyAccuracy, MacroF1, MatthewsCorrelation, TargetPerplexity
+from gpteval.metrics.groups import GROUP_METRICS
 from gpteval.metrics.lm import TEXT_METRICS
 from gpteval.metrics.text import GENERATION_METRICS
 
@@ -15,4 +16,4 @@ from gpteval.metrics.text import GENERATION_METRICS
 def metric_registry() -> Registry[Metric]:
     """Every metric. Looking an unknown one up raises UnknownNameError with the nearest names."""
     own = [GreedyAccuracy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
-    return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS])
+    return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *GROUP_METRICS])

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+# Tasks and groups whose results the file lists under other names.
+ALIASES = {
+    "lambada_openai": ("lambada_acc", "lambada_ppl"),
+    "wikitext2": ("wikitext2", "wikitext"),
+    "crows_pairs": ("crows_pairs_english",),
+    "truthfulqa_mc": ("truthfulqa_mc1",),
+}
+
 
 @dataclass(frozen=True)
 class Published:
@@ -35,4 +43,6 @@ def published() -> tuple[Published, ...]:
 
 
 def published_for(task: str) -> list[Published]:
-    return [row for row in published() if row.task == task]
+    """The rows about a task or a group of tasks."""
+    names = ALIASES.get(task, (task,))
+    return [row for row in published() if row.task in names]

@@ -17,7 +17,7 @@ FORMATS = ("csv", "md")
 FIELDS = (
     *("model", "generation", "n_params", "task", "family", "shots", "protocol", "profile"),
     *("metric", "primary", "higher_is_better", "value", "ci_low", "ci_high", "stderr"),
-    *("n", "coverage", "truncated", "chance", "seconds", "tokens", "signature", "notes"),
+    *("n", "coverage", "truncated", "chance", "seconds", "tokens", "signature", "notes", "part_of"),
 )
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # an underscore inside a word is none
 

@@ -129,12 +129,17 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
     names = list(dict.fromkeys(r["metric"] for r in sorted(rows, key=lambda r: not r.get("primary"))))
     by_model = {(r["model"], r["metric"]): r for r in rows}
     models = [m for m in board.models if any(r["model"] == m.name for r in rows)]
+    parts: dict[str, dict[str, Any]] = {}
+    for r in loaded.rows:
+        if r.get("part_of") == column.task and r["shots"] == column.shots and r.get("primary"):
+            parts.setdefault(r["task"], {})[r["model"]] = r
     notes = dict.fromkeys(f"{r['model']}: {note}" for r in rows for note in r["notes"])
     return {
         "column": column,
         "facts": facts,
         "metrics": names,
         "models": [(m, [by_model.get((m.name, metric)) for metric in names]) for m in models],
+        "parts": [(name, [of_models.get(m.name) for m in models]) for name, of_models in parts.items()],
         "notes": list(notes),
         "items": task_items(loaded.samples.get((column.task, column.shots), {}), [m.name for m in models], column),
         "n": max((r["n"] for r in rows), default=0),

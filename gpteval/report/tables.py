@@ -169,8 +169,13 @@ def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
 
 
 def leaderboard(loaded: Loaded) -> Leaderboard:
-    """The table of a page. Columns stand in the order of families, models by generation and size."""
-    primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in loaded.rows if r.get("primary")}
+    """The table of a page. Columns stand in the order of families, models by generation and size.
+
+    A benchmark stands for its parts, which have no columns.
+    """
+    parts = {(r["task"], r["shots"]) for r in loaded.rows if r.get("part_of")}
+    whole = [r for r in loaded.rows if r.get("primary") and (r["task"], r["shots"]) not in parts]
+    primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in whole}
     columns = tuple(sorted(_columns(primary.values()), key=_family_order))
     facts = {r["model"]: r for r in loaded.rows}
     groups = []

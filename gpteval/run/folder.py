@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.documents import read_document
+from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import OutputError, StoreError
 from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Result
@@ -106,6 +106,12 @@ class ResultTable:
             row["stale"] = row.get("fingerprint", "") not in ("", fingerprint)
         return sum(row["stale"] for row in rows)
 
+    def mark_parts(self, whole: Result, tasks: Sequence[str]) -> None:
+        """Mark the rows of tasks for which ``whole`` stands."""
+        for row in self.rows:
+            if (row["model"], row.get("shots", 0)) == (whole.model, whole.shots) and row["task"] in tasks:
+                row["part_of"] = whole.task
+
     def fail(self, failure: Failure) -> None:
         """Take a failure; it stays until the unit is done, whatever other commands do in this folder."""
         row = asdict(failure)
@@ -117,6 +123,15 @@ class ResultTable:
 
     def document(self, run: Mapping[str, Any]) -> dict[str, Any]:
         return {"schema": SCHEMA, "run": run, "results": self.rows, "failures": self.failures}
+
+
+def list_samples(manifest: dict[str, Any], model: str, task: str, shots: int) -> str:
+    """Have the manifest list the samples of a unit once; where they lie in the folder."""
+    unit = {"model": model, "task": task, "shots": shots}
+    others = [entry for entry in manifest["samples"] if any(entry[key] != value for key, value in unit.items())]
+    file = sample_file(model, task, shots)
+    manifest["samples"] = [*others, unit | {"file": file}]
+    return file
 
 
 def _unit(row: Mapping[str, Any]) -> tuple[Any, ...]:

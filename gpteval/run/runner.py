@@ -19,7 +19,6 @@ from typing import Any
 
 import gpteval
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
-from gpteval.core.documents import sample_file
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
@@ -31,7 +30,8 @@ from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.config import RunConfig
-from gpteval.run.folder import SCHEMA, ResultTable, RunFolder
+from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
+from gpteval.run.groups import add_groups, groups_with
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
@@ -79,6 +79,9 @@ class Listener:
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         """``results`` is empty for a unit that is no result of the run."""
 
+    def groups_done(self, results: Sequence[Result]) -> None:
+        """What a model's tasks are worth together."""
+
     def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
 
     def warned(self, message: str) -> None: ...
@@ -107,6 +110,7 @@ class _Run:
     failures: list[Failure] = field(default_factory=list)
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
     def load(self, task: Task) -> None:
         """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""
@@ -212,7 +216,8 @@ class _Run:
         results = make_results(
             records, metrics, common=common, data=data, notes=notes, rule=rule, seed=self.config.seed
         )
-        self.folder.write(sample_file(info.name, unit.task.label, unit.shots), samples_parquet(records))
+        file = list_samples(self.manifest, info.name, unit.task.label, unit.shots)
+        self.folder.write(file, samples_parquet(records))
         self._note_unit(unit, data, prompts)
         self.table.add(results)
         self.save()
@@ -261,12 +266,22 @@ class _Run:
             "items": len(data.items),
         }
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
-        sample = {"model": unit.model.name, "task": task.label, "shots": unit.shots}
-        others = [s for s in self.manifest["samples"] if any(s[k] != v for k, v in sample.items())]
-        self.manifest["samples"] = [
-            *others,
-            sample | {"file": sample_file(unit.model.name, task.label, unit.shots)},
-        ]
+
+    def note_groups(self, model: str) -> None:
+        """Add the results of groups that are complete by now."""
+        results = add_groups(
+            model,
+            self.groups,
+            folder=self.folder,
+            table=self.table,
+            manifest=self.manifest,
+            seed=self.config.seed,
+            warn=self.listener.warned,
+        )
+        if results:
+            self.results += results
+            self.save()
+            self.listener.groups_done(results)
 
     def fail(self, unit: Unit, error: GptevalError) -> None:
         failure = Failure(unit.model.name, unit.task.label, without_paths(str(error)), unit.shots)
@@ -304,6 +319,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
             run.load(task)
         if config.tasks_with_examples:
             tasks = run.only_with_examples(tasks)
+        run.groups = groups_with(registry, tasks)
         units = {model: [unit for task in tasks for unit in run.units(model, task)] for model in models}
         listener.began(sum(map(len, units.values())), folder.path)
         for model, of_model in units.items():
@@ -341,6 +357,7 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
         else:
             run.results += results
             run.listener.unit_done(unit, results)
+    run.note_groups(info.name)
 
 
 def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:

@@ -1,0 +1,71 @@
+"""Means over the tasks of a benchmark, from the statistics of all their items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpteval.core.types import Outcome, Request
+from gpteval.metrics.base import Floats, Metric
+from gpteval.metrics.choice import ACCURACIES, MatthewsCorrelation
+
+ACCURACY = next(metric for metric in ACCURACIES if metric.name == "acc")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A task of a benchmark: its score's metric, how many statistics that has, and its weight in the mean."""
+
+    metric: Metric = ACCURACY
+    width: int = 2
+    weight: float = 1.0
+
+
+class MeanOfTasks(Metric):
+    """Weighted mean of the scores of ``parts``, by task.
+
+    Statistics: those of each part, one behind the other; an item has them for its own task and zeros elsewhere. So
+    sums over any resample of all items give each task's score, and their mean.
+    """
+
+    def __init__(self, name: str, parts: Mapping[str, Part]) -> None:
+        self.name = name
+        self.parts = parts
+        ends = np.cumsum([part.width for part in parts.values()])
+        self._places = {
+            task: slice(end - part.width, end) for (task, part), end in zip(parts.items(), ends.tolist(), strict=True)
+        }
+        self._width = int(ends[-1])
+
+    def placed(self, task: str, stats: Sequence[float]) -> list[float]:
+        """The statistics of an item of ``task``. Raises ValueError where they are not as many as its part has."""
+        place = self._places[task]
+        if len(stats) != place.stop - place.start:
+            raise ValueError(f"{task} has {len(stats)} statistics, not {place.stop - place.start}")
+        return [*[0.0] * place.start, *stats, *[0.0] * (self._width - place.stop)]
+
+    def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
+        raise NotImplementedError(f"{self.name} is made of other tasks' statistics")
+
+    def value(self, sums: Floats) -> Floats:
+        scores = [part.weight * part.metric.value(sums[..., self._places[task]]) for task, part in self.parts.items()]
+        mean: Floats = np.sum(scores, axis=0) / sum(part.weight for part in self.parts.values())
+        return mean
+
+
+# Accuracies, and what GLUE itself takes for CoLA. MNLI's two test sets count as one task; STS-B has no classes.
+GLUE_SCORE = MeanOfTasks(
+    "glue_score",
+    {
+        "cola": Part(MatthewsCorrelation(), width=6),
+        **{task: Part() for task in ("sst2", "mrpc", "qqp", "qnli", "rte", "wnli")},
+        **{task: Part(weight=0.5) for task in ("mnli", "mnli_mismatched")},
+    },
+)
+SUPERGLUE_SCORE = MeanOfTasks(
+    "superglue_score",
+    {task: Part() for task in ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")},
+)
+GROUP_METRICS = (GLUE_SCORE, SUPERGLUE_SCORE)
