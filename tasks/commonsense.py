@@ -5,13 +5,7 @@ from __future__ import annotations
 import re
 
 from gpteval import Choice, Item, hub, task
-
-NORMALISED = ("acc_char", "acc_token", "acc_byte")
-
-
-def spaced(answers: list[str]) -> list[str]:
-    return [f" {answer}" for answer in answers]
-
+from gpteval.core.forms import NORMALISED, lettered, spaced
 
 _BRACKETS = re.compile(r"\[.*?\]")
 
@@ -114,7 +108,6 @@ def siqa(item: Item) -> Choice:
 )
 def commonsense_qa(item: Item) -> Choice:
     """Five answers, of which common sense tells one; by letter (Talmor et al. 2019), lm-evaluation-harness's prompt."""
-    choices = item["choices"]
-    listed = "\n".join(f"{a}. {b}" for a, b in zip(choices["label"], choices["text"], strict=True))
-    text = f"Question: {item['question'].strip()}\n{listed}\nAnswer:"
-    return Choice(text, spaced(choices["label"]), gold=choices["label"].index(item["answerKey"]))
+    letters, answers = item["choices"]["label"], item["choices"]["text"]
+    gold = letters.index(item["answerKey"])
+    return lettered(f"Question: {item['question'].strip()}", answers, gold, letters=letters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, hub, task
+from gpteval.core.forms import lettered, spaced
 
 
 @task(
@@ -31,7 +32,7 @@ def pubmedqa(item: Item) -> Choice:
     abstract = "\n".join(item["context"]["contexts"])
     answers = ["yes", "no", "maybe"]
     text = f"Abstract: {abstract}\nQuestion: {item['question']}\nAnswer:"
-    return Choice(text, [f" {answer}" for answer in answers], gold=answers.index(item["final_decision"]))
+    return Choice(text, spaced(answers), gold=answers.index(item["final_decision"]))
 
 
 @task(
@@ -43,8 +44,5 @@ def pubmedqa(item: Item) -> Choice:
 )
 def medqa(item: Item) -> Choice:
     """Exams of American physicians, four answers by letter (Jin et al. 2021)."""
-    options = item["options"]
-    listed = "\n".join(f"{letter}. {text}" for letter, text in sorted(options.items()))
-    letters = sorted(options)
-    text = f"Question: {item['question']}\n{listed}\nAnswer:"
-    return Choice(text, [f" {letter}" for letter in letters], gold=letters.index(item["answer_idx"]))
+    letters, answers = zip(*sorted(item["options"].items()), strict=True)
+    return lettered(f"Question: {item['question']}", answers, letters.index(item["answer_idx"]), letters=letters)

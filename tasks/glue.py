@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from gpteval import Choice, Item, Task, hub, task
+from gpteval.core.forms import NO_YES
 
-NO_YES = [" no", " yes"]
 glue = partial(
     task,
     family="classification",

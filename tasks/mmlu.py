@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, Task, hub, task
+from gpteval.core.forms import lettered
 
-LETTERS = "ABCD"
 SUBJECTS = (
     "abstract_algebra",
     "anatomy",
@@ -66,15 +66,9 @@ SUBJECTS = (
 )
 
 
-def exam(item: Item) -> Choice:
-    listed = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, item["choices"], strict=True))
-    text = f"{item['question'].strip()}\n{listed}\nAnswer:"
-    return Choice(text, [f" {letter}" for letter in LETTERS], gold=item["answer"])
-
-
 def _subject(subject: str) -> Task:
     def prompt(item: Item) -> Choice:
-        return exam(item)
+        return lettered(item["question"].strip(), item["choices"], item["answer"])
 
     words = subject.replace("_", " ")
     prompt.__doc__ = f"An exam in {words}, four answers by letter (Hendrycks et al. 2021)."

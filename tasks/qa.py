@@ -11,23 +11,11 @@ from __future__ import annotations
 from functools import partial
 
 from gpteval import Choice, Generate, Item, hub, task
-
-NORMALISED = ("acc_char", "acc_token", "acc_byte")
+from gpteval.core.forms import NORMALISED, lettered, spaced
 
 
 def ask(question: str) -> str:
     return f"Question: {question}\nAnswer:"
-
-
-def lettered(question: str, answers: list[str], gold: int, neutral: str | None = None) -> Choice:
-    """All answers in the prompt, and the letter of one as the continuation."""
-    letters = "ABCDEFGH"[: len(answers)]
-    listed = "\n".join(f"{letter}. {answer}" for letter, answer in zip(letters, answers, strict=True))
-    return Choice(f"{question}\n{listed}\nAnswer:", [f" {letter}" for letter in letters], gold, neutral=neutral)
-
-
-def spaced(answers: list[str]) -> list[str]:
-    return [f" {answer}" for answer in answers]
 
 
 @task(

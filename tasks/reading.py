@@ -7,9 +7,7 @@ from functools import partial
 from typing import Any
 
 from gpteval import Choice, Generate, Item, Task, hub, task
-
-NORMALISED = ("acc_char", "acc_token", "acc_byte")
-LETTERS = "ABCD"
+from gpteval.core.forms import LETTERS, NORMALISED, spaced
 
 extracted = partial(task, family="qa", shots_from="train", metric="f1", metrics=["exact_match"])
 
@@ -17,8 +15,7 @@ extracted = partial(task, family="qa", shots_from="train", metric="f1", metrics=
 def _race(level: str) -> Task:
     def prompt(item: Item) -> Choice:
         text = f"Article: {item['article']}\n\nQuestion: {item['question']}\nAnswer:"
-        options = [f" {option}" for option in item["options"]]
-        return Choice(text, options, gold=LETTERS.index(item["answer"]), neutral="Answer:")
+        return Choice(text, spaced(item["options"]), gold=LETTERS.index(item["answer"]), neutral="Answer:")
 
     prompt.__doc__ = f"English exams of Chinese {level} schools, four answers (Lai et al. 2017)."
     declare = task(
@@ -49,7 +46,7 @@ def sciq(item: Item) -> Choice:
     """Science exams with a passage that helps, four answers (Welbl et al. 2017), lm-evaluation-harness's prompt."""
     answers = [item["distractor1"], item["distractor2"], item["distractor3"], item["correct_answer"]]
     text = f"{item['support'].lstrip()}\nQuestion: {item['question']}\nAnswer:"
-    return Choice(text, [f" {answer}" for answer in answers], gold=3)
+    return Choice(text, spaced(answers), gold=3)
 
 
 @extracted(source=hub("rajpurkar/squad_v2", "squad_v2", split="validation"), cluster="context", licence="CC BY-SA 4.0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, hub, task
+from gpteval.core.forms import spaced
 
 
 @task(
@@ -42,6 +43,4 @@ def winogender(item: Item) -> Choice:
 def truthfulqa_mc(item: Item) -> Choice:
     """The one true answer among common false ones (Lin et al. 2022, MC1), without the paper's six examples."""
     targets = item["mc1_targets"]
-    return Choice(
-        f"Q: {item['question']}\nA:", [f" {choice}" for choice in targets["choices"]], targets["labels"].index(1)
-    )
+    return Choice(f"Q: {item['question']}\nA:", spaced(targets["choices"]), targets["labels"].index(1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from gpteval import Choice, Item, hub, task
+from gpteval.core.forms import NO_YES
 
-NO_YES = [" no", " yes"]
 superglue = partial(
     task,
     family="classification",

@@ -1,13 +1,14 @@
-"""GPT-3's own small tests (Brown et al. 2020, section 3.9): sums, made by the paper's rules, and shuffled words."""
+"""GPT-3's own small tests (Brown et al. 2020, section 3.9): sums and shuffled words, made by the paper's rules."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from gpteval import Choice, Generate, Item, Task, generated, hub, task
+from gpteval import Choice, Generate, Item, Task, generated, task
 
 ITEMS = 2000  # of each sum, as in the paper
 Rule = Callable[[random.Random], tuple[str, int]]
@@ -74,33 +75,65 @@ def _arithmetic(name: str) -> Task:
 
 ARITHMETIC = [_arithmetic(name) for name in RULES]
 
-WORDS = {
-    "cycle_letters": ("cycle_letters_in_word", "its letters moved around in a circle"),
-    "anagrams1": ("mid_word_1_anagrams", "all letters shuffled but the first and the last"),
-    "anagrams2": ("mid_word_2_anagrams", "all letters shuffled but the first and last two"),
-    "random_insertion": ("random_insertion_in_word", "a mark or space after each letter"),
-    "reversed_words": ("reversed_words", "the word backwards"),
+WORDS = (Path(__file__).parent / "words.txt").read_text().split()  # of five letters and more in Python's manual
+Scramble = Callable[[str, random.Random], str]
+
+
+def _cycle(word: str, generator: random.Random) -> str:
+    at = generator.randrange(1, len(word))
+    return word[at:] + word[:at]
+
+
+def _anagram(word: str, generator: random.Random, *, ends: int) -> str:
+    """All letters in another order, but ``ends`` of them at each end."""
+    middle = list(word[ends:-ends])
+    generator.shuffle(middle)
+    return word[:ends] + "".join(middle) + word[-ends:]
+
+
+def _insertion(word: str, generator: random.Random) -> str:
+    return word[0] + "".join(generator.choice("./! ") + letter for letter in word[1:])
+
+
+def _reversed(word: str, _: random.Random) -> str:
+    return word[::-1]
+
+
+SCRAMBLES: dict[str, tuple[Scramble, str]] = {
+    "cycle_letters": (_cycle, "its letters moved around in a circle"),
+    "anagrams1": (partial(_anagram, ends=1), "all letters shuffled but the first and the last"),
+    "anagrams2": (partial(_anagram, ends=2), "all letters shuffled but the first and last two"),
+    "random_insertion": (_insertion, "a mark or space after each letter"),
+    "reversed_words": (_reversed, "the word backwards"),
 }
 
 
+def _scrambled(name: str, split: str) -> Iterator[dict[str, Any]]:
+    """Each word that the scramble changes, once."""
+    generator = random.Random(f"{name} {split}")
+    for word in generator.sample(WORDS, len(WORDS)):
+        scrambled = SCRAMBLES[name][0](word, generator)
+        if scrambled != word:
+            yield {"scrambled": scrambled, "word": word}
+
+
 def _unscramble(name: str) -> Task:
-    config, told = WORDS[name]
-
     def prompt(item: Item) -> Generate:
-        return Generate(item["context"].strip("\n"), [item["completion"].strip()], max_new_tokens=16)
+        return Generate(f"{item['scrambled']} =", [item["word"]], max_new_tokens=16)
 
-    prompt.__doc__ = f"Find a word again: {told} (GPT-3 paper, section 3.9.2)."
+    prompt.__doc__ = f"Find a word again: {SCRAMBLES[name][1]} (GPT-3 paper, section 3.9.2), with words of our own."
     declare = task(
         name=f"unscramble_{name}",
         family="qa",
-        source=hub("EleutherAI/unscramble", config, split="validation"),
+        source=generated(partial(_scrambled, name), revision="1"),
         metric="exact_match",
         separator="\n",
         preamble="Please unscramble the letters into a word, and write that word:\n",
-        licence="not stated; for research use",
+        licence="none needed: made by rules",
         suites=["unscramble"],
+        version=2,
     )
     return declare(prompt)
 
 
-UNSCRAMBLE = [_unscramble(name) for name in WORDS]
+UNSCRAMBLE = [_unscramble(name) for name in SCRAMBLES]

@@ -205,6 +205,10 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
         {"article": "Ann fell. ", "highlights": "Ann fell .\nBo ran .", "id": "x"},
         Generate("Ann fell.\nTL;DR:", ["Ann fell .\nBo ran ."], ["\n\n"], 100),
     ),
+    "cnn_dailymail_gpt2": (
+        {"article": "Ann fell. ", "highlights": "Ann fell .\nBo ran .", "id": "x"},
+        Generate("Ann fell.\nTL;DR:", ["Ann fell .\nBo ran ."], [], 100, top_k=2, sentences=3),
+    ),
     "xsum": (
         {"document": "Ann fell.", "summary": "A fall.", "id": "x"},
         Generate("Ann fell.\nTL;DR:", ["A fall."], ["\n"], 100),
@@ -359,7 +363,7 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
     ),
     "arithmetic_2da": ({"asked": "98 plus 45", "result": 143}, Choice("Q: What is 98 plus 45?\n\nA:", [" 143"], 0)),
     "unscramble_reversed_words": (
-        {"context": "\ntaefed =", "completion": " defeat"},
+        {"scrambled": "taefed", "word": "defeat"},
         Generate("taefed =", ["defeat"], ["\n"], 16),
     ),
 }
@@ -423,21 +427,6 @@ def test_mmlu_has_57_subjects_and_says_which() -> None:
     tasks = select_tasks(task_registry(), ["mmlu"])
     assert len(tasks) == 57
     assert "about us foreign policy.\n\n" in REAL["mmlu_us_foreign_policy"].preamble
-
-
-@pytest.mark.parametrize("task", task_suites(task_registry())["arithmetic"], ids=lambda task: task.name)
-def test_sums_are_right_and_spread_as_in_the_paper(task: Task) -> None:
-    rows = task.source.load().rows
-    assert len(rows) == 2000
-    assert rows == task.source.load().rows
-    for row in rows:
-        words = row["asked"].replace("plus", "+").replace("minus", "-").replace("times", "*")
-        assert eval(words) == row["result"]
-    digits = int(task.name[-3]) if task.name[-3].isdigit() else 1
-    numbers = [int(part) for row in rows for part in row["asked"].split() if part.isdigit()]
-    if digits > 1:
-        assert max(numbers) < 10**digits
-        assert 0.45 < sum(numbers) / len(numbers) / 10**digits < 0.55
 
 
 def test_a_conversations_turns_each_become_an_item() -> None:

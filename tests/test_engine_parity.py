@@ -208,3 +208,26 @@ def test_numbers_do_not_depend_on_the_batch(model: HFModel) -> None:
 def test_tests_use_the_architectures_they_name(model: HFModel) -> None:
     assert model.module.config.model_type == model.info.name
     assert Path(model.info.location).name == model.info.name
+
+
+def test_a_drawn_text_is_one_of_those_of_the_likeliest_tokens(model: HFModel) -> None:
+    if model.info.name != "gpt2":
+        pytest.skip("drawing knows no architecture")
+    prompt = words(3, 6)
+
+    def continuations(ids: list[int], left: int) -> list[list[int]]:
+        if not left:
+            return [[]]
+        with torch.inference_mode():
+            likeliest = model.module(input_ids=torch.tensor([ids])).logits[0, -1].topk(2).indices.tolist()
+        return [[token, *rest] for token in likeliest for rest in continuations([*ids, token], left - 1)]
+
+    possible = {model.codec.tokenizer.decode(found) for found in continuations(naive_ids(model, prompt), 4)}
+    asked = [Prompt(str(n), Generate(prompt, ["x"], stop=(), max_new_tokens=4, top_k=2)) for n in range(2)]
+    others = [Prompt(f"o{n}", Generate(words(n, 9), ["x"], stop=(), max_new_tokens=4, top_k=2)) for n in range(6)]
+    drawn = Engine(model).run([*asked, *others])
+    assert drawn[0] == drawn[1], "a text is drawn by its prompt and the seed"
+    assert drawn[0].text in possible
+    assert drawn[:1] == Engine(model).run(asked[:1]), "whatever else is drawn"
+    greedy = Engine(model).run([Prompt(p.item_id, Generate(p.request.prompt, ["x"], (), 4)) for p in others])
+    assert [outcome.text for outcome in drawn[2:]] != [outcome.text for outcome in greedy]

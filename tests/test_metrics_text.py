@@ -13,7 +13,7 @@ import pytest
 from gpteval.core.types import Generate, Generated
 from gpteval.metrics.intervals import bootstrap
 from gpteval.metrics.registry import metric_registry
-from gpteval.metrics.text import bleu_tokenizer, normalise_answer
+from gpteval.metrics.text import bleu_tokenizer, first_sentences, normalise_answer
 
 METRICS = metric_registry()
 LANGUAGES = [
@@ -128,3 +128,22 @@ def test_bleu_has_sacrebleus_words_for_the_references_language(language: str, tm
     assert float(metric.value(np.array(stats).sum(0))) == pytest.approx(float(done.stdout), abs=1e-5)
     assert f"tok:{tokenize}" in metric.signature(requests)
     assert metric.name == "bleu"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "kept"),
+    [
+        ("One. Two! Three? Four.", 3, "One. Two! Three?"),
+        ("One. Two", 3, "One. Two"),
+        ("Mr. A. went", 1, "Mr."),
+        ("One\nTwo\nThree", 2, "One\nTwo\nThree"),
+        ("一。二！三？四。", 2, "一。二！"),
+        ("", 3, ""),
+    ],
+)
+def test_the_first_sentences(text: str, count: int, kept: str) -> None:
+    assert first_sentences(text, count) == kept
+    rouge = metric_registry()["rouge1"]
+    asked, whole = Generate("x", [kept or "y"], sentences=count), Generate("x", [kept or "y"])
+    cut = rouge.stats(asked, Generated(text, "stop", 1))
+    assert cut == rouge.stats(whole, Generated(kept, "stop", 1)), "the metric sees no more"

@@ -81,7 +81,6 @@ def test_wikitext2_is_62_pages_that_hold_the_whole_text(shared_data: Path, monke
 
 
 HERE = [*(name for name, _, _ in GOLDEN), "banking77", "lambada_cloze", "crows_pairs", "pubmedqa"]
-HERE += [name for name in TASKS if name.startswith("unscramble_")]
 
 
 def check(task: Task, prompt: Prompt, shots: int) -> None:

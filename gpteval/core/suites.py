@@ -41,7 +41,7 @@ SUITES: Mapping[str, tuple[str, ...]] = {
         "lm1b",
         "wsc273",
         "coqa",
-        "cnn_dailymail",
+        "cnn_dailymail_gpt2",
         "wmt14_en_fr",
         "wmt14_fr_en",
         "nq_open",

@@ -179,14 +179,17 @@ class Rolling:
 class Generate:
     """Continue ``prompt`` until one of ``stop``, an end token, or ``max_new_tokens``.
 
-    The generated text is compared with ``references``. A few-shot example shows the first
-    reference after a space. Decoding is greedy.
+    The generated text, or its first ``sentences`` where that is not 0, is compared with ``references``. A few-shot
+    example shows the first reference after a space. Decoding is greedy, or with ``top_k`` above 1 draws from so many
+    likeliest tokens.
     """
 
     prompt: str
     references: Sequence[str]
     stop: Sequence[str] = ("\n",)
     max_new_tokens: int = 64
+    top_k: int = 1
+    sentences: int = 0
 
     def __post_init__(self) -> None:
         for name in ("references", "stop"):
@@ -194,15 +197,16 @@ class Generate:
             object.__setattr__(self, name, (value,) if isinstance(value, str) else _tuple(name, value))
             for index, text in enumerate(getattr(self, name)):
                 _text(f"{name}[{index}]", text)
-        object.__setattr__(self, "max_new_tokens", _whole("max_new_tokens", self.max_new_tokens, "a number"))
+        for name, least in (("max_new_tokens", 1), ("top_k", 1), ("sentences", 0)):
+            object.__setattr__(self, name, _whole(name, getattr(self, name), "a number"))
+            if getattr(self, name) < least:
+                raise ItemError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if not _text("prompt", self.prompt):
             raise ItemError("the prompt is empty")
         if not self.references:
             raise ItemError("there is no reference to compare with")
         if "" in self.stop:
             raise ItemError("a stop string is empty: it would end every text at once", "leave it out")
-        if self.max_new_tokens < 1:
-            raise ItemError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
 
     @property
     def answer(self) -> str:
@@ -239,7 +243,8 @@ class Prompt:
         if isinstance(request, Choice):
             rest = (request.continuations, request.neutral, *([request.leads] if request.leads else []))
         elif isinstance(request, Generate):
-            rest = (request.stop, request.max_new_tokens)
+            further = (request.top_k, request.sentences)
+            rest = (request.stop, request.max_new_tokens, *(further if further != (1, 0) else ()))
         return digest(self.text(), rest)
 
 

@@ -220,7 +220,10 @@ class Encoder:
             return Encoded(request, error="the prompt has no token")
         limit = min(request.max_new_tokens, max(1, self.window // 2, self.window - len(prompt)))
         cut = max(0, len(prompt) + limit - self.window)
-        row = GenerateRow(prompt[cut:], limit, self.codec.stops(request.stop), self.sampling)
+        drawn = self.sampling
+        if request.top_k > 1 and not drawn.temperature:
+            drawn = Sampling(temperature=1.0, top_k=request.top_k, seed=drawn.seed)
+        row = GenerateRow(prompt[cut:], limit, self.codec.stops(request.stop), drawn)
         lowered = request.max_new_tokens - limit
         return Encoded(request, (row,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
 

@@ -43,7 +43,16 @@ def normalise_answer(text: str) -> str:
 def _parts(request: Request, outcome: Outcome) -> tuple[Generate, str]:
     if not isinstance(request, Generate) or not isinstance(outcome, Generated):
         raise TypeError(f"this metric scores Generate requests, not {type(request).__name__}")
-    return request, outcome.text.strip()
+    text = outcome.text.strip()
+    if request.sentences:
+        text = first_sentences(text, request.sentences)
+    return request, text
+
+
+def first_sentences(text: str, count: int) -> str:
+    """The text up to the end of its first ``count`` sentences, each of which ends with a mark and white space."""
+    ends = [match.start() for match in _SENTENCE_END.finditer(text) if match.start()]
+    return text[: ends[count - 1]] if len(ends) >= count else text
 
 
 class ExactMatch(MeanMetric):
