@@ -119,7 +119,7 @@ def test_the_page_of_several_tasks_lists_them(in_process: RunCli) -> None:
     assert {"safety:", "crows_pairs", "winogender", "truthfulqa_mc"} <= set(page)
     group = in_process("tasks", "superglue").stdout
     assert "One superglue_score with an interval from all items, once all 8 tasks have run:\n  boolq" in group
-    assert "--- published, 15 of 25" in group
+    assert "--- published, 15 of 25 (all: gpteval reference --task superglue)" in group
     listed = in_process("tasks").stdout
     assert "57 tasks" in listed
     assert "mmlu_anatomy" not in listed, "a benchmark in parts has one line"

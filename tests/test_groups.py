@@ -35,7 +35,7 @@ def grouped(run: Path, name: str, model: str = "m") -> tuple[list[Any], list[str
     folder, warnings = RunFolder(run), list[str]()
     try:
         places = {"folder": folder, "table": table, "manifest": manifest}
-        found = add_groups(model, {name: tasks}, **places, seed=0, warn=warnings.append)  # type: ignore[arg-type]
+        found = add_groups(model, {name: tasks}, **places, seed=0, published=lambda *_: None, warn=warnings.append)  # type: ignore[arg-type]
         folder.write_json("results.json", table.document({}))
         folder.write_json("manifest.json", manifest)
     finally:

@@ -265,6 +265,20 @@ def tasks(
 
 
 @app.command()
+def reference(
+    model: Annotated[
+        str | None, typer.Option(help="of this model: a name or Hub id", autocompletion=complete_models)
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="on this task or group", autocompletion=complete_tasks)] = None,
+    as_json: Json = False,
+) -> None:
+    """List published results with their sources; those on which sources disagree are marked."""
+    from gpteval.cli.referencing import reference_command
+
+    reference_command(model, task, as_json)
+
+
+@app.command()
 def show(
     task: Annotated[str, typer.Argument(help="the task's name", autocompletion=complete_task)],
     shots: Annotated[int, typer.Option(help="examples in the prompt")] = 0,

@@ -107,7 +107,7 @@ def _published(name: str) -> None:
     if not rows:
         say("\nNo published results of it are in gpteval/reference.")
         return
-    say(f"\n--- published, {min(len(rows), ROWS)} of {len(rows)} (all: gpteval/reference/published.csv)")
+    say(f"\n--- published, {min(len(rows), ROWS)} of {len(rows)} (all: gpteval reference --task {name})")
     for row in rows[:ROWS]:
         unit = "" if row.unit in ("", "none") else f" {row.unit}"
         shots = f"{row.shots} shots" if row.shots.isdigit() else row.shots

@@ -32,7 +32,7 @@ GROUPS: Mapping[str, Group] = {
     for group in (
         Group("mmlu", "qa", "All questions of MMLU's 57 exams (Hendrycks et al. 2021)."),
         Group("arithmetic", "qa", "All problems of GPT-3's ten arithmetic tests (Brown et al. 2020)."),
-        Group("unscramble", "qa", "All words of GPT-3's five tests with shuffled letters (Brown et al. 2020)."),
+        Group("unscramble", "qa", "All words of five tests with shuffled letters, GPT-3's rules (Brown et al. 2020)."),
         Group("glue", "classification", "Mean over GLUE's tasks (Wang et al. 2018).", "glue_score"),
         Group("superglue", "classification", "Mean over SuperGLUE's tasks (Wang et al. 2019).", "superglue_score"),
     )

@@ -13,6 +13,7 @@ from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.runs import Loaded, load_runs
 from gpteval.core.text import printable
+from gpteval.report.beside import agreement, beside
 from gpteval.report.charts import family_figure
 from gpteval.report.examples import Examples, examples
 from gpteval.report.items import task_items
@@ -58,6 +59,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
 
     shown = shown or Examples()
     board = leaderboard(loaded)
+    published = beside(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -77,6 +79,8 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         pairs=pairs,
         ranks=pairs.ranks,
         examples=shown,
+        published=published,
+        agreement=agreement(published),
         pair_data=Markup(script_json(pairs.data)),
         board=board,
         families=board.families(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,13 @@ def add_groups(
     table: ResultTable,
     manifest: dict[str, Any],
     seed: int,
+    published: Callable[[str, str, int], Mapping[str, Any] | None],
     warn: Callable[[str], None],
 ) -> list[Result]:
-    """Write what the model's tasks are worth together, for each group of which it has them all."""
+    """Write what the model's tasks are worth together, for each group of which it has them all.
+
+    ``published``: what was published on a group, by a metric, with so many examples.
+    """
     results = []
     for members in complete_groups(groups, [row for row in table.rows if row["model"] == model]):
         try:
@@ -62,6 +66,7 @@ def add_groups(
         except StoreError as error:
             warn(f"{model} has no result for {members.group.name}: {error.message}")
             continue
+        result = replace(result, published=published(result.task, result.metric, result.shots))
         folder.write(list_samples(manifest, model, result.task, result.shots), samples)
         table.add([result])
         if members.group.of_parts:

@@ -93,11 +93,13 @@ def make_results(
     common: Mapping[str, Any],
     data: TaskData,
     notes: Sequence[str],
+    published: Callable[[str], Mapping[str, Any] | None] = lambda metric: None,
     rule: str = "",
     seed: int,
 ) -> list[Result]:
     """A result a metric. ``common`` holds the fields that all of them share.
 
+    ``published``: what was published by a metric, asked for the primary one.
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
     requests = [record.prompt.request for record in records]
@@ -126,6 +128,7 @@ def make_results(
                 chance=chance,
                 interval=interval.method,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
+                published=published(metric.name) if number == 0 else None,
                 notes=(*data.notes, *notes),
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from gpteval.engine.engine import Engine, Plan
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
+from gpteval.reference.beside import beside
 from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
@@ -214,7 +215,14 @@ class _Run:
         notes = _notes(engine, plan, outcomes)
         rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
         results = make_results(
-            records, metrics, common=common, data=data, notes=notes, rule=rule, seed=self.config.seed
+            records,
+            metrics,
+            common=common,
+            data=data,
+            notes=notes,
+            published=partial(self._published_of, info, unit),
+            rule=rule,
+            seed=self.config.seed,
         )
         file = list_samples(self.manifest, info.name, unit.task.label, unit.shots)
         self.folder.write(file, samples_parquet(records))
@@ -222,6 +230,21 @@ class _Run:
         self.table.add(results)
         self.save()
         return results
+
+    def _published_of(self, info: ModelInfo, unit: Unit, metric: str) -> Mapping[str, Any] | None:
+        """What was published for the model on a task; of other templates nothing was."""
+        if unit.task.template_name != DEFAULT:
+            return None
+        split = getattr(unit.task.source, "split", "test")
+        return self._published(info, unit.task.name, metric, unit.shots, split=split)
+
+    def _published(
+        self, info: ModelInfo, task: str, metric: str, shots: int, *, split: str = ""
+    ) -> Mapping[str, Any] | None:
+        if info.local:
+            return None
+        names = {info.name, info.location, *info.aliases}
+        return beside(names, task, metric, shots, split=split, limit=self.config.limit, revision=info.revision)
 
     def _note_facts(self, engine: Engine) -> None:
         """What ran, once weights are loaded, for the manifest."""
@@ -267,15 +290,16 @@ class _Run:
         }
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
 
-    def note_groups(self, model: str) -> None:
+    def note_groups(self, info: ModelInfo) -> None:
         """Add the results of groups that are complete by now."""
         results = add_groups(
-            model,
+            info.name,
             self.groups,
             folder=self.folder,
             table=self.table,
             manifest=self.manifest,
             seed=self.config.seed,
+            published=partial(self._published, info),
             warn=self.listener.warned,
         )
         if results:
@@ -357,7 +381,7 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
         else:
             run.results += results
             run.listener.unit_done(unit, results)
-    run.note_groups(info.name)
+    run.note_groups(info)
 
 
 def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:

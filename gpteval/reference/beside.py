@@ -1,0 +1,87 @@
+"""A result's published number: which one was meant to measure the same, and whether it can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from gpteval.reference.protocols import AS_LM_EVAL, METRICS, OTHERWISE, SPLITS, UNITS, kind_of
+from gpteval.reference.published import Published, published_for
+
+
+def beside(
+    models: Collection[str],
+    task: str,
+    metric: str,
+    shots: int,
+    *,
+    split: str,
+    limit: int | None,
+    revision: str | None = None,
+) -> Mapping[str, Any] | None:
+    """What was published for a model under any of its names, on a task by a metric with so many examples.
+
+    ``split``: the one that was evaluated; ``limit``: of which so many items. ``value`` is in the metric's own unit.
+    ``comparable`` is whether the numbers measure the same; if not, ``reasons`` says why not. Of several, one that is
+    comparable is given, of lm-evaluation-harness before a paper's; ``others`` has those that differ from it.
+    """
+    rows = [
+        row
+        for row in published_for(task)
+        if row.model in models and row.shots == str(shots) and _counts_the_same(row, metric)
+    ]
+    judged = [(_reasons(row, task, split, limit, revision), row) for row in rows]
+    if not judged:
+        return None
+    reasons, chosen = min(judged, key=lambda one: (len(one[0]) > 0, kind_of(one[1].source) != "lm-eval"))
+    value = in_unit(chosen)
+    others = [row for row in rows if row is not chosen and in_unit(row) != value]
+    return {
+        "value": value,
+        "metric": chosen.metric,
+        "source": chosen.source,
+        "locator": chosen.locator,
+        "notes": chosen.notes,
+        "comparable": not reasons,
+        "reasons": list(reasons),
+        "others": [{"value": in_unit(row), "source": row.source, "locator": row.locator} for row in others],
+    }
+
+
+def in_unit(row: Published) -> float:
+    """The value in the unit in which gpteval gives it: shares in 0..1."""
+    return round(float(row.value) * UNITS.get(row.unit, 1.0), 10)
+
+
+def _counts_the_same(row: Published, metric: str) -> bool:
+    if metric == "word_perplexity" and row.metric == "perplexity":  # papers count words, other sources tokens
+        return kind_of(row.source).endswith("paper")
+    return row.metric in METRICS.get(metric, ())
+
+
+def _reasons(row: Published, task: str, split: str, limit: int | None, revision: str | None) -> Sequence[str]:
+    kind = kind_of(row.source)
+    found = []
+    if limit is not None:
+        found.append(f"{limit} items here")
+    if revision is not None:
+        found.append(f"revision {revision} of the model here")
+    published, here = (SPLITS.get(name, name) for name in (row.split, split))
+    if published in ("test", "validation", "train") and here in ("test", "validation", "train") and published != here:
+        found.append(f"the {published} split there, {here} here")
+    if otherwise := OTHERWISE.get((task, kind)):
+        found.append(otherwise)
+    elif kind == "lm-eval" and task not in AS_LM_EVAL:
+        found.append("not checked against lm-evaluation-harness's prompt")
+    elif kind == "GPT-2 paper" and task == "lambada_openai":
+        found += _lambada(row)
+    elif kind not in ("lm-eval", "GPT-2 paper"):
+        found.append(f"the prompt of the {kind}, another one" if kind else "a way of measuring of its own")
+    return found
+
+
+def _lambada(row: Published) -> Iterable[str]:
+    """GPT-2's own LAMBADA: its first figure counts as we do, its Table 3 filters stop words."""
+    if row.metric == "perplexity":
+        return ["the paper does not say of what its perplexity is; per last word others measured more"]
+    return [] if row.notes.startswith("WITHOUT") else ["with the paper's stop-word filter"]

@@ -1,0 +1,75 @@
+"""Whether a published number was measured as gpteval measures, and if not, what was otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# How a source measured, by the beginning of its name; a source that is not here has a way of its own.
+KINDS: Mapping[str, str] = {
+    "Brown et al. 2020": "GPT-3 paper",
+    "Radford et al. 2019": "GPT-2 paper",
+    "Radford et al. 2018": "GPT-1 paper",
+    "Dey et al. 2023": "lm-eval",
+    "Black et al. 2022": "lm-eval",
+    "EleutherAI/pythia evals": "lm-eval",
+    "EleutherAI blog": "lm-eval",
+    "EleutherAI/gpt-neo README": "lm-eval",
+    "EleutherAI/gpt-neox-20b model card": "lm-eval",
+    "EleutherAI lm-evaluation-harness run": "lm-eval",
+    "kingoflolz/mesh-transformer-jax README": "lm-eval",
+    "labml annotated GPT-NeoX": "lm-eval",
+    "User run of lm-eval": "lm-eval",
+    "User report, huggingface/transformers": "lm-eval",
+    "karpathy/llm.c comment quoting lm-evaluation-harness": "lm-eval",
+}
+
+# Metrics of published.csv that count what one of ours counts.
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "acc": ("accuracy",),
+    "acc_char": ("accuracy_norm",),
+    "acc_greedy": ("accuracy",),
+    "target_perplexity": ("perplexity",),
+    "word_perplexity": ("word_perplexity", "perplexity"),
+    "bits_per_byte": ("bits_per_byte", "bits_per_character"),
+    "exact_match": ("exact_match", "accuracy"),
+    "f1": ("f1",),
+    "mcc": ("mcc",),
+    "bleu": ("bleu_sacrebleu", "bleu"),
+    "rouge1": ("rouge1",),
+    "superglue_score": ("average",),
+}
+UNITS: Mapping[str, float] = {"percent": 0.01, "rouge_f1_x100": 0.01, "mcc_x100": 0.01}
+SPLITS: Mapping[str, str] = {"dev": "validation", "val": "validation", "validation_matched": "validation"}
+
+# Tasks whose prompt, choices and normalisation are lm-evaluation-harness's, so that its numbers can be compared.
+AS_LM_EVAL = frozenset(
+    (
+        *("lambada_openai", "wikitext2", "hellaswag", "piqa", "arc_easy", "arc_challenge", "openbookqa", "boolq"),
+        *("winogrande", "sciq", "rte", "cb", "wic", "wsc", "mrpc", "qqp", "qnli", "wnli", "mnli", "mnli_mismatched"),
+        *("anli_r1", "anli_r2", "anli_r3", "sst2"),
+    )
+)
+# What else was otherwise, by task and kind of source.
+OTHERWISE: Mapping[tuple[str, str], str] = {
+    ("copa", "lm-eval"): "lm-evaluation-harness has two spaces before an answer",
+    ("multirc", "lm-eval"): "not checked against lm-evaluation-harness's prompt",
+    ("triviaqa", "lm-eval"): "lm-evaluation-harness also ends an answer at a comma or full stop",
+    ("webqs", "lm-eval"): "lm-evaluation-harness asks whether an accepted answer is greedy",
+    ("mmlu", "lm-eval"): "older versions of lm-evaluation-harness scored the answers' texts, not their letters",
+    ("crows_pairs", "lm-eval"): "another copy of the data, in which some sentences were mended",
+    ("wikitext2", "GPT-2 paper"): "the paper's own invertible de-tokenisers, which are not published",
+    ("wikitext103", "GPT-2 paper"): "the paper's own invertible de-tokenisers, which are not published",
+    ("ptb", "GPT-2 paper"): "the paper's own invertible de-tokenisers, which are not published",
+    ("lm1b", "GPT-2 paper"): "the paper's own invertible de-tokenisers, which are not published",
+    ("enwik8", "GPT-2 paper"): "the last 5 MB there, the whole file here",
+    ("text8", "GPT-2 paper"): "the paper does not say how it cut the text into windows",
+    ("cbt_cn", "GPT-2 paper"): "the paper's own de-tokeniser, which is not published",
+    ("cbt_ne", "GPT-2 paper"): "the paper's own de-tokeniser, which is not published",
+    ("cnn_dailymail", "GPT-2 paper"): "drawn from the two likeliest tokens there, greedy here",
+    ("squadv2", "GPT-3 paper"): "another rule for questions without an answer",
+}
+
+
+def kind_of(source: str) -> str:
+    """How a source measured: lm-eval, a paper, or "" for a way of its own."""
+    return next((kind for beginning, kind in KINDS.items() if source.startswith(beginning)), "")
