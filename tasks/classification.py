@@ -12,6 +12,7 @@ from gpteval import Choice, Item, hub, task
     metric="acc",
     metrics=["macro_f1"],
     licence="not stated; for research use",
+    profiles=["lm-eval"],
 )
 def sst2(item: Item) -> Choice:
     """Sentiment of film reviews (Socher et al. 2013; GLUE), lm-evaluation-harness's prompt."""
@@ -42,6 +43,7 @@ def _(item: Item) -> Choice:
     metric="mcc",
     metrics=["acc"],
     licence="not stated; for research use",
+    profiles=["lm-eval"],
 )
 def cola(item: Item) -> Choice:
     """Grammatical acceptability (Warstadt et al. 2018; GLUE), lm-evaluation-harness's prompt."""

@@ -23,6 +23,7 @@ def _wikihow(text: str) -> str:
     metric="acc_char",
     metrics=["acc", *NORMALISED],
     licence="MIT",
+    profiles=["lm-eval"],
 )
 def hellaswag(item: Item) -> Choice:
     """How a scene goes on, four endings of which models wrote three (Zellers et al. 2019)."""
@@ -36,6 +37,7 @@ def hellaswag(item: Item) -> Choice:
     shots_from="train",
     metric="acc",
     licence="CC BY 4.0",
+    profiles=["lm-eval"],
 )
 def winogrande(item: Item) -> Choice:
     """What fills a blank; what follows it is scored after each option (Sakaguchi et al. 2019; GPT-3's method)."""

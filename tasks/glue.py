@@ -15,6 +15,7 @@ glue = partial(
     metric="acc",
     metrics=["macro_f1"],
     licence="see the parts of GLUE; for research use",
+    profiles=["lm-eval"],
 )
 
 

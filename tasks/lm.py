@@ -23,6 +23,11 @@ def lambada_openai(item: Item) -> Choice:
     return Choice(context, [f" {last_word}"], gold=0)
 
 
+def two_spaces(request: Choice) -> str:
+    """How lm-evaluation-harness shows a passage as an example: the word brings a space, the delimiter another one."""
+    return f"{request.prompt} {request.answer}"
+
+
 @task(
     family="lm",
     source=hub("cimec/lambada", split="test", revision="refs/convert/parquet"),
@@ -47,6 +52,10 @@ def lambada_cloze(item: Item) -> Choice:
     """The last word as a blank to be filled in, which examples make clear (GPT-3 paper, section 3.1.2)."""
     context, _, last_word = item["text"].rpartition(" ")
     return Choice(f"{context} ____. ->", [f" {last_word}"], gold=0)
+
+
+for _task in (lambada_openai, lambada_standard, lambada_cloze):
+    _task.as_in("lm-eval", shown=two_spaces)(_task.prompt)
 
 
 # The Children's Book Test writes each mark as a word of its own, and brackets and quotes in its own way.
@@ -147,6 +156,13 @@ rolling = partial(
 )
 def wikitext2(item: Item) -> Rolling:
     """Perplexity of Wikipedia pages, de-tokenised; words and bytes are the original's (GPT-2 paper, Table 3)."""
+    return Rolling(detokenise(item["page"]), original=item["page"])
+
+
+@wikitext2.as_in(
+    "lm-eval", source=hub("EleutherAI/wikitext_document_level", "wikitext-2-raw-v1", split="test"), prepare=None
+)
+def _(item: Item) -> Rolling:
     return Rolling(detokenise(item["page"]), original=item["page"])
 
 

@@ -25,6 +25,7 @@ def ask(question: str) -> str:
     metric="acc",
     metrics=NORMALISED,
     licence="AFL 3.0",
+    profiles=["lm-eval"],
 )
 def piqa(item: Item) -> Choice:
     """Physical common sense, two solutions to a goal (Bisk et al. 2020)."""
@@ -54,6 +55,7 @@ arc = partial(task, family="qa", shots_from="train", licence="CC BY-SA 4.0")
     source=hub("allenai/ai2_arc", "ARC-Easy", split="test"),
     metric="acc",
     metrics=[*NORMALISED, "acc_uncond"],
+    profiles=["lm-eval"],
 )
 def arc_easy(item: Item) -> Choice:
     """Grade-school science questions, three to five choices (Clark et al. 2018)."""
@@ -64,6 +66,7 @@ def arc_easy(item: Item) -> Choice:
     source=hub("allenai/ai2_arc", "ARC-Challenge", split="test"),
     metric="acc_char",
     metrics=["acc", *NORMALISED, "acc_uncond"],
+    profiles=["lm-eval"],
 )
 def arc_challenge(item: Item) -> Choice:
     """Those that retrieval and word statistics get wrong (Clark et al. 2018)."""
@@ -107,6 +110,7 @@ def _(item: Item) -> Choice:
     metric="acc_char",
     metrics=["acc", *NORMALISED, "acc_uncond"],
     licence="Apache 2.0",
+    profiles=["lm-eval"],
 )
 def openbookqa(item: Item) -> Choice:
     """Elementary science that needs a second fact, four endings of a sentence (Mihaylov et al. 2018)."""
@@ -140,6 +144,7 @@ def _(item: Item) -> Choice:
     metrics=["macro_f1"],  # one-word labels: a normalisation by length would only favour the longer word
     cluster="passage",
     licence="CC BY-SA 3.0",
+    profiles=["lm-eval"],
 )
 def boolq(item: Item) -> Choice:
     """Yes/no questions about a passage (Clark et al. 2019; SuperGLUE)."""
@@ -178,6 +183,13 @@ def copa(item: Item) -> Choice:
     premise = item["premise"].strip().removesuffix(".")
     endings = [mid_sentence(item["choice1"]), mid_sentence(item["choice2"])]
     return Choice(f"{premise} {link}", spaced(endings), gold=item["label"])
+
+
+@copa.as_in("lm-eval")
+def _(item: Item) -> Choice:  # any last character is dropped, and there are two spaces before an answer
+    endings = [item[name][0].lower() + item[name][1:] for name in ("choice1", "choice2")]
+    link = "because" if item["question"] == "cause" else "therefore"
+    return Choice(f"{item['premise'].strip()[:-1]} {link}", spaced(spaced(endings)), gold=item["label"])
 
 
 @copa.template("question")
@@ -223,6 +235,11 @@ def _trivia(item: Item, form: str) -> Generate:
     return Generate(form.replace("{}", f"{question}?"), list(references), max_new_tokens=32)
 
 
+@triviaqa.as_in("lm-eval", metric="exact_match_bare", metrics=())
+def _(item: Item) -> Generate:
+    return Generate(ask(f"{item['question']}?"), item["answer"]["aliases"], stop=["\n", ".", ","], max_new_tokens=256)
+
+
 @triviaqa.template("short")
 def _(item: Item) -> Generate:
     return _trivia(item, "Q: {}\nA:")
@@ -250,6 +267,15 @@ def _(item: Item) -> Generate:
 def webqs(item: Item) -> Generate:
     """Questions people typed into a search engine, any listed answer counts (Berant et al. 2013)."""
     return Generate(ask(item["question"]), item["answers"], max_new_tokens=32)
+
+
+@webqs.as_in("lm-eval", metric="any_greedy", metrics=())
+def _(item: Item) -> Choice:  # all accepted answers but those that another one begins
+    answers: list[str] = []
+    for answer in sorted(item["answers"]):
+        if not answers or not answer.startswith(answers[-1]):
+            answers.append(answer)
+    return Choice(ask(item["question"]), spaced(answers), gold=0)
 
 
 @webqs.template("short")

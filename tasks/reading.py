@@ -41,6 +41,7 @@ RACE = [_race(level) for level in ("middle", "high")]
     metric="acc",
     metrics=NORMALISED,
     licence="CC BY-NC 3.0",
+    profiles=["lm-eval"],
 )
 def sciq(item: Item) -> Choice:
     """Science exams with a passage that helps, four answers (Welbl et al. 2017), lm-evaluation-harness's prompt."""

@@ -17,14 +17,14 @@ superglue = partial(
 )
 
 
-@superglue(source=hub("aps/super_glue", "cb", split="validation"))
+@superglue(source=hub("aps/super_glue", "cb", split="validation"), profiles=["lm-eval"])
 def cb(item: Item) -> Choice:
     """How committed a speaker is to a clause: it is so, is not, or neither (de Marneffe et al. 2019)."""
     text = f"{item['premise']}\nQuestion: {item['hypothesis']}. True, False, or Neither?\nAnswer:"
     return Choice(text, [" True", " False", " Neither"], gold=item["label"])
 
 
-@superglue(source=hub("aps/super_glue", "wic", split="validation"))
+@superglue(source=hub("aps/super_glue", "wic", split="validation"), profiles=["lm-eval"])
 def wic(item: Item) -> Choice:
     """Whether a word has the same sense in two sentences (Pilehvar and Camacho-Collados 2019)."""
     pair = f"Sentence 1: {item['sentence1']}\nSentence 2: {item['sentence2']}"
@@ -32,7 +32,7 @@ def wic(item: Item) -> Choice:
     return Choice(f"{pair}\nQuestion: {question}\nAnswer:", NO_YES, gold=item["label"])
 
 
-@superglue(source=hub("aps/super_glue", "wsc.fixed", split="validation"))
+@superglue(source=hub("aps/super_glue", "wsc.fixed", split="validation"), profiles=["lm-eval"])
 def wsc(item: Item) -> Choice:
     """Whether a pronoun means a person or thing (Levesque et al. 2011); the pronoun is marked with asterisks."""
     words = item["text"].split(" ")

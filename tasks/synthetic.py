@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gpteval import Choice, Generate, Item, Task, generated, task
+from gpteval import Choice, Generate, Item, Task, generated, hub, task
 
 ITEMS = 2000  # of each sum, as in the paper
 Rule = Callable[[random.Random], tuple[str, int]]
@@ -70,7 +70,14 @@ def _arithmetic(name: str) -> Task:
         licence="none needed: made by rules",
         suites=["arithmetic"],
     )
-    return declare(prompt)
+    made = declare(prompt)
+
+    @made.as_in("lm-eval", source=hub("EleutherAI/arithmetic", f"arithmetic_{name}", split="validation"))
+    def _(item: Item) -> Choice:
+        text = item["context"].strip().replace("\n\n", "\n").replace("Q:", "Question:").replace("A:", "Answer:")
+        return Choice(text, [item["completion"]], gold=0)
+
+    return made
 
 
 ARITHMETIC = [_arithmetic(name) for name in RULES]
@@ -108,6 +115,15 @@ SCRAMBLES: dict[str, tuple[Scramble, str]] = {
 }
 
 
+RELEASED = {
+    "cycle_letters": "cycle_letters_in_word",
+    "anagrams1": "mid_word_1_anagrams",
+    "anagrams2": "mid_word_2_anagrams",
+    "random_insertion": "random_insertion_in_word",
+    "reversed_words": "reversed_words",
+}
+
+
 def _scrambled(name: str, split: str) -> Iterator[dict[str, Any]]:
     """Each word that the scramble changes, once."""
     generator = random.Random(f"{name} {split}")
@@ -133,7 +149,15 @@ def _unscramble(name: str) -> Task:
         suites=["unscramble"],
         version=2,
     )
-    return declare(prompt)
+    made = declare(prompt)
+    released = hub("EleutherAI/unscramble", RELEASED[name], split="validation")
+    changes = {"preamble": "", "separator": "\n\n", "metric": "exact_match_verbatim", "evaluates_validation": False}
+
+    @made.as_in("lm-eval", source=released, **changes)
+    def _(item: Item) -> Generate:
+        return Generate(item["context"], [item["completion"]], max_new_tokens=256)
+
+    return made
 
 
 UNSCRAMBLE = [_unscramble(name) for name in SCRAMBLES]

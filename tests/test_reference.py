@@ -54,6 +54,7 @@ def test_the_number_that_measured_the_same(model: str, task: str, metric: str, v
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", limit=100), "100 items here"),
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", split="test"), "the validation split there, test here"),
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", revision="float16"), "revision float16 of the model here"),
+        (of("gpt2", "wikitext2", "word_perplexity", split="test"), "the raw text there"),
         (of("gpt2-medium", "wikitext2", "word_perplexity", split="test"), "de-tokenisers, which are not published"),
         (of("gpt2-medium", "lambada_openai", "target_perplexity", split="test"), "does not say of what"),
     ],

@@ -111,7 +111,9 @@ def run(
     stride: Annotated[
         int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
     ] = None,
-    profile: Annotated[str, typer.Option(help="gpteval")] = "gpteval",
+    profile: Annotated[
+        str, typer.Option(help="gpteval, or lm-eval: the prompts, examples, subsets and cuts of lm-evaluation-harness")
+    ] = "gpteval",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
     templates: Templates = "default",

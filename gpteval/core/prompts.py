@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -12,6 +12,8 @@ from gpteval.core.controls import order_of, random_answers, reordered
 from gpteval.core.data import HubSource, Rows
 from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
 from gpteval.core.items import LazyItems, all_items, places_at_random, subset
+from gpteval.core.lmeval import draws
+from gpteval.core.profiles import LM_EVAL
 from gpteval.core.task import Task
 from gpteval.core.types import Item, Prompt, Request, Rolling, digest
 
@@ -35,22 +37,25 @@ def load_task(
 ) -> TaskData:
     """Load the evaluated split, cut it to ``limit`` items, and load the pool of examples if ``shots`` > 0.
 
-    ``limit`` takes a subset that is nested in that of any larger limit (``gpteval.core.items.subset``).
+    ``limit`` takes a subset that is nested in that of any larger limit (``gpteval.core.items.subset``); under
+    the peer's profile the first rows.
     Where the split for examples cannot be had, they come from the evaluated split, and a note says so.
     Items that give no request are left out, and a note says so; TaskError when they are more than one and more
     than the share ``max_bad_rows``.
     """
+    as_peer = task.profile == LM_EVAL
     try:
         loaded = task.source.load()
         every = all_items(task, loaded.rows)
         if not every:
             raise DataError(f"{loaded.origin} gives no items")
-        items, left_out = _posable(task, subset(every, limit, seed), max_bad_rows)
+        chosen = tuple(every[:limit]) if as_peer else subset(every, limit, seed)
+        items, left_out = _posable(task, chosen, max_bad_rows)
         pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
         if shots:
             pool, notes = _pool(task, every, loaded)
-            if not isinstance(pool, LazyItems):
+            if not isinstance(pool, LazyItems) and not as_peer:
                 pool = sorted(pool, key=lambda item: item.id)
     except GptevalError as error:
         raise _about(task, error) from error
@@ -128,6 +133,8 @@ def build_prompts(
     task = data.task
     if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
+    if task.profile == LM_EVAL:
+        return _as_peer(data, shots)
     faces = [task.with_template(name) for name in task.templates]
     face = list(task.templates).index(task.template_name)
     pools = _pools(data)
@@ -168,6 +175,27 @@ def build_prompts(
     return prompts
 
 
+def _as_peer(data: TaskData, shots: int) -> list[Prompt]:
+    """The prompts with the examples that lm-evaluation-harness draws."""
+    task, split = data.task, getattr(data.task.source, "split", "")
+    excludes = split.startswith("validation") if task.evaluates_validation is None else task.evaluates_validation
+    drawn: Iterable[Sequence[Item]] = [()] * len(data.items)
+    if shots:
+        drawn = draws(data.items, data.pool, shots, excludes=excludes)
+    prompts = []
+    try:
+        for item, others in zip(data.items, drawn, strict=True):
+            examples = tuple(_example(task, other) for other in others)
+            cluster = digest(item[task.cluster]) if task.cluster else ""
+            prompts.append(Prompt(item.id, _request(task, item), examples, task.preamble, cluster))
+    except ValueError:
+        raise TaskError(
+            f"task {task.name}: {shots} examples asked for, but only {len(data.pool)} others are there",
+            "use fewer --shots",
+        ) from None
+    return prompts
+
+
 def _controlled(
     task: Task, control: str, chosen: Sequence[Item], shown: Sequence[str], pool: Sequence[Item], key: Sequence[object]
 ) -> tuple[str, ...]:
@@ -186,7 +214,7 @@ def _example(task: Task, item: Item) -> str:
         request = _request(task, item)
     except TaskError:
         return ""
-    return request.prompt + request.answer + task.separator
+    return (task.shown(request) if task.shown else request.prompt + request.answer) + task.separator
 
 
 def _meet(shown: Sequence[str], own: Sequence[str]) -> bool:

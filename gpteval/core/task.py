@@ -9,6 +9,7 @@ from typing import Any
 
 from gpteval.core.data import Source
 from gpteval.core.errors import TaskError, UnknownNameError
+from gpteval.core.profiles import GPTEVAL, PROFILES, Variant
 from gpteval.core.types import FAMILIES, Family, Item, Request
 
 PromptFunction = Callable[[Item], Request]
@@ -33,6 +34,11 @@ class Task:
 
     ``templates`` are other prompts for the same rows, by name, among them ``default``, the task's own; they are
     declared with :meth:`template`. ``template_name`` is the one that is in force.
+
+    ``profiles`` are the protocols that the task follows as it stands; others are declared with :meth:`as_in`.
+    ``profile`` is the one that is in force. ``evaluates_validation``: whether the peer has no test split for it, so
+    that its examples are drawn from what may be the evaluated rows; by default told by the split's name. ``shown``:
+    how an example shows a request with its answer, if not one after the other.
     """
 
     name: str
@@ -55,7 +61,12 @@ class Task:
     version: int = 1
     description: str = ""
     template_name: str = DEFAULT
+    profiles: tuple[str, ...] = ()
+    profile: str = GPTEVAL
+    evaluates_validation: bool | None = None
+    shown: Callable[[Request], str] | None = None
     templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
+    variants: dict[str, Variant] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(_NAME, self.name):
@@ -65,6 +76,7 @@ class Task:
         if self.shots < 0:
             raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
         object.__setattr__(self, "templates", {self.template_name: self.prompt})
+        object.__setattr__(self, "variants", {name: Variant(self.prompt, {}) for name in self.profiles})
 
     def template(self, name: str) -> Callable[[PromptFunction], PromptFunction]:
         """Decorator: the function is another prompt of this task, ``name`` its name."""
@@ -88,6 +100,26 @@ class Task:
         task = replace(self, prompt=self.templates[name], template_name=name)
         object.__setattr__(task, "templates", self.templates)
         return task
+
+    def as_in(self, profile: str, **changes: Any) -> Callable[[PromptFunction], PromptFunction]:
+        """Decorator: the function is the task's prompt under a profile; ``changes`` are fields that differ there."""
+        if profile not in PROFILES or profile in self.variants:
+            raise TaskError(f"task {self.name}: no further profile {profile!r}", f"one of {', '.join(PROFILES)}")
+
+        def declare(prompt: PromptFunction) -> PromptFunction:
+            self.variants[profile] = Variant(prompt, changes)
+            return prompt
+
+        return declare
+
+    def under(self, profile: str) -> Task | None:
+        """The task as a profile has it; None where it is not known how."""
+        if profile == GPTEVAL:
+            return self
+        variant = self.variants.get(profile)
+        if variant is None or self.template_name != DEFAULT:
+            return None
+        return replace(self, prompt=variant.prompt, profile=profile, **variant.changes)
 
     @property
     def label(self) -> str:
@@ -118,6 +150,7 @@ def task(
     cluster: str | None = None,
     licence: str = "",
     suites: Iterable[str] = (),
+    profiles: Iterable[str] = (),
     version: int = 1,
 ) -> Callable[[PromptFunction], Task]:
     """Turn a prompt function into a :class:`Task` named after it (or ``name``).
@@ -145,6 +178,7 @@ def task(
             cluster=cluster,
             licence=licence,
             suites=tuple(suites),
+            profiles=tuple(profiles),
             version=version,
             description=" ".join((prompt.__doc__ or "").split()),
         )

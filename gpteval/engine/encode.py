@@ -71,7 +71,8 @@ class Encoder:
 
     ``stride``: new tokens a window of a rolling text; None is the whole window (disjoint windows
     with one token of carry-over, as lm-evaluation-harness). ``vocabulary``: rows of the model's embedding; a prompt
-    with a token beyond them fails.
+    with a token beyond them fails. ``like_peer``: what is too long is cut as lm-evaluation-harness does, each request
+    by itself from its start, without dropping whole examples.
     """
 
     codec: Codec
@@ -79,6 +80,7 @@ class Encoder:
     stride: int | None = None
     sampling: Sampling = field(default_factory=Sampling)
     vocabulary: int | None = None
+    like_peer: bool = False
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[Encoded]:
         """Rows of every prompt, in order. Raises ItemError when a continuation has no token of its own."""
@@ -123,6 +125,8 @@ class Encoder:
 
     def _excess(self, request: Choice | Rolling | Generate, tokens: list[Tokens]) -> int:
         """By how many tokens the prompt with its longest continuation is over the window."""
+        if self.like_peer:
+            return 0
         if isinstance(request, Choice):
             wholes = tokens[1 : 2 * len(request.continuations) : 2]
             return max(len(self._begun(ids)) for ids in wholes) - 1 - self.window
@@ -190,7 +194,9 @@ class Encoder:
         rows: list[Row | None] = []
         common = self._begun(contexts[0])[cut:]
         for context, whole, target in zip(contexts, wholes, targets, strict=True):
-            before = self._begun(whole[: len(context)])[cut:]
+            before = self._begun(whole[: len(context)])
+            over = max(0, len(before) + len(target) - 1 - self.window) if self.like_peer else cut
+            before = before[over:]
             if before == common:
                 before = common  # kept once
             if not before and self.codec.condition is not None:
@@ -218,7 +224,8 @@ class Encoder:
             prompt = Tokens([self.codec.condition])
         if not prompt:
             return Encoded(request, error="the prompt has no token")
-        limit = min(request.max_new_tokens, max(1, self.window // 2, self.window - len(prompt)))
+        room = self.window - 1 if self.like_peer else max(self.window // 2, self.window - len(prompt))
+        limit = min(request.max_new_tokens, max(1, room))
         cut = max(0, len(prompt) + limit - self.window)
         drawn = self.sampling
         if request.top_k > 1 and not drawn.temperature:

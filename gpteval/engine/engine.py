@@ -45,7 +45,7 @@ class Plan:
 class Engine:
     """Runs rows through one model.
 
-    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory.
+    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``like_peer``: see ``Encoder``.
     """
 
     def __init__(
@@ -55,10 +55,11 @@ class Engine:
         batch_tokens: int | None = None,
         stride: int | None = None,
         sampling: Sampling | None = None,
+        like_peer: bool = False,
     ) -> None:
         self.model = model
         vocabulary = model.config.get_text_config().vocab_size
-        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary)
+        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, like_peer)
         self._asked = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0

@@ -100,6 +100,20 @@ class GreedyAccuracy(MeanMetric):
         return float(scored.scores[choice.gold].greedy)
 
 
+class AnyGreedy(MeanMetric):
+    """Share of items of which some choice is what greedy decoding gives: all choices are right answers
+    (lm-evaluation-harness's exact match of several accepted answers).
+    """
+
+    name = "any_greedy"
+    kind: Kind = "binary"
+    requests = (Choice,)
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        _, scored = _parts(request, outcome)
+        return float(any(score.greedy for score in scored.scores))
+
+
 class TargetPerplexity(Metric):
     """exp of the mean negative log-probability of the gold continuation: LAMBADA's perplexity, per target word.
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from gpteval.core.registry import Registry
 from gpteval.metrics.base import Metric
-from gpteval.metrics.choice import ACCURACIES, GreedyAccuracy, MacroF1, MatthewsCorrelation, TargetPerplexity
+from gpteval.metrics.choice import ACCURACIES, AnyGreedy, GreedyAccuracy, MacroF1, MatthewsCorrelation, TargetPerplexity
 from gpteval.metrics.groups import GROUP_METRICS
 from gpteval.metrics.lm import TEXT_METRICS
 from gpteval.metrics.text import GENERATION_METRICS
@@ -15,5 +15,5 @@ from gpteval.metrics.text import GENERATION_METRICS
 @cache
 def metric_registry() -> Registry[Metric]:
     """Every metric. Looking an unknown one up raises UnknownNameError with the nearest names."""
-    own = [GreedyAccuracy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
+    own = [GreedyAccuracy(), AnyGreedy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
     return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *GROUP_METRICS])

@@ -71,6 +71,26 @@ class ExactMatch(MeanMetric):
         return SQUAD
 
 
+class PeerExactMatch(MeanMetric):
+    """Exact match as lm-evaluation-harness counts it: verbatim, or ``bare`` of case, punctuation and outer spaces."""
+
+    kind: Kind = "binary"
+    requests = (Generate,)
+
+    def __init__(self, name: str, *, bare: bool) -> None:
+        self.name = name
+        self.bare = bare
+
+    def score(self, request: Request, outcome: Outcome) -> float:
+        generate, _ = _parts(request, outcome)
+        assert isinstance(outcome, Generated)
+        text, references = outcome.text, list(generate.references)
+        if self.bare:
+            text = text.strip().lower().translate(_NO_PUNCTUATION)
+            references = [reference.lower().translate(_NO_PUNCTUATION) for reference in references]
+        return float(text in references)
+
+
 class TokenF1(MeanMetric):
     """SQuAD's F1: harmonic mean of word precision and recall against the best reference, mean over items.
 
@@ -255,6 +275,8 @@ def _lines(text: str) -> str:
 
 GENERATION_METRICS: tuple[Metric, ...] = (
     ExactMatch(),
+    PeerExactMatch("exact_match_bare", bare=True),
+    PeerExactMatch("exact_match_verbatim", bare=False),
     TokenF1(),
     SacreMetric("bleu", "BLEU"),
     SacreMetric("chrf", "CHRF"),

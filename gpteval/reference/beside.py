@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from gpteval.core.profiles import GPTEVAL
 from gpteval.reference.protocols import AS_LM_EVAL, METRICS, OTHERWISE, SPLITS, UNITS, kind_of
 from gpteval.reference.published import Published, published_for
 
@@ -18,19 +19,21 @@ def beside(
     split: str,
     limit: int | None,
     revision: str | None = None,
+    profile: str = GPTEVAL,
 ) -> Mapping[str, Any] | None:
     """What was published for a model under any of its names, on a task by a metric with so many examples.
 
-    ``split``: the one that was evaluated; ``limit``: of which so many items. ``value`` is in the metric's own unit.
-    ``comparable`` is whether the numbers measure the same; if not, ``reasons`` says why not. Of several, one that is
-    comparable is given, of lm-evaluation-harness before a paper's; ``others`` has those that differ from it.
+    ``split``: the one that was evaluated; ``limit``: of which so many items; ``profile``: by whose protocol. ``value``
+    is in the metric's own unit. ``comparable`` is whether the numbers measure the same; if not, ``reasons`` says why
+    not. Of several, one that is comparable is given, of lm-evaluation-harness before a paper's; ``others`` has those
+    that differ from it.
     """
     rows = [
         row
         for row in published_for(task)
         if row.model in models and row.shots == str(shots) and _counts_the_same(row, metric)
     ]
-    judged = [(_reasons(row, task, split, limit, revision), row) for row in rows]
+    judged = [(_reasons(row, task, split, limit, revision, profile), row) for row in rows]
     if not judged:
         return None
     reasons, chosen = min(judged, key=lambda one: (len(one[0]) > 0, kind_of(one[1].source) != "lm-eval"))
@@ -59,7 +62,9 @@ def _counts_the_same(row: Published, metric: str) -> bool:
     return row.metric in METRICS.get(metric, ())
 
 
-def _reasons(row: Published, task: str, split: str, limit: int | None, revision: str | None) -> Sequence[str]:
+def _reasons(
+    row: Published, task: str, split: str, limit: int | None, revision: str | None, profile: str
+) -> Sequence[str]:
     kind = kind_of(row.source)
     found = []
     if limit is not None:
@@ -69,6 +74,8 @@ def _reasons(row: Published, task: str, split: str, limit: int | None, revision:
     published, here = (SPLITS.get(name, name) for name in (row.split, split))
     if published in ("test", "validation", "train") and here in ("test", "validation", "train") and published != here:
         found.append(f"the {published} split there, {here} here")
+    if kind == profile:
+        return found
     if otherwise := OTHERWISE.get((task, kind)):
         found.append(otherwise)
     elif kind == "lm-eval" and task not in AS_LM_EVAL:

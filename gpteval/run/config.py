@@ -10,6 +10,7 @@ from typing import Any
 
 from gpteval.core.controls import CONTROLS
 from gpteval.core.errors import UsageError
+from gpteval.core.profiles import GPTEVAL, PROFILES
 from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
 from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
@@ -36,7 +37,7 @@ class RunConfig:
     seeds: int = 1
     controls: tuple[str, ...] = ()
     tasks_with_examples: bool = False
-    profile: str = "gpteval"
+    profile: str = GPTEVAL
     stride: int | None = None
     batch_tokens: int | None = None
     max_bad_rows: float = MAX_BAD_ROWS
@@ -62,9 +63,10 @@ class RunConfig:
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
+            (self.profile in PROFILES, f"--profile is {' or '.join(PROFILES)}, not {self.profile!r}"),
             (
-                self.profile == "gpteval",
-                f"the profile {self.profile!r} is not there yet; use --profile gpteval",
+                self.profile == GPTEVAL or (self.seeds, self.controls, self.shots_mode) == (1, (), "per-item"),
+                f"--profile {self.profile} draws its own examples: without --seeds, --controls and --shots-mode",
             ),
             (
                 self.shots_mode in ("per-item", "fixed"),

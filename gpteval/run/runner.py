@@ -20,6 +20,7 @@ from typing import Any
 import gpteval
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
+from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
@@ -244,7 +245,8 @@ class _Run:
         if info.local:
             return None
         names = {info.name, info.location, *info.aliases}
-        return beside(names, task, metric, shots, split=split, limit=self.config.limit, revision=info.revision)
+        limit, profile = self.config.limit, self.config.profile
+        return beside(names, task, metric, shots, split=split, limit=limit, revision=info.revision, profile=profile)
 
     def _note_facts(self, engine: Engine) -> None:
         """What ran, once weights are loaded, for the manifest."""
@@ -332,6 +334,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     for problem in registry.problems:
         listener.warned(f"plugin not loaded: {problem}")
     tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
+    tasks = _under(tasks, config.profile, listener)
     models = resolve_models(config.models)
     pick_device(config.load.device)
     folder = RunFolder(config.folder)
@@ -356,6 +359,19 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     return RunOutcome(folder.path, tuple(run.results), tuple(run.failures))
 
 
+def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task]:
+    """The tasks as a profile has them, without those that it does not know. Raises UsageError where none is left."""
+    found = [(task, task.under(profile)) for task in tasks]
+    left_out = [task.label for task, known in found if known is None]
+    if left_out:
+        some = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+        listener.warned(f"left out, because how {profile} has them is not known: {some}")
+    known = [task for _, task in found if task is not None]
+    if not known:
+        raise UsageError(f"none of these tasks has the profile {profile}", "run them with --profile gpteval")
+    return known
+
+
 def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
     config = run.config
     run.listener.loading(f"the files of {info.name}")
@@ -368,7 +384,8 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
         for unit in units:
             run.fail(unit, error)
         return
-    engine = Engine(model, batch_tokens=config.batch_tokens, stride=config.stride)
+    peer = config.profile == LM_EVAL
+    engine = Engine(model, batch_tokens=config.batch_tokens, stride=config.stride, like_peer=peer)
     for unit in units:
         try:
             results = run.run_unit(engine, unit)

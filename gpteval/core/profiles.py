@@ -1,0 +1,21 @@
+"""Profiles: whose protocol a task is run by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpteval.core.types import Item, Request
+
+GPTEVAL = "gpteval"  # each task's own
+LM_EVAL = "lm-eval"  # lm-evaluation-harness 0.4.13: its prompts, examples, subsets and truncation
+PROFILES = (GPTEVAL, LM_EVAL)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A task as a profile has it: another prompt, and fields of the task that change."""
+
+    prompt: Callable[[Item], Request]
+    changes: Mapping[str, Any]
