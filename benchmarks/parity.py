@@ -4,8 +4,9 @@
 
 installs the peer into an environment of its own (runs/peer), and runs every task that both have, that the profile
 covers, and whose data are in GPTEVAL_DATA, with 0 and 5 examples, in float32 on a CPU. Prompts must be identical,
-log-likelihoods agree within 1e-4 (absolute or relative), texts be equal and metrics agree within 1e-6. The last line
-is JSON. Exit code 1 when something differs.
+log-likelihoods agree within 1e-4 (absolute or relative), texts be equal and metrics agree within 1e-6; perplexities,
+exponentials of sums of float32 numbers, within 1e-5 of their size. The last line is JSON. Exit code 1 when something
+differs.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def compare(task: Task, engine: Engine, peer: Peer, shots: int, limit: int) -> d
         value = next((v for k, v in theirs["results"].items() if k.split(",")[0] == METRICS.get(metric.name)), None)
         if value is not None and np.isfinite(value):
             ours = float(metric.value(np.sum([r.stats[metric.name] for r in records], axis=0)))
-            gap = max(gap, abs(ours - value) / max(1.0, abs(value)))
+            scale = 10 * abs(value) if metric.by_ratio else 1.0
+            gap = max(gap, abs(ours - value) / scale)
             compared.append(metric.name)
     return {
         "task": task.name,
