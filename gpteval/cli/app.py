@@ -120,6 +120,9 @@ def run(
     max_bad_rows: Annotated[
         float, typer.Option(help="share of a task's rows that may be left out because they give no prompt")
     ] = 0.01,
+    locked: Annotated[
+        Path | None, typer.Option(help="insist on the revisions in this file, which gpteval lock wrote")
+    ] = None,
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
@@ -149,6 +152,7 @@ def run(
         stride=stride,
         batch_tokens=_batch_tokens(batch_tokens),
         max_bad_rows=max_bad_rows,
+        locked=locked,
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
         task_dirs=tuple(task_dir or ()),
         out=out,
@@ -278,6 +282,17 @@ def reference(
     from gpteval.cli.referencing import reference_command
 
     reference_command(model, task, as_json)
+
+
+@app.command()
+def lock(
+    run: Annotated[Path, typer.Argument(help="the run's folder")],
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("gpteval.lock"),
+) -> None:
+    """Write down the revisions of models and data that a run used, for run --locked to insist on."""
+    from gpteval.run.lock import write_lock
+
+    say(f"{write_lock(run, out)} models and tasks are locked in {out}; insist on them with: gpteval run --locked {out}")
 
 
 @app.command()

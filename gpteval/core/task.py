@@ -101,6 +101,12 @@ class Task:
         object.__setattr__(task, "templates", self.templates)
         return task
 
+    def with_source(self, source: Source) -> Task:
+        """The task with its rows from elsewhere."""
+        task = replace(self, source=source)
+        object.__setattr__(task, "templates", self.templates)
+        return task
+
     def as_in(self, profile: str, **changes: Any) -> Callable[[PromptFunction], PromptFunction]:
         """Decorator: the function is the task's prompt under a profile; ``changes`` are fields that differ there."""
         if profile not in PROFILES or profile in self.variants:

@@ -23,7 +23,7 @@ class RunConfig:
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
-    ``tasks_with_examples``: tasks that take none are left out.
+    ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
     """
 
@@ -41,6 +41,7 @@ class RunConfig:
     stride: int | None = None
     batch_tokens: int | None = None
     max_bad_rows: float = MAX_BAD_ROWS
+    locked: Path | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
     task_dirs: tuple[Path, ...] = ()
     out: Path | None = None

@@ -35,6 +35,7 @@ from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
 from gpteval.run.journal import Journal, ResultStore, cache_path
+from gpteval.run.lock import Lock, read_lock
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
 
@@ -113,14 +114,18 @@ class _Run:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    lock: Lock | None = None
 
     def load(self, task: Task) -> None:
         """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""
         config = self.config
         most = max(self.config.shots or (task.shots,))
         try:
+            task = self.lock.pin_task(task) if self.lock else task
             data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
             takes_examples(data)
+            if self.lock:
+                self.lock.check_task(data)
             if task.template_name != DEFAULT:
                 data = with_template(data, task.template_name, config.max_bad_rows)
             for note in data.notes:
@@ -246,7 +251,8 @@ class _Run:
             return None
         names = {info.name, info.location, *info.aliases}
         limit, profile = self.config.limit, self.config.profile
-        return beside(names, task, metric, shots, split=split, limit=limit, revision=info.revision, profile=profile)
+        asked = info.revision if "@" in info.name else None  # not one that a lock gives
+        return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
 
     def _note_facts(self, engine: Engine) -> None:
         """What ran, once weights are loaded, for the manifest."""
@@ -337,10 +343,12 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
     tasks = _under(tasks, config.profile, listener)
     models = resolve_models(config.models)
     pick_device(config.load.device)
+    lock = read_lock(config.locked) if config.locked else None
     folder = RunFolder(config.folder)
     run: _Run | None = None
     try:
         run = _open(config, folder, listener)
+        run.lock = lock
         for number, task in enumerate(tasks, 1):
             listener.loading(f"task data {number}/{len(tasks)}, {task.label}")
             run.load(task)
@@ -376,7 +384,10 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
     config = run.config
     run.listener.loading(f"the files of {info.name}")
     try:
+        info = run.lock.pin_model(info) if run.lock else info
         model = HFModel(info, config.load)
+        if run.lock:
+            run.lock.check_model(model)
         run.note_model(model)
     except StoreError:
         raise
