@@ -30,7 +30,7 @@ from gpteval.experiments.words import sparkline
 from gpteval.metrics.registry import metric_registry
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.records import make_records
-from gpteval.run.runner import Listener, Unit
+from gpteval.run.units import Listener, Unit
 from tests.conftest import RunCli
 
 ACC = metric_registry()["acc"]

@@ -19,7 +19,8 @@ from gpteval.models.checkpoint import INDEX
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
-from gpteval.run.runner import Listener, execute
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener
 from tests.tiny import save_tiny
 
 TASK = """

@@ -11,7 +11,7 @@ import pytest
 from gpteval.core.errors import UsageError
 from gpteval.run.api import evaluate
 from gpteval.run.lock import read_lock, write_lock
-from gpteval.run.runner import RunOutcome
+from gpteval.run.units import RunOutcome
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_dataset
 from tests.tiny import save_tiny

@@ -24,7 +24,7 @@ from gpteval.experiments.words import sparkline
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.config import RunConfig
-from gpteval.run.runner import Unit
+from gpteval.run.units import Unit
 
 WIDTH = 110  # characters of a paragraph's line
 

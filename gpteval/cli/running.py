@@ -18,7 +18,8 @@ from gpteval.core.errors import GptevalError
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
 from gpteval.run.config import RunConfig
-from gpteval.run.runner import Listener, Unit, execute
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener, Unit
 
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
 LOADING_SECONDS = 5  # the same, for lines on what is being loaded

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gpteval.core.types import Failed, Record, Rolled
 from gpteval.metrics.base import Floats, Metric
 from gpteval.models.catalogue import ModelInfo
-from gpteval.run.runner import Unit
+from gpteval.run.units import Unit
 
 
 @dataclass(frozen=True)

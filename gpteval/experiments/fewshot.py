@@ -17,7 +17,8 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, RunFolder
-from gpteval.run.runner import Listener, Unit, execute
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener, Unit
 
 if TYPE_CHECKING:
     import pandas

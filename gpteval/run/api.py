@@ -8,7 +8,8 @@ from typing import Any
 
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig
-from gpteval.run.runner import Listener, RunOutcome, execute
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener, RunOutcome
 
 
 def evaluate(

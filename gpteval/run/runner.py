@@ -6,15 +6,10 @@ and samples/ at once. A unit that cannot be done becomes a failure, and the othe
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import gpteval
@@ -25,78 +20,20 @@ from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examp
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
 from gpteval.core.text import without_paths
-from gpteval.core.types import Failed, Failure, Generated, Outcome, Prompt, Record, Result, Rolled, digest
-from gpteval.engine.engine import Engine, Plan
-from gpteval.metrics.base import Metric
+from gpteval.core.types import Failure, Generated, Prompt, Result, digest
+from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
 from gpteval.run.config import RunConfig
+from gpteval.run.facts import LOSSY, hardware, peak_memory, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.lock import Lock, read_lock
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
-
-LOSSY = "lossy: judged after its own normalisation"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One model on one task, under one of its templates, with one number of examples.
-
-    An experiment has further units: with examples drawn by another ``seed``, or shown in another way (``control``).
-    Those give records, but no results of the run.
-    """
-
-    model: ModelInfo
-    task: Task
-    shots: int
-    seed: int = 0
-    control: str = ""
-    is_result: bool = True
-
-    @property
-    def label(self) -> str:
-        further = f", seed {self.seed}{', ' * bool(self.control)}{self.control}" if not self.is_result else ""
-        return f"{self.model.name} on {self.task.label}, {self.shots}-shot{further}"
-
-
-class Listener:
-    """Told how a run goes; the command line shows it. Override what you need."""
-
-    def loading(self, what: str) -> None:
-        """Something that takes a while begins: task data, a model's files, its weights."""
-
-    def began(self, units: int, folder: Path) -> None: ...
-
-    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
-        """``known`` of about ``tokens`` tokens are there from an earlier run."""
-
-    def advanced(self, unit: Unit, tokens: int) -> None: ...
-
-    def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        """What each item gave; before ``unit_done``. ``info``: the model as loaded; ``metrics``: the primary first."""
-
-    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
-        """``results`` is empty for a unit that is no result of the run."""
-
-    def groups_done(self, results: Sequence[Result]) -> None:
-        """What a model's tasks are worth together."""
-
-    def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
-
-    def warned(self, message: str) -> None: ...
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What a run gave: results of this command's units, failures, and the folder that holds all."""
-
-    folder: Path
-    results: tuple[Result, ...]
-    failures: tuple[Failure, ...]
+from gpteval.run.units import Listener, RunOutcome, Unit
 
 
 @dataclass
@@ -218,7 +155,7 @@ class _Run:
             "tokens": sum(known[key].processed for key in plan.rows),
             "fingerprint": engine.model.fingerprint,
         }
-        notes = _notes(engine, plan, outcomes)
+        notes = unit_notes(engine, plan, outcomes)
         rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
         results = make_results(
             records,
@@ -257,7 +194,7 @@ class _Run:
     def _note_facts(self, engine: Engine) -> None:
         """What ran, once weights are loaded, for the manifest."""
         facts = self.manifest["models"].setdefault(engine.model.info.name, {})
-        facts.update(engine.facts(), peak_memory_bytes=_peak_memory(engine.model.device))
+        facts.update(engine.facts(), peak_memory_bytes=peak_memory(engine.model.device))
 
     def note_model(self, model: HFModel) -> None:
         info = model.info
@@ -439,71 +376,11 @@ def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
         "command": config.command,
         "created": manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
         "config": config.settings,
-        "versions": _versions(),
-        "hardware": _hardware(),
+        "versions": versions(),
+        "hardware": hardware(),
         "models": manifest.get("models") or {},
         "tasks": manifest.get("tasks") or {},
         "samples": manifest.get("samples") or [],
     }
     table = ResultTable(results)
     return _Run(config, folder, ResultStore(journal, cache, listener.warned), table, manifest, listener)
-
-
-def _notes(engine: Engine, plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:
-    """What a reader of this unit's numbers should know."""
-    notes = []
-    codec = engine.model.codec
-    if codec.lossy and any(isinstance(o, Rolled) for o in outcomes):
-        notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
-    if codec.lossy and any(isinstance(o, Generated) for o in outcomes):
-        notes.append(f"{LOSSY}: the references went through its tokenizer, as its texts did")
-    if any(isinstance(o, Rolled) and o.unscored for o in outcomes):
-        notes.append("no bos or eos token: the first token of each text is not scored")
-    if any(encoded.own_bos for encoded in plan.encoded):
-        notes.append("prompts bring their own first token (bos): none was put before it")
-    lowered = [o.limit_cut for o in outcomes if isinstance(o, Generated) and o.limit_cut]
-    if lowered:
-        notes.append(
-            f"{len(lowered)} generations had up to {max(lowered)} tokens fewer than asked for: "
-            f"prompt and answer do not fit the window of {engine.model.window}"
-        )
-    if engine.alike:
-        notes.append("the model's texts depend on padding: only prompts of one length were read together")
-    failed = [o.error for o in outcomes if isinstance(o, Failed)]
-    if failed:
-        notes.append(f"{len(failed)} items failed, the first with: {failed[0]}")
-    return notes
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("torch", "transformers", "tokenizers", "datasets", "sacrebleu", "rouge-score", "numpy"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
-
-
-def _hardware() -> dict[str, Any]:
-    import torch
-
-    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    return {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "threads": torch.get_num_threads(),
-        "gpus": gpus,
-    }
-
-
-def _peak_memory(device: str) -> int:
-    """Bytes: the device's peak for CUDA, else the process's."""
-    import torch
-
-    if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated())
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

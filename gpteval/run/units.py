@@ -1,0 +1,69 @@
+"""What a run works through, whom it tells, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpteval.core.task import Task
+from gpteval.core.types import Failure, Record, Result
+from gpteval.metrics.base import Metric
+from gpteval.models.catalogue import ModelInfo
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One model on one task, under one of its templates, with one number of examples.
+
+    An experiment has further units: with examples drawn by another ``seed``, or shown in another way (``control``).
+    Those give records, but no results of the run.
+    """
+
+    model: ModelInfo
+    task: Task
+    shots: int
+    seed: int = 0
+    control: str = ""
+    is_result: bool = True
+
+    @property
+    def label(self) -> str:
+        further = f", seed {self.seed}{', ' * bool(self.control)}{self.control}" if not self.is_result else ""
+        return f"{self.model.name} on {self.task.label}, {self.shots}-shot{further}"
+
+
+class Listener:
+    """Told how a run goes; the command line shows it. Override what you need."""
+
+    def loading(self, what: str) -> None:
+        """Something that takes a while begins: task data, a model's files, its weights."""
+
+    def began(self, units: int, folder: Path) -> None: ...
+
+    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
+        """``known`` of about ``tokens`` tokens are there from an earlier run."""
+
+    def advanced(self, unit: Unit, tokens: int) -> None: ...
+
+    def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
+        """What each item gave; before ``unit_done``. ``info``: the model as loaded; ``metrics``: the primary first."""
+
+    def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        """``results`` is empty for a unit that is no result of the run."""
+
+    def groups_done(self, results: Sequence[Result]) -> None:
+        """What a model's tasks are worth together."""
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
+
+    def warned(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run gave: results of this command's units, failures, and the folder that holds all."""
+
+    folder: Path
+    results: tuple[Result, ...]
+    failures: tuple[Failure, ...]
