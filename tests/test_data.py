@@ -99,6 +99,18 @@ def test_a_large_file_gives_its_rows_when_asked(tmp_path: Path, monkeypatch: pyt
         _ = rows[5]
 
 
+def test_a_parquet_file_beyond_memory_is_read_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpteval.core.rows.LARGE", 0)
+    monkeypatch.setattr("gpteval.core.rows.BATCH", 5)
+    monkeypatch.setattr("gpteval.core.files.HELD", 0)
+    many = [{"n": n, "text": "x" * n} for n in range(17)]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(many), tmp_path / "a.parquet", row_group_size=3)
+    rows = read_rows(tmp_path / "a.parquet", "a").rows
+    assert list(rows) == many
+    assert [rows[n] for n in (16, 0, 3, 2)] == [many[n] for n in (16, 0, 3, 2)]
+    assert rows[-9:-2] == many[-9:-2]
+
+
 def test_a_bad_line_of_a_large_file_is_found_where_it_is_asked_for_and_a_cut_one_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

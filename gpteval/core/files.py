@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import DataError
-from gpteval.core.rows import ArrowRows, Row, line_rows, small_or_lazy
+from gpteval.core.rows import ArrowRows, Row, grouped_rows, line_rows, small_or_lazy
 
 csv.field_size_limit(2**31 - 1)  # a cell may hold a whole book
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -143,6 +143,9 @@ def _parquet(data: Any, origin: str) -> Sequence[Row]:
 
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))  # given a path, errors would show it
+        groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+        if sum(group.total_byte_size for group in groups) > HELD:
+            return small_or_lazy(grouped_rows([group.num_rows for group in groups], file.read_row_group))
         parts = file.iter_batches(use_threads=False)  # as a whole it would take twice the memory
         table = pyarrow.Table.from_batches(parts, file.schema_arrow)
         return small_or_lazy(ArrowRows(table.num_rows, lambda begin, end: table.slice(begin, end - begin)))
@@ -155,6 +158,7 @@ def _whole(data: bytes, origin: str) -> Iterator[Row]:
         yield {"text": text}
 
 
+HELD = 2**31  # bytes of a Parquet file's tables, above which they are read group by group
 MAPPED = (".jsonl", ".ndjson", ".parquet")  # read where they lie
 KINDS: Mapping[str, Callable[[Any, str], Sequence[Row] | Iterator[Row]]] = {
     ".jsonl": _jsonl,

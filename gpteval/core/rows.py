@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 LARGE = 50_000  # rows, above which a split is not turned into Python objects as a whole
 PART = 2**24  # bytes that are searched for line ends at a time
+GROUPS = 4  # row groups of a Parquet file that are held
 BATCH = 1024  # rows of an Arrow table that are read together where all are wanted
 
 
@@ -44,6 +48,25 @@ class ArrowRows(LazyRows):
     def __iter__(self) -> Iterator[Row]:
         for begin in range(0, len(self), BATCH):
             yield from self._part(begin, min(begin + BATCH, len(self))).to_pylist()
+
+
+def grouped_rows(sizes: Sequence[int], read: Callable[[int], Any]) -> ArrowRows:
+    """The rows of a table in groups of these sizes, of which ``read`` gives one; the last few stay in memory."""
+    ends = list(accumulate(sizes))
+    group = lru_cache(GROUPS)(read)
+
+    def part(begin: int, end: int) -> Any:
+        import pyarrow
+
+        found = []
+        while begin < end:
+            number = bisect_right(ends, begin)
+            stop = min(end, ends[number])
+            found.append(group(number).slice(begin - ends[number] + sizes[number], stop - begin))
+            begin = stop
+        return pyarrow.concat_tables(found)
+
+    return ArrowRows(sum(sizes), part)
 
 
 def small_or_lazy(rows: LazyRows) -> Sequence[Row]:
