@@ -235,7 +235,16 @@ def against_start(asked: argparse.Namespace, model: str, python: Path) -> dict[s
             peer += ["--model_args", f"pretrained={model},dtype={asked.dtype}", "--include_path", str(tasks)]
             peer += ["--device", asked.device]
             own = [sys.executable, "-m", "gpteval", "run", "--models", model, "--tasks", "piqa", "--limit", "1"]
-            own += ["--dtype", asked.dtype, "--device", asked.device, "--out", f"{folder}/run", "--no-cache", "--no-report"]
+            own += [
+                "--dtype",
+                asked.dtype,
+                "--device",
+                asked.device,
+                "--out",
+                f"{folder}/run",
+                "--no-cache",
+                "--no-report",
+            ]
             for command, seconds in ((peer, theirs), (own, ours)):
                 begin = time.perf_counter()
                 done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
