@@ -30,14 +30,14 @@ from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import task_registry
 from gpteval.core.task import Task
-from gpteval.core.types import Choice, Generate, Generated, Outcome, Prompt, Scored
+from gpteval.core.types import Choice, Generate, Generated, Outcome, Prompt, Rolled, Rolling, Scored
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.records import make_records, task_metrics
 
 # The peer's name of a task where it is another one.
-NAMES = {"lambada_cloze": "lambada_openai_cloze_yaml", "mnli_mismatched": "mnli_mismatch"}
+NAMES = {"wikitext2": "wikitext", "lambada_cloze": "lambada_openai_cloze_yaml", "mnli_mismatched": "mnli_mismatch"}
 NAMES |= {f"unscramble_{name}": name for name in ("anagrams1", "anagrams2", "cycle_letters", "random_insertion")}
 NAMES |= {"unscramble_reversed_words": "reversed_words"}
 # The peer's metrics by ours, where the task has both.
@@ -104,6 +104,10 @@ def differences(prompt: Prompt, outcome: Outcome, theirs: dict[str, Any]) -> tup
             gap = abs(score.logprob - float(logprob))
             worst = max(worst, min(gap, gap / abs(float(logprob))))
         return [list(pair) for pair in theirs["arguments"]] == ours, worst
+    if isinstance(request, Rolling) and isinstance(outcome, Rolled):
+        logprob = float(theirs["resps"][0][0])
+        gap = abs(outcome.logprob - logprob)
+        return theirs["arguments"][0][0] == request.text, min(gap, gap / abs(logprob))
     if isinstance(request, Generate) and isinstance(outcome, Generated):
         same = outcome.text == theirs["resps"][0][0]
         return theirs["arguments"][0][0] == text, 0.0 if same else float("inf")

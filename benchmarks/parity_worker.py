@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 
-def made(task: str, files: dict[str, str], shots: int) -> Any:
+def made(index: Any, task: str, files: dict[str, str], shots: int) -> Any:
     """The peer's task on local files, a split each."""
-    import lm_eval.tasks
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks._yaml_loader import load_yaml
 
-    folder = Path(lm_eval.tasks.__file__).parent
-    (path,) = [p for p in folder.rglob("*.yaml") if f"task: {task}\n" in p.read_text(encoding="utf-8")]
-    config = load_yaml(path)
+    config = load_yaml(index[task].yaml_path)
     config |= {"dataset_path": "json", "dataset_name": None, "dataset_kwargs": {"data_files": files}}
     for split in ("training_split", "validation_split", "test_split", "fewshot_split"):
         if config.get(split) not in files:
@@ -37,13 +33,15 @@ def main() -> None:
     import torch
     from lm_eval.evaluator import evaluate
     from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
 
     torch.set_num_threads(int(sys.argv[2]))
+    index = TaskManager().task_index
     lm = HFLM(pretrained=sys.argv[1], dtype="float32", device="cpu", batch_size=8)
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            task = made(asked["task"], asked["files"], asked["shots"])
+            task = made(index, asked["task"], asked["files"], asked["shots"])
             found = evaluate(lm, {asked["task"]: task}, limit=asked["limit"], bootstrap_iters=0, log_samples=True)
         except Exception as error:  # whatever: the peer cannot run it
             print(json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}), file=out, flush=True)

@@ -24,11 +24,12 @@ def cb(item: Item) -> Choice:
     return Choice(text, [" True", " False", " Neither"], gold=item["label"])
 
 
-@superglue(source=hub("aps/super_glue", "wic", split="validation"), profiles=["lm-eval"])
+@superglue(source=hub("aps/super_glue", "wic", split="validation"), profiles=["lm-eval"], version=2)
 def wic(item: Item) -> Choice:
     """Whether a word has the same sense in two sentences (Pilehvar and Camacho-Collados 2019)."""
+    word = item["sentence1"][item["start1"] : item["end1"]]  # as it stands there, not its dictionary form
     pair = f"Sentence 1: {item['sentence1']}\nSentence 2: {item['sentence2']}"
-    question = f"Is the word '{item['word']}' used in the same way in the two sentences above?"
+    question = f"Is the word '{word}' used in the same way in the two sentences above?"
     return Choice(f"{pair}\nQuestion: {question}\nAnswer:", NO_YES, gold=item["label"])
 
 

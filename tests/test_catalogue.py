@@ -263,10 +263,11 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
         ),
     ),
     "wic": (
-        {"word": "bank", "sentence1": "A bank.", "sentence2": "The bank.", "label": 0},
+        {"word": "bank", "sentence1": "Two banks.", "sentence2": "The bank.", "label": 0}
+        | {"start1": 4, "end1": 9, "start2": 4, "end2": 8},
         Choice(
-            "Sentence 1: A bank.\nSentence 2: The bank.\nQuestion: Is the word 'bank' used in the same way in the two "
-            "sentences above?\nAnswer:",
+            "Sentence 1: Two banks.\nSentence 2: The bank.\nQuestion: Is the word 'banks' used in the same way in the "
+            "two sentences above?\nAnswer:",
             NO_YES,
             0,
         ),

@@ -74,6 +74,11 @@ def subset(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, .
     return tuple(item for item in items if item.id in ids)
 
 
+def first(items: Sequence[Item], limit: int | None) -> tuple[Item, ...]:
+    """The first ``limit`` of the items, which are those that lm-evaluation-harness takes."""
+    return _apart(items[:limit]) if isinstance(items, LazyItems) else tuple(items[:limit])
+
+
 def places_at_random(count: int, key: tuple[object, ...]) -> Iterator[int]:
     """All of ``range(count)`` in a random order that ``key`` determines; drawn as far as it is asked for."""
     generator = random.Random(digest(*key))

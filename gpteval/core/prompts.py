@@ -11,7 +11,7 @@ from typing import Literal
 from gpteval.core.controls import order_of, random_answers, reordered
 from gpteval.core.data import HubSource, Rows
 from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
-from gpteval.core.items import LazyItems, all_items, places_at_random, subset
+from gpteval.core.items import LazyItems, all_items, first, places_at_random, subset
 from gpteval.core.lmeval import draws
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.task import Task
@@ -49,7 +49,7 @@ def load_task(
         every = all_items(task, loaded.rows)
         if not every:
             raise DataError(f"{loaded.origin} gives no items")
-        chosen = tuple(every[:limit]) if as_peer else subset(every, limit, seed)
+        chosen = first(every, limit) if as_peer else subset(every, limit, seed)
         items, left_out = _posable(task, chosen, max_bad_rows)
         pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
