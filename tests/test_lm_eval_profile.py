@@ -16,10 +16,12 @@ from gpteval.core.lmeval import draws
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.registry import task_registry
+from gpteval.core.runs import load_runs
 from gpteval.core.types import Choice, Item, Prompt
 from gpteval.engine.encode import Encoder
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.report.tables import leaderboard
 from gpteval.run.api import evaluate
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
@@ -136,6 +138,8 @@ def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(
     assert "how lm-eval has them is not known: unknown" in done.stderr
     rows = json.loads((tmp_path / "run/results.json").read_text())["results"]
     assert {(row["task"], row["shots"], row["profile"]) for row in rows} == {("known", k, "lm-eval") for k in (0, 3)}
+    board = leaderboard(load_runs([tmp_path / "run"]))
+    assert "tiny, known, known, 3-shot: profile lm-eval" in board.remarks, "a number of another profile has a mark"
     other = run_cli(*command, "--tasks", "known", "--limit", 6)
     assert other.returncode == 2, "a folder holds one profile"
     assert "profile=lm-eval" in other.stderr

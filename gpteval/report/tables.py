@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from gpteval.compare.answers import centre
+from gpteval.core.profiles import GPTEVAL
 from gpteval.core.runs import Loaded
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.registry import metric_registry
@@ -256,6 +257,8 @@ def _cell(
         marks.append(f"coverage {row['coverage']:.1%}")
     if row.get("truncated"):
         marks.append(f"{row['truncated']} of {row['n']} prompts shortened to the window")
+    if row.get("profile", GPTEVAL) != GPTEVAL:
+        marks.append(f"profile {row['profile']}")
     marks += row.get("notes", [])
     places = [column.place(row.get(k)) for k in ("ci_low", "value", "ci_high")]
     return Cell(
