@@ -104,7 +104,7 @@ class HubServer:
         if not refs.is_file():
             return None
         known: dict[str, str] = json.loads(refs.read_text())
-        return known.get(revision, revision if revision in known.values() else "")
+        return known.get(revision, revision if revision and (refs.parent / revision).is_dir() else "")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -12,10 +12,13 @@ from scipy.stats import binomtest
 from sklearn.metrics import matthews_corrcoef
 
 from gpteval.compare.comparison import compare
+from gpteval.core.errors import TaskError
 from gpteval.core.groups import GROUPS
 from gpteval.core.registry import task_registry, task_suites
 from gpteval.core.runs import load_runs
+from gpteval.core.types import Rolled, Rolling
 from gpteval.metrics.groups import GLUE_SCORE, SUPERGLUE_SCORE
+from gpteval.report import build_report
 from gpteval.report.tables import leaderboard
 from gpteval.run.api import evaluate
 from gpteval.run.folder import ResultTable, RunFolder
@@ -126,6 +129,25 @@ def test_two_models_are_compared_on_the_groups_items(tmp_path: Path) -> None:
 def test_a_group_that_lacks_a_task_has_no_number(tmp_path: Path) -> None:
     made = {("m", task): scores(values) for task, values in answers(6).items() if task != "wic"}
     assert grouped(make_run(tmp_path / "run", made), "superglue") == ([], [])
+
+
+def test_a_model_with_some_of_the_parts_is_shown_with_them(tmp_path: Path) -> None:
+    tasks = [task.name for task in task_suites(task_registry())["unscramble"]]
+    made: dict[tuple[str, str], Any] = {("whole", task): scores([1.0, 0.0]) for task in tasks}
+    made["some", tasks[0]] = scores([1.0, 1.0])
+    run = make_run(tmp_path / "run", made, metrics=dict.fromkeys(tasks, "exact_match"))
+    grouped(run, "unscramble", "whole")
+    build_report([run], tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    table = page[page.index("Its 5 parts") :]
+    table = table[: table.index("</table>")]
+    assert "<bdi>some</bdi>" in table
+    assert "100.0" in table
+
+
+def test_a_groups_metric_scores_no_task_by_itself() -> None:
+    with pytest.raises(TaskError, match="made of several tasks' statistics"):
+        GLUE_SCORE.stats(Rolling("x"), Rolled(0.0, 1, 0))
 
 
 def test_samples_that_are_gone_are_told(tmp_path: Path) -> None:

@@ -94,6 +94,26 @@ def test_rows_and_the_served_commit(hub_server: HubServer, tmp_path: Path) -> No
     assert len(hub_server.requests) == asked, "offline, the cache answers and nobody is asked"
 
 
+def test_what_was_read_online_is_there_without_a_network(hub_server: HubServer, tmp_path: Path) -> None:
+    """Whatever the config is named, however the name is written, and whatever other splits begin alike."""
+    splits = {"test": ROWS, "test_r1": SPLITS["train"], "train": SPLITS["train"]}
+    publish_dataset(hub_server.root, "Org/PubMedQA-Small", splits, config="plain_text")
+    publish_dataset(hub_server.root, "org/two", splits, config="wiki-2-raw")
+    asked = [
+        ("Org/PubMedQA-Small", "default", "test", None),
+        ("Org/PubMedQA-Small", "plain_text", "test_r1", None),
+        ("org/two", "wiki-2-raw", "test", None),
+    ]
+    home = tmp_path / "home"
+    online = load(hub_server, home, *asked)
+    assert [len(answer["rows"]) for answer in online] == [2, 1, 2]
+    assert load(hub_server, home, *asked, HF_HUB_OFFLINE="1") == online
+    (other,) = load(hub_server, home, ("org/two", "wiki-2", "test", None), HF_HUB_OFFLINE="1")
+    assert other["error"] == "DataError", "another config is not taken for it"
+    hub_server.close()
+    assert load(hub_server, home, asked[2]) == online[2:], "nor does it need to be told that there is no network"
+
+
 def test_a_pinned_revision_is_served_or_refused_but_never_replaced(hub_server: HubServer, tmp_path: Path) -> None:
     old = publish_dataset(hub_server.root, "org/data", {"test": [{"text": "old"}]}, revision="v1")
     new = publish_dataset(hub_server.root, "org/data", {"test": [{"text": "new"}]})

@@ -80,6 +80,8 @@ def test_another_file_is_no_lock(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.lock").write_text(text)
     with pytest.raises(UsageError, match=r"x\.lock is no lock"):
         read_lock(tmp_path / "x.lock")
+    with pytest.raises(UsageError, match="is no run's folder: it has no manifest.json"):
+        write_lock(tmp_path / "nowhere", tmp_path / "y.lock")
     with pytest.raises(UsageError, match="cannot read the lock"):
         read_lock(tmp_path / "absent.lock")
 

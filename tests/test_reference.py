@@ -22,6 +22,7 @@ from gpteval.report.beside import agreement
 from gpteval.report.beside import beside as rows_beside
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
+from tests.made_runs import make_run, scores
 from tests.tiny import save_tiny
 
 ROWS = [{"goal": f"open box {n}", "sol1": "pull the lid", "sol2": "push the sea", "label": n % 2} for n in range(12)]
@@ -56,6 +57,8 @@ def test_the_number_that_measured_the_same(model: str, task: str, metric: str, v
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", revision="float16"), "revision float16 of the model here"),
         (of("gpt2", "wikitext2", "word_perplexity", split="test"), "the raw text there"),
         (of("gpt2-medium", "wikitext2", "word_perplexity", split="test"), "de-tokenisers, which are not published"),
+        (of("gpt2-xl", "wsc273", "acc", split="test"), "the GPT-2 paper's own protocol"),
+        (of("EleutherAI/gpt-j-6b", "piqa", "acc_char"), "which accuracy it is, was inferred"),
         (of("gpt2-medium", "lambada_openai", "target_perplexity", split="test"), "does not say of what"),
     ],
 )
@@ -110,8 +113,24 @@ def test_the_command(in_process: RunCli) -> None:
     assert "CONFLICTING" in in_process("reference", "--model", "gpt2-xl").stdout
     rows = json.loads(in_process("reference", "--task", "lambada_openai", "--json").stdout)
     assert {row["task"] for row in rows} == {"lambada_acc", "lambada_ppl"}
-    assert "nothing was published" in in_process("reference", "--model", "gpt-j-6b", "--task", "glue").stdout
+    assert "knows no published result" in in_process("reference", "--model", "gpt-j-6b", "--task", "glue").stdout
+    assert "knows no published result" in in_process("reference", "--task", "banking77").stdout
     assert in_process("reference", "--task", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    "published",
+    ["0.7", [], {"value": "0.7"}, {"value": 0.7, "reasons": 5, "others": [3, {"value": None}], "source": []}],
+)
+def test_what_another_hand_wrote_is_shown_or_left_out(tmp_path: Path, published: Any) -> None:
+    run = make_run(tmp_path / "run", {("m", "piqa"): scores([1.0, 0.0])})
+    document = json.loads((run / "results.json").read_text())
+    document["results"][0]["published"] = published
+    (run / "results.json").write_text(json.dumps(document))
+    found = rows_beside(load_runs([run]))
+    assert [one.published for one in found] == (
+        ["70.0"] if isinstance(published, dict) and "source" in published else []
+    )
 
 
 def test_a_run_stands_beside_what_was_published(hub_server: HubServer, tmp_path: Path, run_cli: RunCli) -> None:

@@ -61,6 +61,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
                 "licence": t.licence,
                 "suites": sorted(suite for suite, tasks in suites.items() if t in tasks),
                 "templates": list(t.templates),
+                "profiles": list(t.variants),
                 "version": t.version,
                 "description": t.description,
             }

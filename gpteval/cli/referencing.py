@@ -8,36 +8,35 @@ from dataclasses import asdict
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import UnknownNameError
+from gpteval.core.registry import task_registry, task_suites
 from gpteval.models.catalogue import model_registry
 from gpteval.reference.beside import in_unit
-from gpteval.reference.published import ALIASES, Published, published
+from gpteval.reference.published import Published, published, published_for
 
 Key = tuple[str, str, str, str, str]
 
 
 def reference_command(model: str | None, task: str | None, as_json: bool) -> None:
+    """Print the published results of a model, on a task, or all. Raises UnknownNameError."""
     rows = list(published())
     if model is not None:
         with document_only(as_json):
             names = names_of(model)
         rows = [row for row in rows if row.model.lower() in names]
     if task is not None:
-        names = {*ALIASES.get(task, ()), task}
-        known = {row.task for row in published()}
-        if not names & known:
-            raise UnknownNameError("task", task, [*known, *ALIASES], "'gpteval reference' lists all published results")
-        rows = [row for row in rows if row.task in names]
+        with document_only(as_json):
+            check_task(task)
+        of_task = published_for(task)
+        rows = [row for row in rows if row in of_task]
     disputed = conflicts(rows)
     if as_json:
         say(json.dumps([asdict(row) | {"conflicting": _key(row) in disputed} for row in rows], ensure_ascii=False))
         return
     if not rows:
-        say("nothing was published of this model on this task, as far as gpteval/reference/published.csv knows")
+        say("gpteval knows no published result of that; 'gpteval reference' lists all that it knows")
     for row in rows:
-        unit = "" if row.unit in ("", "none", "fraction") else f" {row.unit}"
-        shots = f"{row.shots} shots" if row.shots.isdigit() else row.shots
         mark = "  CONFLICTING" if _key(row) in disputed else ""
-        say(f"{row.model}  {row.task}  {row.metric}  {shots}  {row.split}: {row.value}{unit}{mark}")
+        say(f"{row.model}  {row.task}  {row.metric}  {row.examples}  {row.split}: {row.figure}{mark}")
         say(f"    {row.source}, {row.locator}{f' ({row.notes})' if row.notes else ''}")
     if rows:
         told = f"; {len(disputed)} figures on which sources disagree are marked" if disputed else ""
@@ -54,6 +53,14 @@ def names_of(model: str) -> Collection[str]:
     if model.lower() in found:
         return {model.lower()}
     raise UnknownNameError("model", model, [*model_registry(), *sorted({row.model for row in published()})])
+
+
+def check_task(task: str) -> None:
+    """Raises UnknownNameError for what is neither a task, nor a group, nor a name that a source uses."""
+    registry = task_registry()
+    known = [*registry, *task_suites(registry), *{row.task for row in published()}]
+    if task not in known:
+        raise UnknownNameError("task", task, known, "'gpteval tasks' lists all")
 
 
 def conflicts(rows: Sequence[Published]) -> set[Key]:

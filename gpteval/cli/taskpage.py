@@ -83,6 +83,7 @@ def _facts(task: Task, suites: list[str]) -> dict[str, Any]:
         "examples from": task.shots_from or "the same split",
         "cluster": task.cluster or "",
         "templates": list(task.templates),
+        "profiles": list(task.variants),
         "version": task.version,
     }
 
@@ -109,6 +110,4 @@ def _published(name: str) -> None:
         return
     say(f"\n--- published, {min(len(rows), ROWS)} of {len(rows)} (all: gpteval reference --task {name})")
     for row in rows[:ROWS]:
-        unit = "" if row.unit in ("", "none") else f" {row.unit}"
-        shots = f"{row.shots} shots" if row.shots.isdigit() else row.shots
-        say(f"{row.model:<22} {row.metric:<14} {shots:<12} {row.value:>8}{unit}  {row.source}, {row.locator}")
+        say(f"{row.model:<22} {row.metric:<14} {row.examples:<12} {row.figure:<16} {row.source}, {row.locator}")

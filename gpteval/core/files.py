@@ -145,12 +145,25 @@ def _parquet(data: Any, origin: str) -> Sequence[Row]:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))  # given a path, errors would show it
         groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
         if sum(group.total_byte_size for group in groups) > HELD:
-            return small_or_lazy(grouped_rows([group.num_rows for group in groups], file.read_row_group))
+            return small_or_lazy(grouped_rows([group.num_rows for group in groups], _reader(file, origin)))
         parts = file.iter_batches(use_threads=False)  # as a whole it would take twice the memory
         table = pyarrow.Table.from_batches(parts, file.schema_arrow)
         return small_or_lazy(ArrowRows(table.num_rows, lambda begin, end: table.slice(begin, end - begin)))
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{origin} is not a readable Parquet file: {error}") from None
+
+
+def _reader(file: Any, origin: str) -> Callable[[int], Any]:
+    """What reads a row group. It raises DataError, for that happens long after the file was opened."""
+    import pyarrow
+
+    def read(group: int) -> Any:
+        try:
+            return file.read_row_group(group)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"{origin} is not a readable Parquet file: row group {group}: {error}") from None
+
+    return read
 
 
 def _whole(data: bytes, origin: str) -> Iterator[Row]:

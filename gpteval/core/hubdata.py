@@ -48,8 +48,8 @@ def _split(dataset: str, config: str | None, split: str, revision: str | None) -
 
     try:
         files = datasets.load_dataset_builder(dataset, config, revision=revision).config.data_files or {}
-    except Exception:
-        if kept := _kept(dataset, config or "default", split, revision):
+    except (ConnectionError, ValueError):  # no network, or a cache that holds single splits
+        if kept := _kept(dataset, config, split, revision):
             return kept
         raise
     if split not in files and len(files) > 1:  # to be told so, load_dataset would download all the others
@@ -61,20 +61,30 @@ def _split(dataset: str, config: str | None, split: str, revision: str | None) -
     return datasets.load_dataset(dataset, config, data_files=only, split=split, revision=revision)
 
 
-def _kept(dataset: str, config: str, split: str, revision: str | None) -> Any | None:
-    """The split as an earlier call left it in the library's cache, which cannot find it again without the network."""
-    import datasets
+def _kept(dataset: str, config: str | None, split: str, revision: str | None) -> Any | None:
+    """The split as an earlier call left it in the library's cache, which cannot find it again without the network.
 
-    name = dataset.replace("/", "___")
-    parts = Path(datasets.config.HF_DATASETS_CACHE, name).glob(f"{config}-*/*/*/*-{split}*.arrow")
-    folders = {part.parent for part in parts}
-    if revision and _COMMIT.fullmatch(revision):
-        folders = {folder for folder in folders if folder.name == revision}
-    if not folders:
+    ``config`` None: of whatever name, if the cache holds one only.
+    """
+    import datasets
+    from datasets.naming import camelcase_to_snakecase
+
+    *owner, name = dataset.split("/")
+    cache = Path(datasets.config.HF_DATASETS_CACHE, "___".join([*owner, camelcase_to_snakecase(name)]))
+    of_config = re.compile(f"({re.escape(config) if config else '.+'})-[0-9a-f]{{16}}")
+    of_split = re.compile(rf".+-{re.escape(split)}(-\d{{5}}-of-\d{{5}})?\.arrow")
+    pinned = revision is not None and _COMMIT.fullmatch(revision)
+    found: dict[Path, list[Path]] = {}
+    configs = set()
+    for part in sorted(cache.glob("*/*/*/*.arrow")):
+        known = of_config.fullmatch(part.parts[-4])
+        if known and of_split.fullmatch(part.name) and (not pinned or part.parent.name == revision):
+            found.setdefault(part.parent, []).append(part)
+            configs.add(known[1])
+    if len(configs) != 1:
         return None
-    newest = max(folders, key=lambda folder: folder.stat().st_mtime)
-    files = sorted(newest.glob(f"*-{split}.arrow")) or sorted(newest.glob(f"*-{split}-*-of-*.arrow"))
-    return datasets.concatenate_datasets([datasets.Dataset.from_file(str(file)) for file in files])
+    newest = max(found, key=lambda folder: folder.stat().st_mtime)
+    return datasets.concatenate_datasets([datasets.Dataset.from_file(str(part)) for part in found[newest]])
 
 
 def _served_revision(loaded: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,11 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
     names = tuple(run.resolve().name for run in runs)
     listed = tuple({"model": m, "task": t, "error": e} for (m, t), e in failures.items())
     return Loaded(names, tuple(rows.values()), listed, tuple(manifests), samples, tuple(remarks))
+
+
+def parts_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    """The tasks, with their numbers of examples, for which a benchmark stands in one of ``rows``; which one."""
+    return {(row["task"], row["shots"]): str(row["part_of"]) for row in rows if row.get("part_of")}
 
 
 def _row(raw: object) -> dict[str, Any] | None:

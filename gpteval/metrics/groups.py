@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpteval.core.errors import TaskError
 from gpteval.core.types import Outcome, Request
 from gpteval.metrics.base import Floats, Metric
 from gpteval.metrics.choice import ACCURACIES, MatthewsCorrelation
@@ -47,7 +48,7 @@ class MeanOfTasks(Metric):
         return [*[0.0] * place.start, *stats, *[0.0] * (self._width - place.stop)]
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
-        raise NotImplementedError(f"{self.name} is made of other tasks' statistics")
+        raise TaskError(f"{self.name} is made of several tasks' statistics", "name a metric of one task")
 
     def value(self, sums: Floats) -> Floats:
         scores = [part.weight * part.metric.value(sums[..., self._places[task]]) for task, part in self.parts.items()]

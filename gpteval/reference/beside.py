@@ -75,15 +75,17 @@ def _reasons(
     if published in ("test", "validation", "train") and here in ("test", "validation", "train") and published != here:
         found.append(f"the {published} split there, {here} here")
     if kind == profile:
-        return found
-    if otherwise := OTHERWISE.get((task, kind)):
+        pass
+    elif otherwise := OTHERWISE.get((task, kind)):
         found.append(otherwise)
     elif kind == "lm-eval" and task not in AS_LM_EVAL:
         found.append("not checked against lm-evaluation-harness's prompt")
     elif kind == "GPT-2 paper" and task == "lambada_openai":
         found += _lambada(row)
-    elif kind not in ("lm-eval", "GPT-2 paper"):
-        found.append(f"the prompt of the {kind}, another one" if kind else "a way of measuring of its own")
+    elif kind != "lm-eval":
+        found.append(f"the {kind}'s own protocol" if kind else "a way of measuring of its own")
+    if "inferred" in row.notes:
+        found.append("which accuracy it is, was inferred")
     return found
 
 

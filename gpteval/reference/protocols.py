@@ -42,7 +42,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "superglue_score": ("average",),
 }
 UNITS: Mapping[str, float] = {"percent": 0.01, "rouge_f1_x100": 0.01, "mcc_x100": 0.01}
-SPLITS: Mapping[str, str] = {"dev": "validation", "val": "validation", "validation_matched": "validation"}
+SPLITS: Mapping[str, str] = dict.fromkeys(("dev", "val", "validation_matched", "validation_mismatched"), "validation")
 
 # Tasks whose prompt, choices and normalisation are lm-evaluation-harness's, so that its numbers can be compared.
 AS_LM_EVAL = frozenset(

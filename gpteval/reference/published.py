@@ -10,7 +10,7 @@ from pathlib import Path
 # Tasks and groups whose results the file lists under other names.
 ALIASES = {
     "lambada_openai": ("lambada_acc", "lambada_ppl"),
-    "wikitext2": ("wikitext2", "wikitext"),
+    "wikitext2": ("wikitext",),
     "crows_pairs": ("crows_pairs_english",),
     "truthfulqa_mc": ("truthfulqa_mc1",),
 }
@@ -33,6 +33,15 @@ class Published:
     locator: str
     notes: str
 
+    @property
+    def figure(self) -> str:
+        """The value with its unit, for people."""
+        return self.value if self.unit in ("", "none", "fraction") else f"{self.value} {self.unit}"
+
+    @property
+    def examples(self) -> str:
+        return f"{self.shots} shots" if self.shots.isdigit() else self.shots
+
 
 @cache
 def published() -> tuple[Published, ...]:
@@ -44,5 +53,5 @@ def published() -> tuple[Published, ...]:
 
 def published_for(task: str) -> list[Published]:
     """The rows about a task or a group of tasks."""
-    names = ALIASES.get(task, (task,))
+    names = {task, *ALIASES.get(task, ())}
     return [row for row in published() if row.task in names]

@@ -54,11 +54,20 @@ def _number(row: Mapping[str, Any]) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
+def _list(value: object) -> list[Any]:
+    """What another version or hand wrote need not be a list."""
+    return value if isinstance(value, list) else []
+
+
 def _beside(row: Mapping[str, Any]) -> Beside:
     known, metric = row["published"], row["metric"]
     value = float(known["value"])
     gap = row["value"] - value
-    others = [f"{show(one['value'], metric)} in {one['source']}, {one['locator']}" for one in known.get("others") or ()]
+    others = [
+        f"{show(one['value'], metric)} in {one.get('source')}, {one.get('locator')}"
+        for one in _list(known.get("others"))
+        if isinstance(one, Mapping) and isinstance(one.get("value"), int | float)
+    ]
     return Beside(
         model=row["model"],
         task=row["task"] if not row["shots"] else f"{row['task']}, {row['shots']}-shot",
@@ -69,7 +78,7 @@ def _beside(row: Mapping[str, Any]) -> Beside:
         gap=signed(100 * gap) if is_fraction(metric) else signed(gap),
         errors=gap / row["stderr"] if row.get("stderr") else None,
         comparable=bool(known.get("comparable")),
-        why=tuple(map(str, known.get("reasons") or ())),
+        why=tuple(map(str, _list(known.get("reasons")))),
         source=f"{known.get('source', '')}, {known.get('locator', '')}",
         others=tuple(others),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
-from gpteval.core.runs import Loaded, load_runs
+from gpteval.core.runs import Loaded, load_runs, parts_of
 from gpteval.core.text import printable
 from gpteval.report.beside import agreement, beside
 from gpteval.report.charts import family_figure
@@ -134,16 +134,19 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
     by_model = {(r["model"], r["metric"]): r for r in rows}
     models = [m for m in board.models if any(r["model"] == m.name for r in rows)]
     parts: dict[str, dict[str, Any]] = {}
+    wholes = parts_of(loaded.rows)
     for r in loaded.rows:
-        if r.get("part_of") == column.task and r["shots"] == column.shots and r.get("primary"):
+        if r["shots"] == column.shots and r.get("primary") and wholes.get((r["task"], r["shots"])) == column.task:
             parts.setdefault(r["task"], {})[r["model"]] = r
+    in_parts = [m for m in board.models if any(m.name in of_models for of_models in parts.values())]
     notes = dict.fromkeys(f"{r['model']}: {note}" for r in rows for note in r["notes"])
     return {
         "column": column,
         "facts": facts,
         "metrics": names,
         "models": [(m, [by_model.get((m.name, metric)) for metric in names]) for m in models],
-        "parts": [(name, [of_models.get(m.name) for m in models]) for name, of_models in parts.items()],
+        "parts": [(name, [of_models.get(m.name) for m in in_parts]) for name, of_models in parts.items()],
+        "in_parts": in_parts,
         "notes": list(notes),
         "items": task_items(loaded.samples.get((column.task, column.shots), {}), [m.name for m in models], column),
         "n": max((r["n"] for r in rows), default=0),

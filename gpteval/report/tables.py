@@ -10,7 +10,7 @@ from typing import Any
 
 from gpteval.compare.answers import centre
 from gpteval.core.profiles import GPTEVAL
-from gpteval.core.runs import Loaded
+from gpteval.core.runs import Loaded, parts_of
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.registry import metric_registry
 
@@ -174,7 +174,7 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
 
     A benchmark stands for its parts, which have no columns.
     """
-    parts = {(r["task"], r["shots"]) for r in loaded.rows if r.get("part_of")}
+    parts = parts_of(loaded.rows)
     whole = [r for r in loaded.rows if r.get("primary") and (r["task"], r["shots"]) not in parts]
     primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in whole}
     columns = tuple(sorted(_columns(primary.values()), key=_family_order))

@@ -66,8 +66,9 @@ class RunConfig:
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is {' or '.join(PROFILES)}, not {self.profile!r}"),
             (
-                self.profile == GPTEVAL or (self.seeds, self.controls, self.shots_mode) == (1, (), "per-item"),
-                f"--profile {self.profile} draws its own examples: without --seeds, --controls and --shots-mode",
+                self.profile == GPTEVAL
+                or (self.seed, self.seeds, self.controls, self.shots_mode) == (0, 1, (), "per-item"),
+                f"--profile {self.profile} draws its own examples: without --seed, --seeds, --controls, --shots-mode",
             ),
             (
                 self.shots_mode in ("per-item", "fixed"),

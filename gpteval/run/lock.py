@@ -22,7 +22,12 @@ AGAIN = "run without --locked, look at what changed, and write a new lock with '
 
 
 def write_lock(run: Path, out: Path) -> int:
-    """Write the lock of a run's folder; how many models and tasks it holds. Raises StoreError, OutputError."""
+    """Write the lock of a run's folder; how many models and tasks it holds.
+
+    Raises UsageError for another folder, StoreError for a damaged manifest, OutputError.
+    """
+    if not (run / "manifest.json").is_file():
+        raise UsageError(f"{run} is no run's folder: it has no manifest.json", "give the folder of a gpteval run")
     manifest = read_document(run / "manifest.json")
     lock = {
         "gpteval_lock": 1,
