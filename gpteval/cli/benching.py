@@ -10,6 +10,7 @@ from gpteval.core.errors import UsageError
 
 
 def bench_command(name: str, items: int, rounds: int, batch_tokens: int | None, load: Any) -> None:
+    """Measure one model and print the table and its JSON line. Raises UsageError for a family of models."""
     from gpteval.engine.bench import bench
     from gpteval.models.catalogue import resolve_models
     from gpteval.models.loader import HFModel

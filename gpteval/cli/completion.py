@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 
 def complete_models(incomplete: str) -> list[str]:
+    """Names of models and groups that begin so, behind what stands before the last comma."""
     from gpteval.models.catalogue import model_registry
 
     registry = model_registry()
@@ -14,12 +15,14 @@ def complete_models(incomplete: str) -> list[str]:
 
 
 def complete_tasks(incomplete: str) -> list[str]:
+    """Names of tasks, suites and families that begin so, behind what stands before the last comma."""
     from gpteval.core.types import FAMILIES
 
     return _behind_commas(incomplete, [*_tasks(), *_suites(), *FAMILIES, "all"])
 
 
 def complete_task(incomplete: str) -> list[str]:
+    """Names of single tasks that begin so."""
     return [name for name in _tasks() if name.startswith(incomplete)]
 
 

@@ -21,6 +21,7 @@ from gpteval.models.catalogue import GENERATIONS, model_registry
 
 
 def list_models(as_json: bool) -> None:
+    """Print the known models, the embedded ones first."""
     with document_only(as_json):
         registry = model_registry()
     infos = sorted(
@@ -41,6 +42,7 @@ def list_models(as_json: bool) -> None:
 
 
 def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
+    """Print the tasks by family; a benchmark in parts has one line."""
     with document_only(as_json):
         registry = task_registry(folders)
     for problem in registry.problems:

@@ -28,6 +28,7 @@ def show_prompt(
     control: str,
     folders: tuple[Path, ...],
 ) -> None:
+    """Print an item's exact prompt, and with a model its tokens. Raises UnknownNameError, TaskError."""
     if mode not in get_args(ShotsMode):
         raise UsageError(f"--shots-mode is per-item or fixed, not {mode!r}")
     base, _, named = name.partition(":")
@@ -97,6 +98,7 @@ def _pieces(model: Any, ids: Iterable[int]) -> str:
 
 
 def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int | None, jsonl: bool) -> None:
+    """Print the stored samples of a model on a task. Raises UsageError where there are none."""
     for row in _rows_of(run, model, task, shots)[:limit]:
         row["metrics"] = row.pop("values")
         row.pop("stats")
@@ -133,6 +135,7 @@ def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[s
 def show_generated(
     name: str, text: str, n: int, limit: int, stop: tuple[str, ...], sampling: Any, load: Any, as_json: bool
 ) -> None:
+    """Print what a model writes after a text."""
     from gpteval.engine.engine import Engine
     from gpteval.models.catalogue import resolve_models
     from gpteval.models.loader import HFModel

@@ -21,6 +21,7 @@ LONG = 1500  # characters of a prompt
 
 
 def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Print all about a task, or the members of a group, suite or family. Raises UnknownNameError."""
     with document_only(as_json):
         registry = task_registry(folders)
         tasks = select_tasks(registry, [name])

@@ -35,6 +35,7 @@ class Shown(Progress):
 def pretrain_command(
     recipe: str, out: Path, steps: int | None, max_minutes: float | None, seed: int, device: str
 ) -> None:
+    """Train an embedded model's recipe and print where it lies. Raises UnknownNameError."""
     from gpteval.nano.recipes import recipe_registry
     from gpteval.train.pretrain import pretrain
 

@@ -63,16 +63,19 @@ def sentence(row: Generations) -> str:
 
 
 def verb(pair: Pair) -> str:
+    """What a pair's verdict says of A."""
     if pair.significant:
         return "beats" if pair.figure.effect > 0 else "falls behind"
     return "differs INCONCLUSIVELY from" if pair.verdict == "INCONCLUSIVE" else "is not shown to differ from"
 
 
 def points(value: float) -> str:
+    """A share as points of a hundred, with its sign."""
     return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def p_value(p: float) -> str:
+    """A probability with three digits."""
     return "n/a" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

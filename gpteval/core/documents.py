@@ -78,6 +78,7 @@ def slug(name: str) -> str:
 
 
 def sample_file(model: str, task: str, shots: int) -> str:
+    """Where a unit's samples lie in a run's folder."""
     return f"samples/{slug(model)}__{slug(task)}__{shots}shot.parquet"
 
 

@@ -37,6 +37,8 @@ class GptevalError(Exception):
 
 
 class UsageError(GptevalError):
+    """A command line or setting that cannot be used."""
+
     exit_code = 2
 
 
@@ -53,7 +55,7 @@ class UnknownNameError(UsageError):
 
 
 class OutputError(UsageError):
-    pass
+    """A place that cannot be written to."""
 
 
 # What a plugin's code may raise, and what is then its own failure. KeyboardInterrupt is the user's.
@@ -61,28 +63,28 @@ PLUGIN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
 
 
 class PluginError(GptevalError):
-    pass
+    """A plugin that does not load."""
 
 
 class TaskError(GptevalError):
-    pass
+    """A task that cannot be run as it is declared or asked for."""
 
 
 class DataError(TaskError):
-    pass
+    """Rows that cannot be had or read."""
 
 
 class ColumnError(TaskError):
-    pass
+    """A column that the rows lack."""
 
 
 class ItemError(TaskError):
-    pass
+    """A row that gives no request."""
 
 
 class ModelError(GptevalError):
-    pass
+    """A model that cannot be loaded or does not run."""
 
 
 class StoreError(GptevalError):
-    pass
+    """A run's files that cannot be read or written."""

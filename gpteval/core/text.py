@@ -41,6 +41,7 @@ _FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet computes
 
 
 def is_number(cell: str) -> bool:
+    """Whether a cell is a number, as a spreadsheet reads it."""
     return _NUMBER.fullmatch(cell) is not None
 
 

@@ -121,6 +121,7 @@ def clip(text: object, longest: int = LONGEST) -> str:
 
 
 def clip_words(text: object) -> str:
+    """A short text of a table or card."""
     return clip(text, 300)
 
 

@@ -42,6 +42,7 @@ def unit_notes(engine: Engine, plan: Plan, outcomes: Sequence[Outcome]) -> list[
 
 
 def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that numbers depend on."""
     found = {"python": platform.python_version()}
     for package in ("torch", "transformers", "tokenizers", "datasets", "sacrebleu", "rouge-score", "numpy"):
         with suppress(PackageNotFoundError):
@@ -50,6 +51,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
+    """The machine that ran, for the manifest."""
     import torch
 
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]

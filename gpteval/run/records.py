@@ -136,4 +136,5 @@ def make_results(
 
 
 def protocol(shots: int) -> str:
+    """The field's word for so many examples."""
     return PROTOCOLS.get(shots, "few_shot")
