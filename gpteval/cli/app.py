@@ -13,6 +13,25 @@ import typer
 import gpteval
 from gpteval.cli.completion import complete_models, complete_task, complete_tasks
 from gpteval.cli.console import INTERRUPTED, document_only, say
+from gpteval.cli.options import (
+    AllowPickle,
+    BatchTokens,
+    Device,
+    Dtype,
+    Json,
+    Limit,
+    Models,
+    NoCache,
+    NoReport,
+    Out,
+    RemoteCode,
+    TaskDir,
+    Templates,
+    batch_tokens_of,
+    model_names,
+    names,
+    numbers,
+)
 from gpteval.core.errors import UsageError
 from gpteval.core.text import without_paths
 
@@ -24,26 +43,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Models = Annotated[
-    list[str],
-    typer.Option(
-        help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
-        autocompletion=complete_models,
-    ),
-]
-Templates = Annotated[str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")]
-Limit = Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")]
-Out = Annotated[Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")]
-BatchTokens = Annotated[str, typer.Option(help="padded tokens a batch, or auto")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")]
-NoReport = Annotated[bool, typer.Option("--no-report", help="do not write report.html")]
-Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
-AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
-RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]
-TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files; may be repeated")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
 
 
 def _version(show: bool) -> None:
@@ -59,24 +58,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _models(values: list[str]) -> tuple[str, ...]:
-    """Names separated by commas; a value that is a folder is one name, commas and all."""
-    return tuple(name for value in values for name in ((value,) if Path(value).is_dir() else _names(value)))
-
-
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in _names(text)) or None
-    except ValueError:
-        raise UsageError(f"--shots takes numbers such as 0,1,5, not {text!r}") from None
 
 
 @contextmanager
@@ -141,16 +122,16 @@ def run(
     if executor != "inline":
         raise UsageError(f"the executor {executor!r} is not there yet; use --executor inline")
     config = RunConfig(
-        models=_models(models),
-        tasks=_names(tasks),
-        shots=_numbers(shots),
+        models=model_names(models),
+        tasks=names(tasks),
+        shots=numbers(shots),
         limit=limit,
         seed=seed,
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
-        templates=_names(templates),
+        templates=names(templates),
         profile=profile,
         stride=stride,
-        batch_tokens=_batch_tokens(batch_tokens),
+        batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,
         locked=locked,
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
@@ -202,20 +183,20 @@ def fewshot(
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
-    numbers = _numbers(shots)
-    if numbers is None or len(set(numbers)) < 2:
+    counts = numbers(shots)
+    if counts is None or len(set(counts)) < 2:
         raise UsageError("--shots takes two numbers of examples or more, such as 0,1,2,4,8")
     config = RunConfig(
-        models=_models(models),
-        tasks=_names(tasks),
-        shots=tuple(sorted(set(numbers))),
+        models=model_names(models),
+        tasks=names(tasks),
+        shots=tuple(sorted(set(counts))),
         limit=limit,
         seed=seed,
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
-        templates=_names(templates),
+        templates=names(templates),
         seeds=seeds,
-        controls=_names(controls),
-        batch_tokens=_batch_tokens(batch_tokens),
+        controls=names(controls),
+        batch_tokens=batch_tokens_of(batch_tokens),
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
         task_dirs=tuple(task_dir or ()),
         out=out,
@@ -227,12 +208,6 @@ def fewshot(
     if as_json:
         print_document(config.folder)
     raise typer.Exit(code)
-
-
-def _batch_tokens(text: str) -> int | None:
-    if text != "auto" and not (text.isascii() and text.isdigit()):
-        raise UsageError(f"--batch-tokens takes auto or a number, not {text!r}")
-    return None if text == "auto" else int(text)
 
 
 def _command_line() -> str:

@@ -1,0 +1,58 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.completion import complete_models
+from gpteval.core.errors import UsageError
+
+Models = Annotated[
+    list[str],
+    typer.Option(
+        help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
+        autocompletion=complete_models,
+    ),
+]
+Templates = Annotated[str, typer.Option("--templates", "--template", help="which of the tasks' prompts: names, or all")]
+Limit = Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")]
+Out = Annotated[Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")]
+BatchTokens = Annotated[str, typer.Option(help="padded tokens a batch, or auto")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="do not write report.html")]
+Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")]
+Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
+AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
+RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]
+TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files; may be repeated")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def model_names(values: list[str]) -> tuple[str, ...]:
+    """Names separated by commas; a value that is a folder is one name, commas and all."""
+    return tuple(name for value in values for name in ((value,) if Path(value).is_dir() else names(value)))
+
+
+def numbers(text: str | None) -> tuple[int, ...] | None:
+    """``0,1,5`` as numbers. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in names(text)) or None
+    except ValueError:
+        raise UsageError(f"--shots takes numbers such as 0,1,5, not {text!r}") from None
+
+
+def batch_tokens_of(text: str) -> int | None:
+    """``auto`` or a number. Raises UsageError."""
+    if text != "auto" and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--batch-tokens takes auto or a number, not {text!r}")
+    return None if text == "auto" else int(text)
