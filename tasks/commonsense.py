@@ -1,4 +1,8 @@
-"""Common sense: how a text goes on, and whom a pronoun means. PIQA and COPA are in qa.py."""
+"""Common sense: how a text goes on, and whom a pronoun means. PIQA and COPA are in qa.py.
+
+The profile ``paper`` is GPT-3's, here and in the files beside (Brown et al. 2020): the number of examples of its
+Table H.1, the prompts of its appendix G, and by its section 2.4 likelihood per token.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,9 @@ def hellaswag(item: Item) -> Choice:
     return Choice(_wikihow(text), spaced([_wikihow(ending) for ending in item["endings"]]), gold=int(item["label"]))
 
 
+hellaswag.as_in("paper", metric="acc_token", metrics=(), shots=20)(hellaswag.prompt)
+
+
 @task(
     family="qa",
     source=hub("allenai/winogrande", "winogrande_xl", split="validation"),
@@ -46,6 +53,8 @@ def winogrande(item: Item) -> Choice:
     leads = [before[len(context) :] + item[option] for option in ("option1", "option2")]
     return Choice(context, [after.rstrip()] * 2, gold=int(item["answer"]) - 1, leads=leads)
 
+
+winogrande.as_in("paper", shots=50)(winogrande.prompt)
 
 _POSSESSIVE = ("my", "his", "her", "our", "their")
 _LOWERED = ("A", "An", "The", "She", "He", "It", "They", "My", "His", "Her", "Their")
@@ -73,6 +82,9 @@ def wsc273(item: Item) -> Choice:
     return Choice(context, [text[begin + len(pronoun) :].rstrip()] * 2, gold=item["label"], leads=leads)
 
 
+wsc273.as_in("paper", shots=7)(wsc273.prompt)
+
+
 @task(
     family="qa",
     source=hub("LSDSem/story_cloze", "2016", split="validation"),
@@ -85,6 +97,9 @@ def storycloze(item: Item) -> Choice:
     story = " ".join(item[f"InputSentence{n}"] for n in (1, 2, 3, 4))
     endings = [item["RandomFifthSentenceQuiz1"], item["RandomFifthSentenceQuiz2"]]
     return Choice(story, spaced(endings), gold=item["AnswerRightEnding"] - 1)
+
+
+storycloze.as_in("paper", metric="acc_token", metrics=(), shots=70)(storycloze.prompt)
 
 
 @task(

@@ -31,6 +31,12 @@ def rte(item: Item) -> Choice:
     return Choice(text, [" True", " False"], gold=item["label"])
 
 
+@rte.as_in("paper", metrics=(), shots=32)
+def _(item: Item) -> Choice:
+    text = f"{item['sentence1']}\nquestion: {item['sentence2']} True or False?\nanswer:"
+    return Choice(text, [" True", " False"], gold=item["label"])
+
+
 @glue(source=hub("nyu-mll/glue", "wnli", split="validation"))
 def wnli(item: Item) -> Choice:
     """Winograd sentences as entailment (Levesque et al. 2011; GLUE)."""
@@ -85,7 +91,15 @@ def _anli(number: int) -> Task:
     declare: Callable[[Callable[[Item], Choice]], Task] = glue(
         name=f"anli_r{number}", source=source, shots_from=f"train_r{number}", licence="CC BY-NC 4.0"
     )
-    return declare(prompt)
+    made = declare(prompt)
+
+    @made.as_in("paper", metrics=(), shots=50)
+    def _(item: Item) -> Choice:
+        name = f"anli {number}: "  # twice, as the paper shows it
+        text = f"{name * 2}{item['premise']}\nQuestion: {item['hypothesis']} True, False, or Neither?"
+        return Choice(text, [" True", " Neither", " False"], gold=item["label"])
+
+    return made
 
 
 ANLI = [_anli(number) for number in (1, 2, 3)]

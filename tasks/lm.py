@@ -1,10 +1,17 @@
-"""Language modelling: the last word of a passage, a missing word of a story, and the perplexity of whole pages."""
+"""Language modelling: the last word of a passage, a missing word of a story, and the perplexity of whole pages.
+
+Under the profile ``paper`` they are GPT-2's (Radford et al. 2019, section 3 and Table 3), as far as it tells: a test
+set is one text, read in windows that overlap by half; perplexity is per token of the published test set, an end of line
+being one; its spaces before punctuation are taken out. The paper's own de-tokenisers, stride and stop words are not
+published: these are ours.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gpteval import Choice, Item, Rolling, Task, hub, task
@@ -57,6 +64,17 @@ def lambada_cloze(item: Item) -> Choice:
 for _task in (lambada_openai, lambada_standard, lambada_cloze):
     _task.as_in("lm-eval", shown=two_spaces)(_task.prompt)
 
+lambada_cloze.as_in("paper", shots=15)(lambada_cloze.prompt)
+STOP_WORDS = (Path(__file__).parent / "stop_words.txt").read_text().split()  # English words that carry no topic
+
+
+@lambada_openai.as_in("paper")
+def _(item: Item) -> Choice:
+    """Straight quotes, and a line break before the text, as OpenAI wrote (openai/gpt-2, issue 131); no stop words."""
+    text = item["text"].strip().replace("“", '"').replace("”", '"')
+    context, _, last_word = text.rpartition(" ")
+    return Choice(f"\n{context}", [f" {last_word}"], gold=0, stop_words=STOP_WORDS)
+
 
 # The Children's Book Test writes each mark as a word of its own, and brackets and quotes in its own way.
 _BOOK_MARKS = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"'}
@@ -64,7 +82,11 @@ _BOOK_MARKS = {"-LRB-": "(", "-RRB-": ")", "``": '"', "''": '"'}
 
 def book_text(words: str) -> str:
     """The Children's Book Test's words as running text."""
-    words = " ".join(_BOOK_MARKS.get(word, word) for word in words.split())
+    return running(" ".join(_BOOK_MARKS.get(word, word) for word in words.split()))
+
+
+def running(words: str) -> str:
+    """Words without the spaces before punctuation and before what English writes together."""
     words = re.sub(r" ([.,;:!?)])", r"\1", words)
     return re.sub(r" (n't|'(?:s|m|d|ll|re|ve))\b", r"\1", words).replace("( ", "(")
 
@@ -79,15 +101,18 @@ def _books(config: str, kind: str) -> Task:
         return Choice(context, answers, gold=item["options"].index(item["answer"]))
 
     prompt.__doc__ = f"Which {kind} is missing from a sentence of a children's book, of ten (Hill et al. 2016)."
+    parquet = "refs/convert/parquet"
     declare = task(
         name=f"cbt_{config.lower()}",
         family="lm",
-        source=hub("cam-cst/cbt", config, split="test", revision="refs/convert/parquet"),
+        source=hub("cam-cst/cbt", config, split="test", revision=parquet),
         metric="acc",
         metrics=["acc_token"],
         licence="GNU FDL 1.3",
     )
-    return declare(prompt)
+    made = declare(prompt)
+    made.as_in("paper", source=hub("cam-cst/cbt", config, split="validation", revision=parquet), metrics=())(prompt)
+    return made
 
 
 CBT = [_books("CN", "common noun"), _books("NE", "name")]
@@ -141,6 +166,24 @@ def pages(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, str]]:
         yield {"page": "".join(page)}
 
 
+def one_text(rows: Iterable[Mapping[str, Any]], *, column: str = "text") -> Iterator[dict[str, str]]:
+    """All lines of a test set as one text."""
+    yield {"page": "".join(f"{row[column].strip()}\n" for row in rows)}
+
+
+def with_ends(lines: str) -> str:
+    """The words of a text, with one for each end of line, as published test sets are counted."""
+    return " ".join(lines.replace("\n", " <eos> ").split())
+
+
+def of_paper(item: Item, detokenised: Callable[[str], str] = str) -> Rolling:
+    """Line by line: a stray quotation mark must not turn the rest of a test set round."""
+    lines = [running(detokenised(line)) for line in item["page"].split("\n")]
+    return Rolling("\n".join(lines), original=with_ends(item["page"]), overlap=0.5)
+
+
+PER_WORD = {"metric": "word_perplexity", "metrics": ("token_perplexity",)}  # bytes are not those of the original
+
 rolling = partial(
     task,
     family="lm",
@@ -166,6 +209,11 @@ def _(item: Item) -> Rolling:
     return Rolling(detokenise(item["page"]), original=item["page"])
 
 
+@wikitext2.as_in("paper", prepare=one_text, **PER_WORD)
+def _(item: Item) -> Rolling:
+    return of_paper(item, detokenise)
+
+
 @rolling(
     source=hub("Salesforce/wikitext", "wikitext-103-v1", split="test"),
     prepare=pages,
@@ -174,6 +222,11 @@ def _(item: Item) -> Rolling:
 def wikitext103(item: Item) -> Rolling:
     """The same pages as WikiText-2's test set with the vocabulary of the larger training set: fewer unknown words."""
     return Rolling(detokenise(item["page"]), original=item["page"])
+
+
+@wikitext103.as_in("paper", prepare=one_text, **PER_WORD)
+def _(item: Item) -> Rolling:
+    return of_paper(item, detokenise)
 
 
 def joined(rows: Iterable[Mapping[str, Any]], *, column: str, end: str) -> Iterator[dict[str, str]]:
@@ -191,10 +244,21 @@ def ptb(item: Item) -> Rolling:
     return Rolling(item["page"])
 
 
+@ptb.as_in("paper", prepare=partial(one_text, column="sentence"), **PER_WORD)
+def _(item: Item) -> Rolling:
+    return of_paper(item)
+
+
 @rolling(source=hub("dvilares/lm1b", split="test"), licence="see the benchmark's page")
 def lm1b(item: Item) -> Rolling:
     """One Billion Words: sentences of the news, each alone, as it stands (Chelba et al. 2013)."""
     return Rolling(item["text"])
+
+
+@lm1b.as_in("paper", **PER_WORD)
+def _(item: Item) -> Rolling:  # sentences in no order: each alone, with its end
+    sentence = f"{item['text'].strip()}\n"
+    return Rolling(running(sentence), original=with_ends(sentence))
 
 
 compressed = partial(rolling, metric="bits_per_byte", metrics=["byte_perplexity", "token_perplexity"])
@@ -209,10 +273,29 @@ def enwik8(item: Item) -> Rolling:
     return Rolling(item["text"])
 
 
+TEST_BYTES = 5_000_000  # of the 100 MB, the last ones are the test set
+
+
+def last_bytes(rows: Iterable[Mapping[str, Any]], *, end: str) -> Iterator[dict[str, str]]:
+    """The end of all rows together as one text."""
+    whole = "".join(f"{row['text']}{end}" for row in rows).encode()
+    yield {"text": whole[-TEST_BYTES:].decode(errors="ignore")}
+
+
+def compressed_text(item: Item) -> Rolling:
+    return Rolling(item["text"], overlap=0.5)
+
+
+enwik8.as_in("paper", prepare=partial(last_bytes, end="\n"))(compressed_text)
+
+
 @compressed(source=hub("afmck/text8", split="test"), licence="GNU FDL")
 def text8(item: Item) -> Rolling:
     """Wikipedia in 27 letters (Mahoney 2006): the last 5 MB; bits per byte are bits per character here."""
     return Rolling(item["text"])
+
+
+text8.as_in("paper", prepare=partial(last_bytes, end=""))(compressed_text)
 
 
 @rolling(source=hub("NeelNanda/pile-10k", split="train"), licence="see the parts of the Pile; for research use")

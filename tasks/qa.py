@@ -32,6 +32,11 @@ def piqa(item: Item) -> Choice:
     return Choice(ask(item["goal"]), spaced([item["sol1"], item["sol2"]]), gold=item["label"])
 
 
+@piqa.as_in("paper", metric="acc_token", metrics=(), shots=50)
+def _(item: Item) -> Choice:
+    return Choice(item["goal"], spaced([item["sol1"], item["sol2"]]), gold=item["label"])
+
+
 @piqa.template("goal")
 def _(item: Item) -> Choice:
     text = f"Goal: {item['goal']}\nSolution:"
@@ -78,6 +83,10 @@ def _arc(item: Item) -> Choice:
     return Choice(ask(item["question"]), spaced(choices), gold, neutral="Answer:")
 
 
+for _science in (arc_easy, arc_challenge):
+    _science.as_in("paper", metric="acc_uncond", metrics=(), shots=50)(_arc)
+
+
 def _exam(item: Item) -> tuple[list[str], int]:
     """The choices of ARC and OpenBookQA, and the place of the right one."""
     choices = item["choices"]  # labelled A to E or 1 to 5
@@ -118,6 +127,9 @@ def openbookqa(item: Item) -> Choice:
     return Choice(item["question_stem"], spaced(choices), gold, neutral="Answer:")
 
 
+openbookqa.as_in("paper", metric="acc_uncond", metrics=(), shots=100)(openbookqa.prompt)
+
+
 @openbookqa.template("question")
 def _(item: Item) -> Choice:
     choices, gold = _exam(item)
@@ -149,6 +161,12 @@ def _(item: Item) -> Choice:
 def boolq(item: Item) -> Choice:
     """Yes/no questions about a passage (Clark et al. 2019; SuperGLUE)."""
     return Choice(f"{item['passage']}\n{ask(item['question'] + '?')}", [" no", " yes"], gold=item["label"])
+
+
+@boolq.as_in("paper", metrics=(), shots=32)
+def _(item: Item) -> Choice:
+    text = f"{item['passage']}\nquestion: {item['question']}?\nanswer:"
+    return Choice(text, [" no", " yes"], gold=item["label"])
 
 
 @boolq.template("true_false")
@@ -190,6 +208,9 @@ def _(item: Item) -> Choice:  # any last character is dropped, and there are two
     endings = [item[name][0].lower() + item[name][1:] for name in ("choice1", "choice2")]
     link = "because" if item["question"] == "cause" else "therefore"
     return Choice(f"{item['premise'].strip()[:-1]} {link}", spaced(spaced(endings)), gold=item["label"])
+
+
+copa.as_in("paper", metric="acc_token", metrics=(), shots=32)(copa.prompt)
 
 
 @copa.template("question")
@@ -240,6 +261,11 @@ def _(item: Item) -> Generate:
     return Generate(ask(f"{item['question']}?"), item["answer"]["aliases"], stop=["\n", ".", ","], max_new_tokens=256)
 
 
+@triviaqa.as_in("paper", metrics=(), shots=64)
+def _(item: Item) -> Generate:
+    return _trivia(item, "Q: {}\n\nA:")
+
+
 @triviaqa.template("short")
 def _(item: Item) -> Generate:
     return _trivia(item, "Q: {}\nA:")
@@ -278,6 +304,11 @@ def _(item: Item) -> Choice:  # all accepted answers but those that another one 
     return Choice(ask(item["question"]), spaced(answers), gold=0)
 
 
+@webqs.as_in("paper", metrics=(), shots=64)
+def _(item: Item) -> Generate:
+    return Generate(f"Q: {item['question']}\n\nA:", item["answers"], max_new_tokens=32)
+
+
 @webqs.template("short")
 def _(item: Item) -> Generate:
     return Generate(f"Q: {item['question']}\nA:", item["answers"], max_new_tokens=32)
@@ -306,3 +337,8 @@ def _(item: Item) -> Generate:
 def nq_open(item: Item) -> Generate:
     """Questions to Google without a passage, any listed answer counts (Kwiatkowski et al. 2019; Lee et al. 2019)."""
     return Generate(f"Q: {item['question'].rstrip('?')}?\nA:", item["answer"], max_new_tokens=32)
+
+
+@nq_open.as_in("paper", metrics=(), shots=64, preamble="", separator="\n\n")
+def _(item: Item) -> Generate:
+    return Generate(f"Q: {item['question'].rstrip('?')}?\n\nA:", item["answer"], max_new_tokens=32)

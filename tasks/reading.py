@@ -12,6 +12,16 @@ from gpteval.core.forms import LETTERS, NORMALISED, spaced
 extracted = partial(task, family="qa", shots_from="train", metric="f1", metrics=["exact_match"])
 
 
+def after_each_other(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each question after those on the same article before it, with their right answers."""
+    article, before = None, ""
+    for row in rows:
+        if row["article"] != article:
+            article, before = row["article"], ""
+        yield {**row, "before": before}
+        before += f"Q: {row['question']}\n\nA: {row['options'][LETTERS.index(row['answer'])]}\n\n"
+
+
 def _race(level: str) -> Task:
     def prompt(item: Item) -> Choice:
         text = f"Article: {item['article']}\n\nQuestion: {item['question']}\nAnswer:"
@@ -28,7 +38,14 @@ def _race(level: str) -> Task:
         cluster="article",
         licence="for research use",
     )
-    return declare(prompt)
+    made = declare(prompt)
+
+    @made.as_in("paper", metric="acc_uncond", metrics=(), shots=10, prepare=after_each_other)
+    def _(item: Item) -> Choice:
+        text = f"Article:\n{item['article']}\n\n{item['before']}Q: {item['question']}\n\nA:"
+        return Choice(text, spaced(item["options"]), gold=LETTERS.index(item["answer"]), neutral="Answer:")
+
+    return made
 
 
 RACE = [_race(level) for level in ("middle", "high")]
@@ -86,8 +103,14 @@ def coqa(item: Item) -> Generate:
     return Generate(f"{item['story']}\n\n{history}Q: {item['question']}\nA:", [item["answer"]], max_new_tokens=32)
 
 
+coqa.as_in("paper", metrics=(), shots=5)(coqa.prompt)
+
+
 @extracted(source=hub("ucinlp/drop", split="validation"), cluster="passage", licence="CC BY-SA 4.0")
 def drop(item: Item) -> Generate:
     """Counting, sorting and sums over a paragraph (Dua et al. 2019), GPT-3's prompt; any listed span counts."""
     text = f"Passage: {item['passage']}\nQuestion: {item['question']}\nAnswer:"
     return Generate(text, list(dict.fromkeys(item["answers_spans"]["spans"])), max_new_tokens=32)
+
+
+drop.as_in("paper", metrics=(), shots=20)(drop.prompt)

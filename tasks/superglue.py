@@ -24,6 +24,12 @@ def cb(item: Item) -> Choice:
     return Choice(text, [" True", " False", " Neither"], gold=item["label"])
 
 
+@cb.as_in("paper", metrics=("macro_f1",), shots=32)
+def _(item: Item) -> Choice:
+    text = f"{item['premise']}\nquestion: {item['hypothesis']}. true, false, or neither?\nanswer:"
+    return Choice(text, [" true", " false", " neither"], gold=item["label"])
+
+
 @superglue(source=hub("aps/super_glue", "wic", split="validation"), profiles=["lm-eval"], version=2)
 def wic(item: Item) -> Choice:
     """Whether a word has the same sense in two sentences (Pilehvar and Camacho-Collados 2019)."""
@@ -31,6 +37,14 @@ def wic(item: Item) -> Choice:
     pair = f"Sentence 1: {item['sentence1']}\nSentence 2: {item['sentence2']}"
     question = f"Is the word '{word}' used in the same way in the two sentences above?"
     return Choice(f"{pair}\nQuestion: {question}\nAnswer:", NO_YES, gold=item["label"])
+
+
+@wic.as_in("paper", metrics=(), shots=32)
+def _(item: Item) -> Choice:
+    word = item["sentence1"][item["start1"] : item["end1"]]
+    question = f"Is the word '{word}' used in the same way in the two sentences above?"
+    text = f"{item['sentence1']}\n{item['sentence2']}\nquestion: {question}\nanswer:"
+    return Choice(text, NO_YES, gold=item["label"])
 
 
 @superglue(source=hub("aps/super_glue", "wsc.fixed", split="validation"), profiles=["lm-eval"])
@@ -64,3 +78,6 @@ def record(item: Item) -> Choice:
     if not blank:
         raise ValueError(f"the query has no @placeholder: {item['query']!r}")
     return Choice(f"{story}\n-", [f" {before}{entity}{after}" for entity in entities], gold=entities.index(right))
+
+
+record.as_in("paper", metric="acc_token", metrics=(), shots=32)(record.prompt)

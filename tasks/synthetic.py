@@ -77,6 +77,7 @@ def _arithmetic(name: str) -> Task:
         text = item["context"].strip().replace("\n\n", "\n").replace("Q:", "Question:").replace("A:", "Answer:")
         return Choice(text, [item["completion"]], gold=0)
 
+    made.as_in("paper", shots=50)(prompt)
     return made
 
 
@@ -157,6 +158,7 @@ def _unscramble(name: str) -> Task:
     def _(item: Item) -> Generate:
         return Generate(item["context"], [item["completion"]], max_new_tokens=256)
 
+    made.as_in("paper", shots=100)(prompt)
     return made
 
 

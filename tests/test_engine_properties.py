@@ -36,7 +36,11 @@ def requests(draw: Any) -> list[Prompt]:
         beginnings.append(f"{draw(st.sampled_from(beginnings[1:]))} {draw(words | long)}")
     contexts = st.builds("{} {}".format, st.sampled_from(beginnings), words) | st.sampled_from(beginnings)
     neutral = st.none() | st.just("so:")
-    choices = st.builds(lambda c, options, n: Choice(c, options, 0, neutral=n), contexts, continuations, neutral)
+    barred = st.just(()) | st.lists(st.sampled_from(WORDS + list("aeinost")), min_size=1, max_size=20)
+    choices = st.builds(
+        lambda c, options, n, stop: Choice(c, options, 0, neutral=n, stop_words=stop),
+        *(contexts, continuations, neutral, barred),
+    )
     answers = st.builds(
         lambda c, most: Generate(c, ["x"], stop=("dog",), max_new_tokens=most), contexts.filter(bool), st.integers(1, 9)
     )
@@ -61,6 +65,7 @@ def naive_score(model: HFModel, row: ScoreRow) -> tuple[float, bool]:
     logits = model.module(input_ids=torch.tensor([ids[:-1]])).logits[0, len(row.context) - 1 :].double()
     targets = torch.tensor(list(row.targets))
     picked = torch.log_softmax(logits, dim=-1).gather(1, targets[:, None])
+    logits[0, list(row.barred)] = float("-inf")
     return float(picked.sum()), bool((logits.argmax(dim=-1) == targets).all())
 
 

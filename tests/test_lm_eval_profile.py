@@ -15,7 +15,7 @@ from gpteval.core.errors import TaskError, UsageError
 from gpteval.core.lmeval import draws
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry
+from gpteval.core.registry import task_registry, with_templates
 from gpteval.core.runs import load_runs
 from gpteval.core.types import Choice, Item, Prompt
 from gpteval.engine.encode import Encoder
@@ -77,6 +77,8 @@ def test_where_the_item_may_be_drawn_one_more_is_drawn_and_it_is_taken_out() -> 
 
 def test_a_task_is_as_the_profile_has_it_or_unknown_to_it() -> None:
     registry = task_registry()
+    (chosen,) = with_templates([registry["copa"]], ["default"])  # as a run does
+    assert chosen.under(LM_EVAL).prompt is not registry["copa"].prompt  # type: ignore[union-attr]
     assert registry["piqa"].under(LM_EVAL).profile == LM_EVAL  # type: ignore[union-attr]
     assert registry["banking77"].under(LM_EVAL) is None
     copa = registry["copa"].under(LM_EVAL)
@@ -146,7 +148,7 @@ def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(
     none = run_cli(*command[:-1], tmp_path / "other", "--tasks", "unknown,unknown:loud", "--profile", "lm-eval")
     assert none.returncode == 2
     assert "--profile gpteval" in none.stderr
-    with pytest.raises(UsageError, match="--profile is gpteval or lm-eval"):
+    with pytest.raises(UsageError, match="--profile is one of gpteval, lm-eval, paper"):
         evaluate(str(tiny), "known", profile="helm", task_dirs=(folder,), out=tmp_path / "x")
     with pytest.raises(UsageError, match="draws its own examples"):
         evaluate(str(tiny), "known", profile="lm-eval", shots_mode="fixed", task_dirs=(folder,), out=tmp_path / "x")

@@ -56,7 +56,7 @@ def test_the_number_that_measured_the_same(model: str, task: str, metric: str, v
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", split="test"), "the validation split there, test here"),
         (of("EleutherAI/gpt-j-6b", "piqa", "acc", revision="float16"), "revision float16 of the model here"),
         (of("gpt2", "wikitext2", "word_perplexity", split="test"), "the raw text there"),
-        (of("gpt2-medium", "wikitext2", "word_perplexity", split="test"), "de-tokenisers, which are not published"),
+        (of("gpt2-medium", "wikitext2", "word_perplexity", split="test"), "counted without ends of line"),
         (of("gpt2-xl", "wsc273", "acc", split="test"), "the GPT-2 paper's own protocol"),
         (of("EleutherAI/gpt-j-6b", "piqa", "acc_char"), "which accuracy it is, was inferred"),
         (of("gpt2-medium", "lambada_openai", "target_perplexity", split="test"), "does not say of what"),

@@ -93,7 +93,8 @@ def run(
         int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="gpteval, or lm-eval: the prompts, examples, subsets and cuts of lm-evaluation-harness")
+        str,
+        typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
     ] = "gpteval",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",

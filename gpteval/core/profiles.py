@@ -10,7 +10,8 @@ from gpteval.core.types import Item, Request
 
 GPTEVAL = "gpteval"  # each task's own
 LM_EVAL = "lm-eval"  # lm-evaluation-harness 0.4.13: its prompts, examples, subsets and truncation
-PROFILES = (GPTEVAL, LM_EVAL)
+PAPER = "paper"  # a generation's own: of GPT-2 (Radford et al. 2019) or of GPT-3 (Brown et al. 2020)
+PROFILES = (GPTEVAL, LM_EVAL, PAPER)
 
 
 @dataclass(frozen=True)

@@ -97,14 +97,16 @@ class Task:
         if name not in self.templates:
             has = f"it has {', '.join(self.templates)}"
             raise UnknownNameError(f"template of {self.name}", name, self.templates, has)
-        task = replace(self, prompt=self.templates[name], template_name=name)
-        object.__setattr__(task, "templates", self.templates)
-        return task
+        return self._with(prompt=self.templates[name], template_name=name)
 
     def with_source(self, source: Source) -> Task:
         """The task with its rows from elsewhere."""
-        task = replace(self, source=source)
-        object.__setattr__(task, "templates", self.templates)
+        return self._with(source=source)
+
+    def _with(self, **changes: Any) -> Task:
+        task = replace(self, **changes)
+        for declared in ("templates", "variants"):
+            object.__setattr__(task, declared, getattr(self, declared))
         return task
 
     def as_in(self, profile: str, **changes: Any) -> Callable[[PromptFunction], PromptFunction]:

@@ -99,6 +99,9 @@ class Choice:
     ``leads[n]`` stands between the context and continuation n and is not scored: partial evaluation (Trinh and Le
     2018), where the options are in the sentence and what follows them is the same.
     Leads and continuations bring their own leading space.
+
+    ``stop_words``: words that greedy decoding passes over where a continuation begins, so that the greedy flag tells
+    whether the continuation is the likeliest that does not begin with one of them (those that are one token).
     """
 
     context: str
@@ -106,6 +109,7 @@ class Choice:
     gold: int
     neutral: str | None = None
     leads: Sequence[str] = ()
+    stop_words: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _text("context", self.context)
@@ -125,6 +129,7 @@ class Choice:
         object.__setattr__(self, "leads", _tuple("leads", self.leads))
         for index, text in enumerate(self.leads):
             _text(f"lead {index}", text)
+        object.__setattr__(self, "stop_words", _tuple("stop words", self.stop_words))
         if self.leads and len(self.leads) != len(self.continuations):
             raise ItemError(f"there are {len(self.leads)} leads for {len(self.continuations)} continuations")
 
@@ -150,17 +155,20 @@ class Rolling:
     """Score ``text`` whole, in windows. Words and bytes are counted on ``original`` (default: ``text``).
 
     ``original`` is the text before a de-tokeniser changed it, so that perplexities per word
-    compare with published ones.
+    compare with published ones. ``overlap``: the share of a window that the next one reads again, from 0 to below 1.
     """
 
     text: str
     original: str | None = None
+    overlap: float = 0.0
 
     def __post_init__(self) -> None:
         if not _text("text", self.text):
             raise ItemError("the text to be scored is empty")
         if self.original is not None:
             _text("original", self.original)
+        if not 0 <= self.overlap < 1:
+            raise ItemError(f"overlap is {self.overlap}; it must be from 0 to below 1")
 
     @property
     def prompt(self) -> str:
@@ -241,10 +249,13 @@ class Prompt:
         request = self.request
         rest: object = ()
         if isinstance(request, Choice):
-            rest = (request.continuations, request.neutral, *([request.leads] if request.leads else []))
+            further = [part for part in (request.leads, request.stop_words) if part]
+            rest = (request.continuations, request.neutral, *further)
+        elif isinstance(request, Rolling):
+            rest = (request.overlap,) if request.overlap else ()
         elif isinstance(request, Generate):
-            further = (request.top_k, request.sentences)
-            rest = (request.stop, request.max_new_tokens, *(further if further != (1, 0) else ()))
+            drawn = (request.top_k, request.sentences)
+            rest = (request.stop, request.max_new_tokens, *(drawn if drawn != (1, 0) else ()))
         return digest(self.text(), rest)
 
 

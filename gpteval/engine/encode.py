@@ -81,6 +81,7 @@ class Encoder:
     sampling: Sampling = field(default_factory=Sampling)
     vocabulary: int | None = None
     like_peer: bool = False
+    _words: dict[Sequence[str], Tokens] = field(default_factory=lambda: {(): Tokens()}, init=False, repr=False)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[Encoded]:
         """Rows of every prompt, in order. Raises ItemError when a continuation has no token of its own."""
@@ -193,6 +194,7 @@ class Encoder:
         cut = max(0, max(len(self._begun(context)) for context in contexts) - keep)
         rows: list[Row | None] = []
         common = self._begun(contexts[0])[cut:]
+        barred = self._barred(prompt.request)
         for context, whole, target in zip(contexts, wholes, targets, strict=True):
             before = self._begun(whole[: len(context)])
             over = max(0, len(before) + len(target) - 1 - self.window) if self.like_peer else cut
@@ -202,10 +204,19 @@ class Encoder:
             if not before and self.codec.condition is not None:
                 before = Tokens([self.codec.condition])
             if before:
-                rows.append(ScoreRow(before, target))
+                rows.append(ScoreRow(before, target, barred))
             else:  # nothing to condition on: the first token stays unscored
                 rows.append(ScoreRow(target[:1], target[1:]) if len(target) > 1 else None)
         return rows, cut, ""
+
+    def _barred(self, request: Choice | Rolling | Generate) -> Tokens:
+        """The tokens that are a stop word of the request."""
+        words = request.stop_words if isinstance(request, Choice) else ()
+        if words not in self._words:
+            start, *texts = self.codec.encode(["a", *(f"a {word}" for word in words)])
+            ids = [text[len(start) :] for text in texts]
+            self._words[words] = Tokens(sorted({one[0] for one in ids if len(one) == 1}))
+        return self._words[words]
 
     def _rolling(self, request: Rolling, ids: Tokens) -> Encoded:
         start = Tokens(self.codec.prefix or (() if self.codec.condition is None else (self.codec.condition,)))
@@ -214,7 +225,8 @@ class Encoder:
         first = len(start) or 1
         if len(sequence) <= first:
             return Encoded(request, error="the text has no token to score")
-        rows = windows(sequence, first, self.window, self.stride)
+        stride = self.stride or max(1, round(self.window * (1 - request.overlap)))
+        rows = windows(sequence, first, self.window, stride)
         return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own)
 
     def _generate(self, request: Generate, ids: Tokens, dropped: int) -> Encoded:

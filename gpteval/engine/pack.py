@@ -17,9 +17,9 @@ class Packed:
 
     ``ids`` and ``positions``: [trees, width]. ``branch``: the same shape, 0 in a stem, 1 and up in the
     branches, -1 in the padding. Logits are needed at (``lines[j]``, ``columns[j]``), place j. Target i of all rows'
-    targets belongs to row ``owners[i]`` and is predicted at place ``places[i]``, in ascending order. ``processed``:
-    tokens that pass through the model, by row: the first row of a tree bears its cost, that of the batch also the
-    prefix'.
+    targets belongs to row ``owners[i]`` and is predicted at place ``places[i]``, in ascending order; row r's first is
+    target ``begins[r]``. ``processed``: tokens that pass through the model, by row: the first row of a tree bears its
+    cost, that of the batch also the prefix'.
     """
 
     prefix: Tokens
@@ -31,6 +31,7 @@ class Packed:
     owners: torch.Tensor
     places: torch.Tensor
     targets: torch.Tensor
+    begins: torch.Tensor
     processed: list[int]
 
     @property
@@ -70,6 +71,7 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
     lines: list[int] = []
     columns: list[int] = []
     targets: list[int] = []
+    first = [0] * len(rows)
     for line, tree in enumerate(trees):
         stem = len(tree.stem)
         begins: dict[Tokens, int] = {}
@@ -87,6 +89,7 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
         processed[tree.rows[0]] = tree.length - skip
         for number in tree.rows:
             row = rows[number]
+            first[number] = len(owners)
             owners += [number] * len(row.targets)
             lines += [line] * len(row.targets)
             targets += row.targets
@@ -97,6 +100,7 @@ def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
     where, places = torch.unique(torch.tensor(lines) * width + torch.tensor(columns), return_inverse=True)
     order = places.argsort(stable=True)
     owned, wanted = torch.tensor(owners)[order], torch.tensor(targets)[order]
+    begins = order.argsort()[first]
     return Packed(
-        prefix, ids, positions, branch, where // width, where % width, owned, places[order], wanted, processed
+        prefix, ids, positions, branch, where // width, where % width, owned, places[order], wanted, begins, processed
     )

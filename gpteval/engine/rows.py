@@ -65,12 +65,19 @@ class Tokens(Sequence[int]):
         return self._data
 
 
+NONE = Tokens()
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1]."""
+    """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1].
+
+    ``barred``: tokens that the greedy flag passes over at the first target.
+    """
 
     context: Tokens
     targets: Tokens
+    barred: Tokens = NONE
 
     @property
     def input(self) -> Tokens:
@@ -144,7 +151,8 @@ class RowResult:
 def row_key(model_key: str, row: Row) -> bytes:
     """Content address of a row's result: the model and everything of the row that determines it."""
     if isinstance(row, ScoreRow):
-        first, second, rest = row.context.tobytes(), row.targets.tobytes(), ""
+        rest: object
+        first, second, rest = row.context.tobytes(), row.targets.tobytes(), list(row.barred) or ""
     else:
         first, second = row.prompt.tobytes(), b""
         rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])

@@ -44,6 +44,7 @@ class Scorer:
         """
         packed = pack(rows, reach=self.reach)
         places, targets = packed.places.to(self.model.device), packed.targets.to(self.model.device)
+        barring = [(int(packed.begins[n]), list(row.barred)) for n, row in enumerate(rows) if row.barred]
         logprobs, greedy = [], []
         begin = 0
         for logits in self._logits(packed):
@@ -52,6 +53,11 @@ class Scorer:
             place, target = places[part] - begin, targets[part]
             top, first = (chosen := logits.float()).max(dim=1)
             greedy.append(first[place] == target)
+            for at, barred in barring:
+                if part.start <= at < part.stop:
+                    line = chosen[place[at - part.start]].clone()
+                    line[barred] = float("-inf")
+                    greedy[-1][at - part.start] = line.argmax() == target[at - part.start]
             below = chosen.sub_(top[:, None])
             picked = below[place, target]
             logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)[place]]))
@@ -77,14 +83,16 @@ class Scorer:
 
         An architecture may ignore a mask or positions, refuse them, or have no cache.
         """
-        size = self.model.config.get_text_config().vocab_size
+        config = self.model.config.get_text_config()
+        size = config.vocab_size
         prefix = Tokens(n * n % size for n in range(3, 3 + BEGINNING))
         rows = [
             ScoreRow(prefix + Tokens(n * stem % size for n in range(5, 7 + stem)), Tokens(n % size for n in target))
             for stem in range(1, 5)
             for target in ((7, 9, 11), (8,), (7, 12))
         ]
-        if not pack(rows, reach=reach).branching:
+        window = getattr(config, "max_position_embeddings", None)
+        if (window is not None and max(row.length for row in rows) > window) or not pack(rows, reach=reach).branching:
             return False
         alone = self.score(rows)
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from gpteval.core.profiles import GPTEVAL
-from gpteval.reference.protocols import AS_LM_EVAL, METRICS, OTHERWISE, SPLITS, UNITS, kind_of
+from gpteval.core.profiles import GPTEVAL, PAPER
+from gpteval.reference.protocols import AS_LM_EVAL, METRICS, OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
 from gpteval.reference.published import Published, published_for
 
 
@@ -25,8 +25,8 @@ def beside(
 
     ``split``: the one that was evaluated; ``limit``: of which so many items; ``profile``: by whose protocol. ``value``
     is in the metric's own unit. ``comparable`` is whether the numbers measure the same; if not, ``reasons`` says why
-    not. Of several, one that is comparable is given, of lm-evaluation-harness before a paper's; ``others`` has those
-    that differ from it.
+    not. Of several, one that is comparable is given, of lm-evaluation-harness before a paper's (under a paper's
+    profile that paper's); ``others`` has those that differ from it.
     """
     rows = [
         row
@@ -36,7 +36,8 @@ def beside(
     judged = [(_reasons(row, task, split, limit, revision, profile), row) for row in rows]
     if not judged:
         return None
-    reasons, chosen = min(judged, key=lambda one: (len(one[0]) > 0, kind_of(one[1].source) != "lm-eval"))
+    first = paper_of(task) if profile == PAPER else "lm-eval"
+    reasons, chosen = min(judged, key=lambda one: (len(one[0]) > 0, kind_of(one[1].source) != first))
     value = in_unit(chosen)
     others = [row for row in rows if row is not chosen and in_unit(row) != value]
     return {
@@ -59,6 +60,8 @@ def in_unit(row: Published) -> float:
 def _counts_the_same(row: Published, metric: str) -> bool:
     if metric == "word_perplexity" and row.metric == "perplexity":  # papers count words, other sources tokens
         return kind_of(row.source).endswith("paper")
+    if metric in ("acc_token", "acc_uncond") and kind_of(row.source) != "GPT-3 paper":
+        return False  # its accuracies are by likelihood per token, or against that without a context; no one else's are
     return row.metric in METRICS.get(metric, ())
 
 
@@ -74,7 +77,9 @@ def _reasons(
     published, here = (SPLITS.get(name, name) for name in (row.split, split))
     if published in ("test", "validation", "train") and here in ("test", "validation", "train") and published != here:
         found.append(f"the {published} split there, {here} here")
-    if kind == profile:
+    if profile == PAPER:
+        found += _by_the_paper(row, task, kind)
+    elif kind == profile:
         pass
     elif otherwise := OTHERWISE.get((task, kind)):
         found.append(otherwise)
@@ -87,6 +92,16 @@ def _reasons(
     if "inferred" in row.notes:
         found.append("which accuracy it is, was inferred")
     return found
+
+
+def _by_the_paper(row: Published, task: str, kind: str) -> Iterable[str]:
+    if kind != paper_of(task):
+        return [f"the {paper_of(task)}'s protocol here"]
+    if task == "lambada_openai" and row.metric != "perplexity":
+        return ["without the stop-word filter"] if row.notes.startswith("WITHOUT") else [UNTOLD[task]]
+    if task == "lambada_openai":
+        return _lambada(row)
+    return [UNTOLD[task]] if task in UNTOLD else []
 
 
 def _lambada(row: Published) -> Iterable[str]:

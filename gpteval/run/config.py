@@ -10,7 +10,7 @@ from typing import Any
 
 from gpteval.core.controls import CONTROLS
 from gpteval.core.errors import UsageError
-from gpteval.core.profiles import GPTEVAL, PROFILES
+from gpteval.core.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
 from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
@@ -64,9 +64,9 @@ class RunConfig:
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
-            (self.profile in PROFILES, f"--profile is {' or '.join(PROFILES)}, not {self.profile!r}"),
+            (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
             (
-                self.profile == GPTEVAL
+                self.profile != LM_EVAL
                 or (self.seed, self.seeds, self.controls, self.shots_mode) == (0, 1, (), "per-item"),
                 f"--profile {self.profile} draws its own examples: without --seed, --seeds, --controls, --shots-mode",
             ),
