@@ -12,14 +12,18 @@ import json
 import os
 import re
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 Kind = Literal["datasets", "models"]
+SILENCE = 30.0  # seconds without an answer
 
 _RESOLVE = re.compile(r"/(?:(datasets)/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _API = re.compile(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+)(?:/(.+))?)?")
@@ -71,10 +75,18 @@ def publish_dataset(
 
 
 class HubServer:
-    """A running server. ``requests`` lists ``"METHOD /path"`` in the order of arrival."""
+    """A running server. ``requests`` lists ``"METHOD /path"`` in the order of arrival.
+
+    It can be made to fail: ``gated`` names repositories that want a token; ``cut`` says how often the download of a
+    file of such a name breaks off in the middle; ``seconds`` how long it takes; ``silent`` how often no answer comes.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.gated: set[str] = set()
+        self.cut: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+        self.silent: dict[str, int] = {}
         self.requests: list[str] = []
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -131,15 +143,18 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.is_file():
             self._refuse("EntryNotFound", f"no {file}", {"X-Repo-Commit": commit})
             return
+        if self.command == "GET" and self.hub.silent.get(path.name, 0) > 0:
+            self.hub.silent[path.name] -= 1
+            time.sleep(SILENCE)
         data = path.read_bytes()
         headers = {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked:
             first, last = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
             headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
-            self._send(206, data[first : last + 1], headers)
+            self._send(206, data[first : last + 1], headers, path.name)
         else:
-            self._send(200, data, headers)
+            self._send(200, data, headers, path.name)
 
     def _api(self, kind: str, name: str, what: str | None, revision: str, folder: str) -> None:
         commit = self._commit(kind, name, revision)
@@ -164,22 +179,37 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse("RepoNotFound", f"no {name}")
         elif not commit:
             self._refuse("RevisionNotFound", f"{name} has no {revision}")
+        elif name in self.hub.gated and not self.headers.get("Authorization"):
+            self._refuse("GatedRepo", f"Access to {name} is restricted.", status=401)
+            return None
         return commit
 
-    def _refuse(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def _refuse(self, code: str, message: str, headers: Mapping[str, str] | None = None, status: int = 404) -> None:
         extra = {"X-Error-Code": code, "X-Error-Message": message, **(headers or {})}
-        self._send(404, json.dumps({"error": message}).encode(), extra)
+        self._send(status, json.dumps({"error": message}).encode(), extra)
 
     def _json(self, document: object) -> None:
         self._send(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str], file: str = "") -> None:
         self.send_response(status)
         for key, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(key, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        if self.hub.cut.get(file, 0) > 0:
+            self.hub.cut[file] -= 1
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        pieces = 10 if file in self.hub.seconds else 1
+        size = -(-len(body) // pieces) or 1
+        with suppress(ConnectionError):  # the client does not wait any longer
+            for begin in range(0, len(body), size):
+                time.sleep(self.hub.seconds.get(file, 0) / pieces)
+                self.wfile.write(body[begin : begin + size])
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -18,6 +18,7 @@ from gpteval.cli.options import (
     BatchTokens,
     Device,
     Dtype,
+    HubTimeout,
     Json,
     Limit,
     Models,
@@ -108,6 +109,7 @@ def run(
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
+    hub_timeout: HubTimeout = None,
     no_cache: NoCache = False,
     no_report: NoReport = False,
     as_json: Json = False,
@@ -172,6 +174,7 @@ def fewshot(
     task_dir: TaskDir = None,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
+    hub_timeout: HubTimeout = None,
     no_cache: NoCache = False,
     no_report: NoReport = False,
     as_json: Json = False,
@@ -362,6 +365,7 @@ def generate(
     dtype: Dtype = "auto",
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
+    hub_timeout: HubTimeout = None,
     as_json: Json = False,
 ) -> None:
     """Continue a prompt."""
@@ -403,6 +407,7 @@ def bench(
     dtype: Dtype = "auto",
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
+    hub_timeout: HubTimeout = None,
 ) -> None:
     """Measure the engine's speed, and the share of what this machine could do. The last line is JSON."""
     from gpteval.cli.benching import bench_command

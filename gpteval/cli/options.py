@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpteval.cli.completion import complete_models
+from gpteval.core.downloads import set_hub_timeout
 from gpteval.core.errors import UsageError
 
 Models = Annotated[
@@ -28,6 +29,14 @@ Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; au
 AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]
 TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files; may be repeated")]
+HubTimeout = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        callback=lambda seconds: seconds and set_hub_timeout(seconds),
+        help="seconds to wait for each answer of the Hugging Face Hub; default: 10",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
 
 

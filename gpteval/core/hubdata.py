@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.downloads import AGAIN, GATED, what_broke
 from gpteval.core.errors import DataError
 from gpteval.core.rows import ArrowRows, Row, small_or_lazy
 
@@ -99,6 +100,8 @@ def _served_revision(loaded: Any) -> str:
 def _advice(error: Exception) -> str:
     """What to do about an error of ``load_dataset``."""
     text = str(error)
+    if broke := what_broke(error):
+        return GATED if broke == "gated" else AGAIN
     if "scripts are no longer supported" in text:
         return f"name a copy without a loading script, try revision='refs/convert/parquet', or {LOCAL}"
     if isinstance(error, ValueError) or "doesn't exist" in text or "any data files" in text:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.downloads import AGAIN, GATED, what_broke
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
@@ -187,6 +188,11 @@ def _served_revision(info: ModelInfo) -> str:
 def _explain(info: ModelInfo, error: Exception) -> tuple[str, str]:
     """Message and hint for what went wrong while loading."""
     text = " ".join(str(error).split())
+    broke = what_broke(error)
+    if broke == "gated":
+        return f"model {info.name} is gated: the Hub gives it only to those whom its owners let in", GATED
+    if broke:
+        return f"cannot load model {info.name}: the download of its files broke off", AGAIN
     message = f"cannot load model {info.name}: {text[:300] or type(error).__name__}"
     if "trust_remote_code" in text or "custom code" in text:
         return (

@@ -14,6 +14,7 @@ from typing import Any
 
 import gpteval
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
+from gpteval.core.downloads import told
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
@@ -126,8 +127,8 @@ class _Run:
         plan = engine.plan(prompts)
         known = self.store.get(plan.rows)
         if len(known) < len(plan.rows) and not engine.model.loaded:
-            self.listener.loading(f"the weights of {unit.model.name}")
-            _ = engine.model.module
+            with told(self.listener.loading, f"the weights of {unit.model.name}"):
+                _ = engine.model.module
         self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
         for batch in engine.compute(plan, known):
             self.store.put(batch)
@@ -287,8 +288,8 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
         run = _open(config, folder, listener)
         run.lock = lock
         for number, task in enumerate(tasks, 1):
-            listener.loading(f"task data {number}/{len(tasks)}, {task.label}")
-            run.load(task)
+            with told(listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
+                run.load(task)
         if config.tasks_with_examples:
             tasks = run.only_with_examples(tasks)
         run.groups = groups_with(registry, tasks)
@@ -319,10 +320,10 @@ def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task
 
 def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
     config = run.config
-    run.listener.loading(f"the files of {info.name}")
     try:
         info = run.lock.pin_model(info) if run.lock else info
-        model = HFModel(info, config.load)
+        with told(run.listener.loading, f"the files of {info.name}"):
+            model = HFModel(info, config.load)
         if run.lock:
             run.lock.check_model(model)
         run.note_model(model)
