@@ -4,8 +4,9 @@
 
 installs the peer into an environment of its own (runs/peer), and runs every task that both have, that the profile
 covers, and whose data are in GPTEVAL_DATA, with 0 and 5 examples, in float32 on a CPU. Prompts must be identical,
-log-likelihoods agree within 1e-4 (absolute or relative), texts be equal and metrics agree within 1e-6; perplexities,
-exponentials of sums of float32 numbers, within 1e-5 of their size. The last line is JSON. Exit code 1 when something
+log-likelihoods agree within 1e-4 (absolute or relative), texts be equal and metrics agree within 1e-6, perplexities
+by their logarithm (the mean log-likelihood, of which the peer's is a sum of float32 numbers). The last line is JSON.
+Exit code 1 when something
 differs.
 """
 
@@ -128,8 +129,9 @@ def compare(task: Task, engine: Engine, peer: Peer, shots: int, limit: int) -> d
         value = next((v for k, v in theirs["results"].items() if k.split(",")[0] == METRICS.get(metric.name)), None)
         if value is not None and np.isfinite(value):
             ours = float(metric.value(np.sum([r.stats[metric.name] for r in records], axis=0)))
-            scale = 10 * abs(value) if metric.by_ratio else 1.0
-            gap = max(gap, abs(ours - value) / scale)
+            if metric.by_ratio:
+                ours, value = np.log(ours) / np.log(value), 1.0
+            gap = max(gap, abs(ours - value))
             compared.append(metric.name)
     return {
         "task": task.name,

@@ -383,18 +383,19 @@ def generate(
 
 @app.command()
 def pretrain(
-    recipe: Annotated[str, typer.Option(help="name of an embedded model, such as gpt2-nano")],
-    out: Annotated[Path | None, typer.Option(help="the model's folder; default: runs/pretrain/RECIPE")] = None,
+    recipe: Annotated[str | None, typer.Option(help="name of an embedded model, such as gpt2-nano")] = None,
+    config: Annotated[Path | None, typer.Option(help="a TOML file with text and size of your own")] = None,
+    out: Annotated[Path | None, typer.Option(help="the model's folder; default: runs/pretrain/NAME")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="optimiser steps; default: the recipe's")] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0.0, help="stop after this time")] = None,
     seed: Annotated[int, typer.Option(help="for data, weights and order")] = 0,
     device: Device = "auto",
 ) -> None:
-    """Train an embedded model from nothing, on text that the project generates."""
+    """Train a model from nothing: an embedded one on text that the project generates, or your own on your text."""
     from gpteval.cli.training import pretrain_command
 
     with _resumable():
-        pretrain_command(recipe, out or Path("runs/pretrain") / recipe, steps, max_minutes, seed, device)
+        pretrain_command(recipe, config, out, steps, max_minutes, seed, device)
 
 
 @app.command()

@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from gpteval.cli.console import say
+from gpteval.core.errors import UsageError
 from gpteval.train.pretrain import Progress
 
 
@@ -33,12 +35,31 @@ class Shown(Progress):
 
 
 def pretrain_command(
-    recipe: str, out: Path, steps: int | None, max_minutes: float | None, seed: int, device: str
+    recipe: str | None,
+    config: Path | None,
+    out: Path | None,
+    steps: int | None,
+    max_minutes: float | None,
+    seed: int,
+    device: str,
 ) -> None:
-    """Train an embedded model's recipe and print where it lies. Raises UnknownNameError."""
+    """Train an embedded model's recipe, or what a file describes, and print where it lies. Raises UsageError."""
     from gpteval.nano.recipes import recipe_registry
-    from gpteval.train.pretrain import pretrain
+    from gpteval.train.config import read_config
+    from gpteval.train.pretrain import HELD_OUT, pretrain
 
-    chosen = recipe_registry()[recipe]
-    path = pretrain(chosen, out, steps=steps, max_minutes=max_minutes, seed=seed, device=device, progress=Shown())
+    if (recipe is None) == (config is None):
+        raise UsageError("name one of --recipe and --config", "--recipe gpt2-nano, or --config FILE.toml of your own")
+    chosen = read_config(config) if config else recipe_registry()[str(recipe)]
+    path = pretrain(
+        chosen,
+        out or Path("runs/pretrain") / chosen.name,
+        steps=steps,
+        max_minutes=max_minutes,
+        seed=seed,
+        device=device,
+        progress=Shown(),
+    )
     print(path)
+    if chosen.held_out:
+        say(f"its perplexity: gpteval run --models {path} --tasks text:{path / HELD_OUT}", sys.stderr)

@@ -15,6 +15,7 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,15 +26,22 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.core.errors import OutputError
+from gpteval.core.errors import OutputError, UsageError
 from gpteval.models.loader import pick_device
 from gpteval.models.tokenizer import Codec
 from gpteval.train.tokenizers import train_tokenizer
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
+AT_A_TIME = 2000  # documents that are encoded together
+ENOUGH_CHARACTERS = 20_000_000  # of long documents, fewer
 WEIGHT_DECAY = 0.1
 BETAS = (0.9, 0.95)  # GPT-3's, appendix B of its paper
+ARCHITECTURES = {  # what they call the longest text that they read
+    **dict.fromkeys(("openai-gpt", "gpt2", "gptj"), "n_positions"),
+    **dict.fromkeys(("gpt_neo", "gpt_neox", "opt"), "max_position_embeddings"),
+}
+HELD_OUT = "held_out.jsonl"  # beside the model: text that it was not trained on
 
 
 class Progress:
@@ -48,7 +56,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration."""
+    """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration.
+
+    ``command``: the option that names it on the command line; ``held_out``: documents that ``corpus`` leaves out.
+    """
 
     name: str
     architecture: str
@@ -62,6 +73,8 @@ class Recipe:
     corpus: Callable[[int], Iterator[str]]
     corpus_name: str
     warmup: int = 100
+    command: str = ""
+    held_out: tuple[str, ...] = ()
 
     @property
     def tokens_per_step(self) -> int:
@@ -105,7 +118,8 @@ def pretrain(
     transformers.set_seed(seed)
 
     progress.stage(f"1/4 data: {recipe.corpus_name}; {recipe.tokenizer} tokenizer; windows of {recipe.window} tokens")
-    tokenizer = train_tokenizer(recipe.tokenizer, islice(recipe.corpus(seed), TOKENIZER_DOCUMENTS), recipe.vocabulary)
+    sample = _some(recipe.corpus(seed), TOKENIZER_DOCUMENTS)
+    tokenizer = train_tokenizer(recipe.tokenizer, sample, recipe.vocabulary)
     windows, documents = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
     model = initial_model(recipe, tokenizer)
     progress.stage(f"2/4 initialisation: {recipe.architecture}, {model.num_parameters():,} parameters, seed {seed}")
@@ -153,6 +167,9 @@ def pretrain(
     curve = [(entry["step"], round(entry["loss"], 4)) for entry in trainer.state.log_history if "loss" in entry]
     model.half().save_pretrained(out)
     tokenizer.save_pretrained(out)
+    if recipe.held_out:
+        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in recipe.held_out)
+        (out / HELD_OUT).write_text("".join(lines), encoding="utf-8")
     facts = {
         "recipe": recipe.name,
         "parameters": model.num_parameters(),
@@ -183,16 +200,30 @@ def pack(recipe: Recipe, codec: Codec, count: int, seed: int) -> tuple[np.ndarra
     documents = recipe.corpus(seed)
     taken = 0
     while len(packed) < need:
-        for ids in codec.encode(list(islice(documents, 2000))):
+        some = list(_some(documents, AT_A_TIME))
+        for ids in codec.encode(some):
             packed.extend(ids)
             if end is not None:
                 packed.append(end)
-        taken += 2000
+        taken += len(some)
     return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window), taken
+
+
+def _some(documents: Iterator[str], most: int) -> Iterator[str]:
+    """The next documents, fewer where they are long."""
+    characters = 0
+    for document in islice(documents, most):
+        yield document
+        characters += len(document)
+        if characters >= ENOUGH_CHARACTERS:
+            return
 
 
 def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     """The recipe's architecture, initialised by transformers from the current random state.
+
+    Positions start as sinusoids (Vaswani et al. 2017, section 3.5) of the other embeddings' size, and are learned from
+    there: that a token's neighbour is its neighbour need not be learned place by place.
 
     GPT-Neo does not divide attention scores by the root of the head's width: its weights have to be that
     much smaller. Queries and keys start smaller by the fourth root each, and learn at a rate as much smaller.
@@ -203,21 +234,36 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     from gpteval.models.kernels import fuse
 
     end = tokenizer.eos_token_id
-    window = {"gpt_neo": "max_position_embeddings"}.get(recipe.architecture, "n_positions")
-    config = transformers.AutoConfig.for_model(
-        recipe.architecture,
-        vocab_size=len(tokenizer),
-        bos_token_id=end,
-        eos_token_id=end,
-        **{window: recipe.window},
-        **recipe.config,
-    )
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    ours = {"vocab_size": len(tokenizer), "bos_token_id": end, "eos_token_id": end}
+    ours[ARCHITECTURES[recipe.architecture]] = recipe.window
+    if settled := sorted(set(ours) & set(recipe.config)):
+        raise UsageError(f"{settled[0]} is not for [model] to say: it follows from the tokenizer and the window")
+    try:
+        config = transformers.AutoConfig.for_model(recipe.architecture, **ours, **recipe.config)
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # a configuration's own checks raise many kinds
+        raise UsageError(f"{recipe.architecture} with {dict(recipe.config)} cannot be built: {error}") from error
+    unknown = sorted(set(recipe.config) - set(type(config)().to_dict()) - set(type(config).attribute_map))
+    if unknown:
+        raise UsageError(
+            f"{recipe.architecture} has no setting {unknown[0]!r}", "see its configuration in transformers"
+        )
     fuse(model)
     with torch.no_grad():
         for weight in _unscaled(model):
             weight.mul_(_unscaled_factor(model))
+        for name, weight in model.named_parameters():
+            if name.endswith(("wpe.weight", "positions_embed.weight")):
+                weight.copy_(_sinusoids(*weight.shape) * math.sqrt(2) * model.config.initializer_range)
     return model
+
+
+def _sinusoids(positions: int, width: int) -> Any:
+    """[positions, width]: sines and cosines in turn, of frequencies from 1 to 1/10,000."""
+    import torch
+
+    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
 def _unscaled(model: Any) -> list[Any]:
@@ -266,7 +312,8 @@ class _Windows:
 
 def _settings(recipe: Recipe, steps: int, seed: int) -> dict[str, Any]:
     """What a checkpoint must agree with to be continued."""
-    described = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "corpus"}
+    texts = ("corpus", "held_out", "command")
+    described = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in texts}
     settings: dict[str, Any] = json.loads(json.dumps({**described, "steps": steps, "seed": seed}, default=dict))
     return settings
 
@@ -279,7 +326,7 @@ def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
     if run["settings"] != settings:
         raise OutputError(
             f"{out} holds the checkpoints of an unfinished training with other settings",
-            "give the same --recipe, --steps and --seed to continue it, or another --out",
+            "give the same recipe or config, --steps and --seed to continue it, or another --out",
         )
     return float(run["seconds"])
 
@@ -333,32 +380,43 @@ def _bfloat16_helps(device: str) -> bool:
     return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+_EMBEDDED = """---
+license: apache-2.0
+language: [en, fr]
+---
+"""
+_ABOUT_EMBEDDED = """A demonstration model that the gpteval project trains itself, so that the tool works without a
+network. It is **not** the historical model: it shares its"""
+_OWN = """---
+library_name: transformers
+pipeline_tag: text-generation
+---
+"""
+_ABOUT_OWN = "A language model that was trained from nothing with gpteval. Its"
+
+
 def _card(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     """The model card: what it is, what it was made of, and how to make it again."""
     log = facts["loss"]
     shown = [log[i] for i in sorted({round(k * (len(log) - 1) / 7) for k in range(8)})] if log else []
     curve = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
-    return f"""---
-license: apache-2.0
-language: [en, fr]
----
-
+    source = recipe.command or f"--recipe {recipe.name}"
+    return f"""{_OWN if recipe.command else _EMBEDDED}
 # {recipe.name}
 
-A demonstration model that the gpteval project trains itself, so that the tool works without a
-network. It is **not** the historical model: it shares its architecture ({recipe.architecture}) and
-tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
+{_ABOUT_OWN if recipe.command else _ABOUT_EMBEDDED}
+architecture ({recipe.architecture}) and tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
 
 | | |
 | --- | --- |
-| data | {recipe.corpus_name}: text made by a program, no other source |
+| data | {recipe.corpus_name} |
 | objective | next-token prediction, left to right |
 | window | {recipe.window} tokens |
 | documents | {facts["documents"]:,} |
 | tokens seen | {facts["tokens"]:,} ({facts["steps"]} steps of {recipe.tokens_per_step:,}) |
 | time | {facts["seconds"]:.0f} s on {facts["device"]} |
 | seed | {facts["seed"]} |
-| command | `gpteval pretrain --recipe {recipe.name} --steps {facts["planned_steps"]} --seed {facts["seed"]}` |
+| command | `gpteval pretrain {source} --steps {facts["planned_steps"]} --seed {facts["seed"]}` |
 
 Training loss (nats a token):
 

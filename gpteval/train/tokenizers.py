@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 END = "<|endoftext|>"
+TOKENIZERS = ("byte-level BPE", "lower-case BPE")  # GPT-2's, GPT-1's
 
 
 def train_tokenizer(kind: str, texts: Iterable[str], vocabulary: int) -> Any:
