@@ -15,7 +15,6 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +33,7 @@ from gpteval.train.tokenizers import train_tokenizer
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
 AT_A_TIME = 2000  # documents that are encoded together
-ENOUGH_CHARACTERS = 20_000_000  # of long documents, fewer
+ENOUGH_CHARACTERS = 8_000_000  # of long documents, fewer
 WEIGHT_DECAY = 0.1
 BETAS = (0.9, 0.95)  # GPT-3's, appendix B of its paper
 ARCHITECTURES = {  # what they call the longest text that they read
@@ -222,9 +221,6 @@ def _some(documents: Iterator[str], most: int) -> Iterator[str]:
 def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     """The recipe's architecture, initialised by transformers from the current random state.
 
-    Positions start as sinusoids (Vaswani et al. 2017, section 3.5) of the other embeddings' size, and are learned from
-    there: that a token's neighbour is its neighbour need not be learned place by place.
-
     GPT-Neo does not divide attention scores by the root of the head's width: its weights have to be that
     much smaller. Queries and keys start smaller by the fourth root each, and learn at a rate as much smaller.
     """
@@ -252,18 +248,7 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     with torch.no_grad():
         for weight in _unscaled(model):
             weight.mul_(_unscaled_factor(model))
-        for name, weight in model.named_parameters():
-            if name.endswith(("wpe.weight", "positions_embed.weight")):
-                weight.copy_(_sinusoids(*weight.shape) * math.sqrt(2) * model.config.initializer_range)
     return model
-
-
-def _sinusoids(positions: int, width: int) -> Any:
-    """[positions, width]: sines and cosines in turn, of frequencies from 1 to 1/10,000."""
-    import torch
-
-    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
 def _unscaled(model: Any) -> list[Any]:
