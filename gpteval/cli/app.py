@@ -399,6 +399,20 @@ def pretrain(
 
 
 @app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="nanoGPT's ckpt.pt, or a model that llm.c wrote (.bin)")],
+    folder: Annotated[Path, typer.Argument(help="a new folder")],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="a folder or Hub id; default: files beside the checkpoint, or GPT-2's")
+    ] = None,
+) -> None:
+    """Write another program's checkpoint as a folder of the Hub's format. `run --models` takes it also as it is."""
+    from gpteval.models.foreign import convert as convert_checkpoint
+
+    print(convert_checkpoint(checkpoint, folder, tokenizer))
+
+
+@app.command()
 def bench(
     model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
     items: Annotated[int, typer.Option(min=1, help="items a workload")] = 32,

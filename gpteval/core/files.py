@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import mmap
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -182,3 +183,9 @@ KINDS: Mapping[str, Callable[[Any, str], Sequence[Row] | Iterator[Row]]] = {
     ".parquet": _parquet,
     ".txt": _whole,
 }
+
+
+def cache_root() -> Path:
+    """What runs share lies in ``$GPTEVAL_CACHE``, else in ``~/.cache/gpteval`` (or ``$XDG_CACHE_HOME``)."""
+    root = os.environ.get("GPTEVAL_CACHE")
+    return Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpteval"

@@ -40,7 +40,7 @@ GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that can be named. ``location`` is a Hub id, or a folder when ``local``."""
+    """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``."""
 
     name: str
     location: str
@@ -106,7 +106,8 @@ def model_registry() -> Registry[ModelInfo]:
 
 def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
     """What the user typed, to models: catalogue names and aliases (any case), groups such as ``nano``,
-    local folders, Hub ids; each with an optional ``@revision``. Each model once, in the order asked.
+    local folders and checkpoints of other programs, Hub ids; each with an optional ``@revision``. Each model once, in
+    the order asked.
 
     Raises UnknownNameError with the nearest names, UsageError for a folder that is not there or holds no model.
     """
@@ -164,6 +165,8 @@ def _resolve(spec: str) -> list[ModelInfo]:
                 f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
             )
         return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
+    if folder.is_file():
+        return [ModelInfo(name=folder.name, location=str(folder), local=True)]
     if spec.startswith((".", "~", os.sep)) or name.count("/") > 1:
         raise UsageError(f"no such folder: {spec}", "check the path; 'gpteval models' lists the known models")
     if _HUB_ID.fullmatch(name):

@@ -12,9 +12,11 @@ from typing import Any
 
 from gpteval.core.downloads import AGAIN, GATED, what_broke
 from gpteval.core.errors import GptevalError, ModelError, UsageError
+from gpteval.core.files import cache_root
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
 from gpteval.models.checkpoint import end_tokens, folder_fingerprint, refuse_pickles, remote_code, weights_in_parts
+from gpteval.models.foreign import converted
 from gpteval.models.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
@@ -64,6 +66,8 @@ class HFModel:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
+        if info.local and Path(info.location).is_file():
+            info = replace(info, location=str(converted(Path(info.location), cache_root() / "converted")))
         self.info = info
         self.options = options or LoadOptions()
         self.device = pick_device(self.options.device)

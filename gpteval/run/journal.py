@@ -7,12 +7,12 @@ form, lets other runs use the same results; losing it costs time only.
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from gpteval.core.errors import StoreError
+from gpteval.core.files import cache_root
 from gpteval.engine.rows import RowResult
 
 LOCKED_SECONDS = 5  # to wait for another process; no signal is seen meanwhile
@@ -114,11 +114,8 @@ def _checksum(key: bytes, value: object) -> bytes:
 
 
 def cache_path() -> Path:
-    """The shared cache: ``$GPTEVAL_CACHE``, else ``~/.cache/gpteval`` (or ``$XDG_CACHE_HOME``)."""
-    root = os.environ.get("GPTEVAL_CACHE")
-    if not root:
-        root = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpteval")
-    return Path(root) / "outcomes.sqlite"
+    """The cache of results that runs share."""
+    return cache_root() / "outcomes.sqlite"
 
 
 class ResultStore:
