@@ -26,6 +26,7 @@ from gpteval.nano import nano_models
 
 STEPS = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
 LARGEST = "gpt3-nano-xl"
+WITHIN = (("gpt2-nano", "gpt2-nano-xl"), ("gpt3-nano", "gpt3-nano-xl"))  # one generation, two sizes
 DRAWS = 10_000
 Found = dict[tuple[str, str, int], dict[str, Any]]
 
@@ -90,6 +91,7 @@ def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
                     better.append(task.removeprefix("nano_"))
             text = f"{newer} beats {older} at {shots} shots, p < 0.05, on {len(better)} of {len(tasks)}: "
             said.append((len(better) >= len(tasks) / 2, text + ", ".join(better)))
+    said += headroom(found, tasks)
     for task in asked:
         row = found["gpt3-nano", task, 0]
         if row["chance"] is not None or row["metric"] == "acc_greedy":
@@ -104,7 +106,7 @@ def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
         away = abs(row["value"] - row["chance"]) / row["stderr"]
         said.append((away <= 2, f"{model} on nano_rule, 0 shots: {row['value']:.3f}, {away:.1f} errors from chance"))
     gains = {m: found[m, "nano_rule", 8]["value"] - found[m, "nano_rule", 8]["chance"] for m in nano_models()}
-    for small, large in (("gpt1-nano", "gpt2-nano-xl"), ("gpt2-nano", "gpt2-nano-xl"), ("gpt3-nano", "gpt3-nano-xl")):
+    for small, large in (("gpt1-nano", "gpt2-nano-xl"), *WITHIN):
         text = f"nano_rule, 8 shots, above chance: {small} {gains[small]:+.3f}, {large} {gains[large]:+.3f}"
         said.append((gains[large] > gains[small], text))
     value = found[LARGEST, "nano_rule", 8]["value"]
@@ -112,6 +114,26 @@ def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
     helped = [t for t in asked if found[LARGEST, t, 5]["value"] > found[LARGEST, t, 0]["value"]]
     names = ", ".join(t.removeprefix("nano_") for t in helped)
     said.append((len(helped) >= len(asked) / 2, f"5 shots help {LARGEST} on {len(helped)} of {len(asked)}: {names}"))
+    return said
+
+
+def headroom(found: Found, tasks: list[str]) -> list[tuple[bool, str]]:
+    """The larger model of a generation is better, the largest has room above it, the smallest is no guesser."""
+    said = []
+    for small, large in WITHIN:
+        bits = found[small, "nano_prose", 0]["value"] > found[large, "nano_prose", 0]["value"]
+        wins = [t for t in tasks if t != "nano_prose" and score(found[large, t, 5]) > score(found[small, t, 5])]
+        text = f"{large} is above {small} at 5 shots on {len(wins) + bits} of {len(tasks)}"
+        said.append((len(wins) + bits > len(tasks) / 2, text))
+    for task in (t for t in tasks if t != "nano_prose"):
+        perfect = [m for m in nano_models() if score(found[m, task, 0]) == 1]
+        if len(perfect) > 1:
+            said.append((False, f"{task} is at 100 % for {', '.join(perfect)}"))
+        value = found[LARGEST, task, 5]["value"] / (100 if found[LARGEST, task, 5]["metric"] == "bleu" else 1)
+        said.append((0.6 <= value <= 0.95, f"{LARGEST} on {task}, 5 shots: {value:.3f}, promised 0.6 to 0.95"))
+    rows = {t: found["gpt1-nano", t, 0] for t in tasks if t != "nano_prose"}
+    above = [t for t, row in rows.items() if row["value"] - (row["chance"] or 0) > 2 * (row["stderr"] or 0)]
+    said.append((len(above) >= len(tasks) / 2, f"gpt1-nano is above chance on {len(above)} of {len(tasks)}"))
     return said
 
 

@@ -99,6 +99,8 @@ def test_documents_come_again_and_again_in_another_order() -> None:
         ('text = "*.jsonl"\nsteps = 0', "steps is a number of at least 1"),
         ('text = "*.jsonl"\nlearning_rate = "high"', "learning_rate"),
         ('text = "*.jsonl"\nheld_out = 1.5', "held_out is a share"),
+        ('text = "*.jsonl"\nshort_steps = -1', "short_steps is a number"),
+        ('text = "*.jsonl"\nshort_steps = 9\nwindow = 30', "window is a multiple of 4"),
         ('text = "*.jsonl"\narchitecture = "bert"', "architecture is one of openai-gpt, gpt2"),
         ('text = "*.jsonl"\ntokenizer = "words"', "tokenizer is"),
         ('text = "*.jsonl"\ncolumn = "body"', "no column 'body'"),

@@ -12,7 +12,7 @@ from typing import Any
 from gpteval.core.errors import DataError, UsageError
 from gpteval.core.files import KINDS, read_file
 from gpteval.core.types import digest
-from gpteval.train.pretrain import ARCHITECTURES, Recipe
+from gpteval.train.pretrain import ARCHITECTURES, PIECES, Recipe
 from gpteval.train.tokenizers import TOKENIZERS
 
 SHARE = 0.02  # of the text, kept from the training
@@ -95,6 +95,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "steps": 2000,
     "learning_rate": 1e-3,
     "warmup": 100,
+    "short_steps": 0,
     "column": "text",
     "held_out": SHARE,
 }
@@ -110,12 +111,15 @@ def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     settings = {**_DEFAULTS, **{key: value for key, value in given.items() if key != "model"}}
     settings["text"] = [given["text"]] if isinstance(given["text"], str) else given["text"]
     settings["config"] = given.get("model", {})
-    numbers = [name for name, value in _DEFAULTS.items() if isinstance(value, int)]
+    numbers = [name for name, value in _DEFAULTS.items() if isinstance(value, int) and value]
+    short = settings["short_steps"]
     checks = [
         *(
             (isinstance(settings[name], int) and settings[name] > 0, f"{name} is a number of at least 1")
             for name in numbers
         ),
+        (isinstance(short, int) and short >= 0, "short_steps is a number"),
+        (not short or settings["window"] % PIECES == 0, f"with short_steps, window is a multiple of {PIECES}"),
         (isinstance(settings["config"], dict), "[model] is a table of the architecture's configuration"),
         (all(isinstance(text, str) for text in settings["text"]), "text is a list of file names"),
         (isinstance(settings["learning_rate"], float) and settings["learning_rate"] > 0, "learning_rate is above 0"),

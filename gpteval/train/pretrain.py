@@ -32,6 +32,7 @@ from gpteval.train.tokenizers import train_tokenizer
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
+PIECES = 4  # of a window, while windows are short
 AT_A_TIME = 2000  # documents that are encoded together
 ENOUGH_CHARACTERS = 8_000_000  # of long documents, fewer
 WEIGHT_DECAY = 0.1
@@ -57,7 +58,8 @@ class Progress:
 class Recipe:
     """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration.
 
-    ``command``: the option that names it on the command line; ``held_out``: documents that ``corpus`` leaves out.
+    In the first ``short_steps`` each window is read as ``PIECES`` short ones. ``command``: the option that names the
+    recipe on the command line; ``held_out``: documents that ``corpus`` leaves out.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Recipe:
     corpus: Callable[[int], Iterator[str]]
     corpus_name: str
     warmup: int = 100
+    short_steps: int = 0
     command: str = ""
     held_out: tuple[str, ...] = ()
 
@@ -130,7 +133,7 @@ def pretrain(
     if resume:
         watcher.spent = _spent(watcher.file, settings, out)
     progress.stage(f"3/4 pre-training: {steps} steps of {recipe.tokens_per_step:,} tokens on {device}, left to right")
-    trainer = transformers.Trainer(
+    trainer = _trainer(recipe.short_steps)(
         model=model,
         args=transformers.TrainingArguments(
             output_dir=str(checkpoints),
@@ -241,9 +244,7 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
         raise UsageError(f"{recipe.architecture} with {dict(recipe.config)} cannot be built: {error}") from error
     unknown = sorted(set(recipe.config) - set(type(config)().to_dict()) - set(type(config).attribute_map))
     if unknown:
-        raise UsageError(
-            f"{recipe.architecture} has no setting {unknown[0]!r}", "see its configuration in transformers"
-        )
+        raise UsageError(f"{recipe.architecture} has no setting {unknown[0]!r}", "transformers lists those it has")
     fuse(model)
     with torch.no_grad():
         for weight in _unscaled(model):
@@ -280,6 +281,19 @@ def _optimizer(model: Any, learning_rate: float) -> Any:
         {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS)
+
+
+def _trainer(short_steps: int) -> type[Any]:
+    """The Trainer with short windows in its first steps."""
+    import transformers
+
+    class Trainer(transformers.Trainer):  # type: ignore[misc]  # transformers is not type-checked
+        def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+            if self.state.global_step < short_steps:
+                inputs = {name: tokens.reshape(len(tokens) * PIECES, -1) for name, tokens in inputs.items()}
+            return super().compute_loss(model, inputs, *arguments, **named)
+
+    return Trainer
 
 
 class _Windows:
