@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from gpteval.core.errors import GptevalError, ModelError
+from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.foreign import convert, is_checkpoint
 from gpteval.models.loader import HFModel, LoadOptions
@@ -265,3 +265,16 @@ def test_gpt2s_vocabulary_means_gpt2s_tokenizer(tmp_path: Path, monkeypatch: pyt
         config = json.loads((model / "config.json").read_text())
         assert (config["vocab_size"], config["eos_token_id"]) == (vocabulary, 50_256)
     assert asked == ["openai-community/gpt2"] * 2
+
+
+def test_checkpoints_of_a_training_come_in_the_order_of_their_steps(folder: Path, tmp_path: Path) -> None:
+    model = GPT(VOCABULARY)
+    for step in (1000, 200, 50):
+        save_nanogpt(folder / f"step{step}.pt", model)
+    convert(folder / "step50.pt", folder / "checkpoint-9")
+    convert(folder / "step50.pt", folder / "checkpoint-10")
+    (folder / "checkpoint-11").mkdir()  # without a model, as one that is being written
+    names = [info.name for info in resolve_models([f"{folder}/step*.pt", f"{folder}/checkpoint-*"])]
+    assert names == ["step50.pt", "step200.pt", "step1000.pt", "checkpoint-9", "checkpoint-10"]
+    with pytest.raises(UsageError, match="no model is named by"):
+        resolve_models([f"{folder}/epoch-*"])

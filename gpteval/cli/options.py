@@ -14,7 +14,7 @@ from gpteval.core.errors import UsageError
 Models = Annotated[
     list[str],
     typer.Option(
-        help="names, Hub ids, local folders, or nano; separated by commas, or given again and again",
+        help="names, Hub ids, folders, checkpoints, 'out/step-*', or nano; by commas, or given again",
         autocompletion=complete_models,
     ),
 ]

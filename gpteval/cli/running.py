@@ -118,9 +118,9 @@ class ConsoleListener(Listener):
         self.finished += 1
 
     def close(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+        bar, self.bar = self.bar, None  # downloads are told from another thread
+        if bar is not None:
+            bar.stop()
 
 
 def number(value: float | None) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from glob import glob
 from importlib.resources import files
 from pathlib import Path
 
@@ -106,8 +107,8 @@ def model_registry() -> Registry[ModelInfo]:
 
 def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
     """What the user typed, to models: catalogue names and aliases (any case), groups such as ``nano``,
-    local folders and checkpoints of other programs, Hub ids; each with an optional ``@revision``. Each model once, in
-    the order asked.
+    local folders and checkpoints of other programs, patterns of them (``out/checkpoint-*``, in the order of their
+    numbers), Hub ids; each with an optional ``@revision``. Each model once, in the order asked.
 
     Raises UnknownNameError with the nearest names, UsageError for a folder that is not there or holds no model.
     """
@@ -148,6 +149,16 @@ def _parts(info: ModelInfo) -> tuple[str, ...]:
     return path.relative_to(here).parts if path.is_relative_to(here) else path.parts[1:]
 
 
+def _matching(pattern: str) -> list[ModelInfo]:
+    """The folders and checkpoints that a pattern names, in the order of the numbers in their names."""
+    paths = [Path(name) for name in glob(str(Path(pattern).expanduser()))]
+    models = [path for path in paths if path.is_file() or (path / "config.json").is_file()]
+    if not models:
+        raise UsageError(f"no model is named by {pattern}", "it names folders with a config.json, or checkpoints")
+    steps = {path: [int(number) for number in re.findall(r"\d+", path.name)] for path in models}
+    return [info for path in sorted(models, key=lambda path: (steps[path], path)) for info in _resolve(str(path))]
+
+
 def _resolve(spec: str) -> list[ModelInfo]:
     registry = model_registry()
     group = [info for info in registry.values() if info.group == spec]
@@ -158,6 +169,8 @@ def _resolve(spec: str) -> list[ModelInfo]:
     if name.lower() in by_name:
         info = by_name[name.lower()]
         return [replace(info, name=f"{info.name}@{revision}", revision=revision) if revision else info]
+    if any(sign in spec for sign in "*?["):
+        return _matching(spec)
     folder = Path(spec).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
