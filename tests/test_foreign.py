@@ -276,5 +276,7 @@ def test_checkpoints_of_a_training_come_in_the_order_of_their_steps(folder: Path
     (folder / "checkpoint-11").mkdir()  # without a model, as one that is being written
     names = [info.name for info in resolve_models([f"{folder}/step*.pt", f"{folder}/checkpoint-*"])]
     assert names == ["step50.pt", "step200.pt", "step1000.pt", "checkpoint-9", "checkpoint-10"]
+    (folder / "checkpoint-9").rename(folder / "odd[1]*")
+    assert [info.name for info in resolve_models([f"{folder}/odd[1]*"])] == ["odd[1]*"], "a name goes before a pattern"
     with pytest.raises(UsageError, match="no model is named by"):
         resolve_models([f"{folder}/epoch-*"])

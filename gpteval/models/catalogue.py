@@ -169,8 +169,6 @@ def _resolve(spec: str) -> list[ModelInfo]:
     if name.lower() in by_name:
         info = by_name[name.lower()]
         return [replace(info, name=f"{info.name}@{revision}", revision=revision) if revision else info]
-    if any(sign in spec for sign in "*?["):
-        return _matching(spec)
     folder = Path(spec).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -178,6 +176,8 @@ def _resolve(spec: str) -> list[ModelInfo]:
                 f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
             )
         return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
+    if any(sign in spec for sign in "*?[") and not folder.exists():
+        return _matching(spec)
     if folder.is_file():
         return [ModelInfo(name=folder.name, location=str(folder), local=True)]
     if spec.startswith((".", "~", os.sep)) or name.count("/") > 1:
