@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ def test_every_rows_names_resolve_and_every_row_has_a_source() -> None:
     assert runnable > 1000
     with pytest.raises(UnknownNameError, match="nearest"):
         names_of("gpt-9")
+
+
+# Tasks that sources report and gpteval has not, nor under another name.
+ONLY_IN_SOURCES = re.compile(
+    r"\w+_seed2|crows_pairs_\w+|ethics_\w+|math_\w+|mmlu_(humanities|other|social_sciences|stem)|bookscorpus|dclm_core|"
+    r"cnn_dailymail_no_hint|glue_ablation_avg|gsm8k|headqa|humaneval|logiqa|mathqa|openwebtext_loss|pile|quac|race|"
+    r"sat_analogies|scitail|snli|stsb|truthfulqa_mc2"
+)
+
+
+def test_every_rows_task_is_one_of_ours_or_known_to_be_in_sources_only() -> None:
+    ours = {*task_registry(), *task_suites(task_registry()), *(name for names in ALIASES.values() for name in names)}
+    strange = {row.task for row in published() if row.task not in ours and not ONLY_IN_SOURCES.fullmatch(row.task)}
+    assert not strange
+    assert sum(row.task in ours for row in published()) > 2500
 
 
 def test_what_the_tables_name_is_there() -> None:
