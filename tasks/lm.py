@@ -283,6 +283,7 @@ def last_bytes(rows: Iterable[Mapping[str, Any]], *, end: str) -> Iterator[dict[
 
 
 def compressed_text(item: Item) -> Rolling:
+    """The whole text, in windows that overlap by half."""
     return Rolling(item["text"], overlap=0.5)
 
 

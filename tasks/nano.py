@@ -15,10 +15,12 @@ ITEMS = 300
 
 
 def source(kind: str, count: int = ITEMS) -> GeneratedSource:
+    """The rows of a kind of text."""
     return generated(lambda split: world.rows(kind, split, count), revision=world.REVISION)
 
 
 def prompt(kind: str, item: Item) -> str:
+    """The prompt as training documents have it."""
     return world.KINDS[kind].prompt(dict(item))
 
 

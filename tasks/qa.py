@@ -15,6 +15,7 @@ from gpteval.core.forms import NORMALISED, lettered, spaced
 
 
 def ask(question: str) -> str:
+    """A question in the form that lm-evaluation-harness shares among its tasks."""
     return f"Question: {question}\nAnswer:"
 
 
@@ -232,6 +233,7 @@ def _(item: Item) -> Choice:
 
 
 def mid_sentence(sentence: str) -> str:
+    """The sentence as it goes on after a link word: its first letter small."""
     return sentence if sentence.startswith(("I ", "I'")) else sentence[:1].lower() + sentence[1:]
 
 

@@ -43,7 +43,7 @@ def _race(level: str) -> Task:
     @made.as_in("paper", metric="acc_uncond", metrics=(), shots=10, prepare=after_each_other)
     def _(item: Item) -> Choice:
         text = f"Article:\n{item['article']}\n\n{item['before']}Q: {item['question']}\n\nA:"
-        return Choice(text, spaced(item["options"]), gold=LETTERS.index(item["answer"]), neutral="Answer:")
+        return Choice(text, spaced(item["options"]), gold=LETTERS.index(item["answer"]), neutral="A:")
 
     return made
 

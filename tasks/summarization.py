@@ -16,6 +16,7 @@ summaries = partial(
 
 
 def tldr(text: str, summary: str, *, stop: str = "\n") -> Generate:
+    """The text with the hint of GPT-2's paper (section 3.6)."""
     return Generate(f"{text.strip()}\nTL;DR:", [summary], stop=[stop], max_new_tokens=100)
 
 

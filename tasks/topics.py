@@ -11,6 +11,7 @@ topics = partial(task, family="classification", shots_from="train", metric="acc"
 
 
 def classified(text: str, question: str, classes: Sequence[str], gold: int) -> Choice:
+    """A text, a question about it, and the classes as answers."""
     return Choice(f"{text}\nQuestion: {question}\nAnswer:", [f" {name}" for name in classes], gold)
 
 

@@ -21,6 +21,7 @@ multi30k = hub("bentrevett/multi30k", split="test")
 
 
 def translate(sentences: Mapping[str, str], source: str, target: str, *, max_new_tokens: int) -> Generate:
+    """A sentence under its language's name, and the other language's name."""
     prompt = f"{LANGUAGES[source]}: {sentences[source]}\n{LANGUAGES[target]}:"
     return Generate(prompt, [sentences[target]], max_new_tokens=max_new_tokens)
 

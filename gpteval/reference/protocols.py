@@ -77,13 +77,17 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
 _DETOKENISER = "the paper's own de-tokeniser is not published; this is ours"
 _WINDOWS = "the paper does not say how its windows overlap"
 _BEAM = "beam search of width 4 there, greedy here"
+_FORM = "without examples another form of prompt there"
 UNTOLD: Mapping[str, str] = {
     "lambada_openai": "the paper does not list its stop words",
     **dict.fromkeys(("cbt_cn", "cbt_ne", "lm1b"), _DETOKENISER),
     **dict.fromkeys(("wikitext2", "wikitext103", "ptb"), f"{_DETOKENISER}; {_WINDOWS}"),
     **dict.fromkeys(("enwik8", "text8"), _WINDOWS),
     **dict.fromkeys(("triviaqa", "webqs", "nq_open", "coqa", "drop"), _BEAM),
-    **{f"wmt{pair}": _BEAM for pair in ("14_en_fr", "14_fr_en", "16_en_de", "16_de_en", "16_en_ro", "16_ro_en")},
+    **{
+        f"wmt{pair}": f"{_BEAM}; {_FORM}"
+        for pair in ("14_en_fr", "14_fr_en", "16_en_de", "16_de_en", "16_en_ro", "16_ro_en")
+    },
 }
 OF_GPT2 = frozenset(
     ("lambada_openai", "cbt_cn", "cbt_ne", "wikitext2", "wikitext103", "ptb", "lm1b", "enwik8", "text8")
