@@ -6,8 +6,7 @@ installs the peer into an environment of its own (runs/peer), and runs every tas
 covers, and whose data are in GPTEVAL_DATA, with 0 and 5 examples, in float32 on a CPU. Prompts must be identical,
 log-likelihoods agree within 1e-4 (absolute or relative), texts be equal and metrics agree within 1e-6, perplexities
 by their logarithm (the mean log-likelihood, of which the peer's is a sum of float32 numbers). The last line is JSON.
-Exit code 1 when something
-differs.
+Exit code 1 when something differs.
 """
 
 from __future__ import annotations

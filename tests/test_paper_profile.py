@@ -181,6 +181,9 @@ class TestStopWords:
             for barred in ([], [second] if second != first else [], [first])
         ]
         assert [result.greedy for result in scorer.score(rows)] == [True, True, False]
+        runner_up = self.ranked(model)[1]
+        rows = [ScoreRow(Tokens(ids), Tokens([runner_up]), Tokens(barred)) for barred in ([], [first], [first, second])]
+        assert [result.greedy for result in scorer.score(rows)] == [False, True, runner_up != second]
 
     def test_lambada_has_them(self) -> None:
         task = of_paper("lambada_openai")

@@ -98,6 +98,8 @@ def test_documents_come_again_and_again_in_another_order() -> None:
         ('text = "none/*.txt"', "no file is named"),
         ('text = "*.jsonl"\nsteps = 0', "steps is a number of at least 1"),
         ('text = "*.jsonl"\nlearning_rate = "high"', "learning_rate"),
+        ('text = "*.jsonl"\nsteps = true', "steps is a number"),
+        ("text = 5", "text is a list of file names"),
         ('text = "*.jsonl"\nheld_out = 1.5', "held_out is a share"),
         ('text = "*.jsonl"\nshort_steps = -1', "short_steps is a number"),
         ('text = "*.jsonl"\nshort_steps = 9\nwindow = 30', "window is a multiple of 4"),
@@ -121,6 +123,16 @@ def test_empty_text_and_a_missing_file(folder: Path) -> None:
         read_config(config(folder))
     with pytest.raises(UsageError, match="cannot read"):
         read_config(folder / "absent.toml")
+
+
+def test_text_may_lie_anywhere(folder: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    recipe = read_config(config(away, SMALL.replace("*.jsonl", f"{folder}/mine.jsonl")))
+    assert recipe.corpus_name.startswith("200 documents of mine.jsonl (")
+    assert str(folder) not in recipe.corpus_name
+    assert read_config(config(folder, SMALL + "").with_name("mine.toml")).learning_rate == 1e-3
+    assert read_config(config(folder, "learning_rate = 1\n" + SMALL)).learning_rate == 1
 
 
 def test_one_of_recipe_and_config(folder: Path, run_cli: RunCli) -> None:

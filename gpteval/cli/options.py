@@ -46,8 +46,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def model_names(values: list[str]) -> tuple[str, ...]:
-    """Names separated by commas; a value that is a folder is one name, commas and all."""
-    return tuple(name for value in values for name in ((value,) if Path(value).is_dir() else names(value)))
+    """Names separated by commas; what exists as a folder or file is one name, commas and all."""
+    return tuple(name for value in values for name in ((value,) if Path(value).exists() else names(value)))
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:

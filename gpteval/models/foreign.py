@@ -23,12 +23,9 @@ GPT2_VOCABULARIES = (50_257, 50_304)  # the second is padded to a multiple of 64
 GPT2 = "openai-community/gpt2"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
 _LLMC_MAGIC, _LLMC_HEADER = 20240326, 256
+_CUT = "copy it once more from where it was written"
+_OWN = "where the program was changed, save the model with transformers' save_pretrained and give that folder"
 Tensors = dict[str, Any]
-
-
-def is_checkpoint(path: Path) -> bool:
-    """Whether a file looks like a checkpoint that is known here."""
-    return path.is_file() and _reader(path) is not None
 
 
 def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
@@ -76,7 +73,7 @@ def _reader(path: Path) -> Callable[[Path], tuple[dict[str, Any], Tensors]] | No
         with path.open("rb") as file:
             begin = file.read(4)
     except OSError as error:
-        raise ModelError(f"cannot read {path.name}: {error.strerror}") from error
+        raise ModelError(f"cannot read {path.name}: {error.strerror}", "check the path") from error
     if begin == b"PK\x03\x04":  # torch.save writes a zip archive
         return _nanogpt
     return _llmc if begin == np.int32(_LLMC_MAGIC).tobytes() else None
@@ -106,18 +103,18 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
     given = {n for n in state if not n.endswith((".attn.bias", ".attn.masked_bias"))} - {"lm_head.weight"}
     biases = {name for name in expected if name.endswith(".bias")}
     if wrong := sorted((set(expected) - biases - given) | (given - set(expected))):
-        raise ModelError(f"{path.name} is no checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}")
+        raise ModelError(f"{path.name} is no checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}", _OWN)
     tensors = {}
     for name, shape in expected.items():
         linear = name.endswith(".weight") and any(part in name for part in (".c_attn.", ".c_proj.", ".c_fc."))
         stored = (shape[1], shape[0]) if linear else shape
         tensor = state[name].float() if name in state else torch.zeros(shape)
         if name in state and tuple(tensor.shape) != stored:
-            raise ModelError(f"{path.name}: {name} has shape {tuple(tensor.shape)}, expected {stored}")
+            raise ModelError(f"{path.name}: {name} has shape {tuple(tensor.shape)}, expected {stored}", _OWN)
         tensors[name] = tensor.t() if linear else tensor
     head = state.get("lm_head.weight")
     if head is not None and not torch.equal(head.float(), tensors["transformer.wte.weight"]):
-        raise ModelError(f"{path.name}: its output layer is not its embedding, as nanoGPT has them")
+        raise ModelError(f"{path.name}: its output layer is not its embedding, as nanoGPT has them", _OWN)
     return _config(sizes["vocab_size"], sizes["block_size"], width, layers, sizes["n_head"], "gelu"), tensors
 
 
@@ -134,10 +131,12 @@ def _llmc(path: Path) -> tuple[dict[str, Any], Tensors]:
 
     header = np.fromfile(path, dtype=np.int32, count=_LLMC_HEADER)
     if len(header) < _LLMC_HEADER:
-        raise ModelError(f"{path.name} is cut: its header has {4 * len(header)} bytes, expected {4 * _LLMC_HEADER}")
+        raise ModelError(
+            f"{path.name} is cut: its header has {4 * len(header)} bytes, expected {4 * _LLMC_HEADER}", _CUT
+        )
     version, window, vocabulary, layers, heads, width, padded = (int(number) for number in header[1:8])
     if version not in (3, 5):
-        raise ModelError(f"{path.name} has llm.c's version {version}, expected 3 (float32) or 5 (bfloat16)")
+        raise ModelError(f"{path.name} has llm.c's version {version}, expected 3 (float32) or 5 (bfloat16)", _OWN)
     ours = _shapes(padded, window, width, layers)
     parts = [("wte.weight", 0), ("wpe.weight", 0)]
     parts += [(f"{layer}.{kind}", layers) for layer in _LAYERS for kind in ("weight", "bias")]
@@ -146,7 +145,7 @@ def _llmc(path: Path) -> tuple[dict[str, Any], Tensors]:
     size = 4 if version == 3 else 2
     need, have = sum(int(np.prod(ours[name])) for name in names) * size, path.stat().st_size - 4 * _LLMC_HEADER
     if need != have:
-        raise ModelError(f"{path.name} has {have:,} bytes of weights, expected {need:,}: it is cut, or another's")
+        raise ModelError(f"{path.name} has {have:,} bytes of weights, expected {need:,}: it is cut, or another's", _CUT)
     data = np.fromfile(path, dtype=np.float32 if size == 4 else np.int16, offset=4 * _LLMC_HEADER)
     flat = torch.from_numpy(data) if size == 4 else torch.from_numpy(data).view(torch.bfloat16).float()
     tensors, begin = {}, 0

@@ -6,6 +6,7 @@ import random
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def read_config(path: Path) -> Recipe:
         raise UsageError(f"{path} is not TOML: {error}", "docs/pretraining.md has an example") from error
     settings = _settings(path, given)
     texts = settings.pop("text")
-    files = sorted({file for pattern in texts for file in path.parent.glob(pattern) if file.is_file()})
+    named = {Path(name) for pattern in texts for name in glob(str(path.parent / pattern), recursive=True)}
+    files = sorted(file for file in named if file.is_file())
     if not files:
         raise UsageError(f"{path}: no file is named by text = {texts}", f"paths from its folder, of {', '.join(KINDS)}")
     documents = [document for file in files for document in _documents(file, settings["column"])]
@@ -109,25 +111,25 @@ def _settings(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     if "text" not in given:
         raise UsageError(f"{path}: text is missing", 'for example text = ["novels/*.txt"]')
     settings = {**_DEFAULTS, **{key: value for key, value in given.items() if key != "model"}}
-    settings["text"] = [given["text"]] if isinstance(given["text"], str) else given["text"]
+    settings["text"] = texts = [given["text"]] if isinstance(given["text"], str) else given["text"]
     settings["config"] = given.get("model", {})
-    numbers = [name for name, value in _DEFAULTS.items() if isinstance(value, int) and value]
-    short = settings["short_steps"]
+    numbers = [name for name, value in _DEFAULTS.items() if type(value) is int and value]
+    short, rate = settings["short_steps"], settings["learning_rate"]
     checks = [
         *(
-            (isinstance(settings[name], int) and settings[name] > 0, f"{name} is a number of at least 1")
+            (type(settings[name]) is int and settings[name] > 0, f"{name} is a number of at least 1")
             for name in numbers
         ),
-        (isinstance(short, int) and short >= 0, "short_steps is a number"),
+        (type(short) is int and short >= 0, "short_steps is a number"),
         (not short or settings["window"] % PIECES == 0, f"with short_steps, window is a multiple of {PIECES}"),
         (isinstance(settings["config"], dict), "[model] is a table of the architecture's configuration"),
-        (all(isinstance(text, str) for text in settings["text"]), "text is a list of file names"),
-        (isinstance(settings["learning_rate"], float) and settings["learning_rate"] > 0, "learning_rate is above 0"),
+        (isinstance(texts, list) and all(isinstance(text, str) for text in texts), "text is a list of file names"),
+        (type(rate) in (int, float) and rate > 0, "learning_rate is a number above 0"),
         (isinstance(settings["held_out"], int | float) and 0 <= settings["held_out"] < 1, "held_out is a share"),
         (settings["architecture"] in ARCHITECTURES, f"architecture is one of {', '.join(ARCHITECTURES)}"),
         (settings["tokenizer"] in TOKENIZERS, f"tokenizer is {' or '.join(TOKENIZERS)}"),
     ]
     for fine, message in checks:
         if not fine:
-            raise UsageError(f"{path}: {message}")
+            raise UsageError(f"{path}: {message}", "docs/pretraining.md has an example with every setting")
     return settings

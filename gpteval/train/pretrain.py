@@ -28,6 +28,7 @@ import numpy as np
 from gpteval.core.errors import OutputError, UsageError
 from gpteval.models.loader import pick_device
 from gpteval.models.tokenizer import Codec
+from gpteval.train.card import model_card
 from gpteval.train.tokenizers import train_tokenizer
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
@@ -185,7 +186,7 @@ def pretrain(
         "loss": curve,
     }
     (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(_card(recipe, facts), encoding="utf-8")
+    (out / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
     if done >= steps:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return out
@@ -377,49 +378,3 @@ def _bfloat16_helps(device: str) -> bool:
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported())
     return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-_EMBEDDED = """---
-license: apache-2.0
-language: [en, fr]
----
-"""
-_ABOUT_EMBEDDED = """A demonstration model that the gpteval project trains itself, so that the tool works without a
-network. It is **not** the historical model: it shares its"""
-_OWN = """---
-library_name: transformers
-pipeline_tag: text-generation
----
-"""
-_ABOUT_OWN = "A language model that was trained from nothing with gpteval. Its"
-
-
-def _card(recipe: Recipe, facts: Mapping[str, Any]) -> str:
-    """The model card: what it is, what it was made of, and how to make it again."""
-    log = facts["loss"]
-    shown = [log[i] for i in sorted({round(k * (len(log) - 1) / 7) for k in range(8)})] if log else []
-    curve = "\n".join(f"| {step} | {loss:.3f} |" for step, loss in shown)
-    source = recipe.command or f"--recipe {recipe.name}"
-    return f"""{_OWN if recipe.command else _EMBEDDED}
-# {recipe.name}
-
-{_ABOUT_OWN if recipe.command else _ABOUT_EMBEDDED}
-architecture ({recipe.architecture}) and tokenizer type ({recipe.tokenizer}), at {facts["parameters"]:,} parameters.
-
-| | |
-| --- | --- |
-| data | {recipe.corpus_name} |
-| objective | next-token prediction, left to right |
-| window | {recipe.window} tokens |
-| documents | {facts["documents"]:,} |
-| tokens seen | {facts["tokens"]:,} ({facts["steps"]} steps of {recipe.tokens_per_step:,}) |
-| time | {facts["seconds"]:.0f} s on {facts["device"]} |
-| seed | {facts["seed"]} |
-| command | `gpteval pretrain {source} --steps {facts["planned_steps"]} --seed {facts["seed"]}` |
-
-Training loss (nats a token):
-
-| step | loss |
-| --- | --- |
-{curve}
-"""
