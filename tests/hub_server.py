@@ -26,7 +26,7 @@ Kind = Literal["datasets", "models"]
 SILENCE = 30.0  # seconds without an answer
 
 _RESOLVE = re.compile(r"/(?:(datasets)/)?([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-_API = re.compile(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+)(?:/(.+))?)?")
+_API = re.compile(r"/api/(datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|refs)(?:/([^/]+)(?:/(.+))?)?)?")
 
 
 def publish(root: Path, kind: Kind, name: str, folder: Path, revision: str = "main") -> str:
@@ -159,6 +159,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self, kind: str, name: str, what: str | None, revision: str, folder: str) -> None:
         commit = self._commit(kind, name, revision)
         if not commit:
+            return
+        if what == "refs":
+            known = json.loads((self.hub.root / kind / name / "refs.json").read_text())
+            branches = [{"name": ref, "ref": f"refs/heads/{ref}", "targetCommit": sha} for ref, sha in known.items()]
+            self._json({"branches": branches, "converts": [], "tags": []})
             return
         base = self.hub.root / kind / name / commit
         files = sorted(p for p in base.rglob("*") if p.is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from gpteval.core.errors import UsageError
 Models = Annotated[
     list[str],
     typer.Option(
-        help="names, Hub ids, folders, checkpoints, 'out/step-*', or nano; by commas, or given again",
+        help="names, Hub ids, folders, checkpoints, 'out/step-*', NAME@step1000,step8000 or NAME@steps (all), or nano; "
+        "by commas, or given again",
         autocompletion=complete_models,
     ),
 ]
@@ -46,8 +48,18 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def model_names(values: list[str]) -> tuple[str, ...]:
-    """Names separated by commas; what exists as a folder or file is one name, commas and all."""
-    return tuple(name for value in values for name in ((value,) if Path(value).exists() else names(value)))
+    """Names separated by commas; what exists as a folder or file is one name, commas and all.
+
+    A step after a model's step is of that model: ``pythia-160m@step1000,step8000``.
+    """
+    found: list[str] = []
+    for value in values:
+        for name in (value,) if Path(value).exists() else names(value):
+            if found and "@" in found[-1] and re.fullmatch(r"step\d+", name):
+                found[-1] += f",{name}"
+            else:
+                found.append(name)
+    return tuple(found)
 
 
 def numbers(text: str | None) -> tuple[int, ...] | None:

@@ -19,6 +19,7 @@ from gpteval.compare.rows import Figure, Generations, Pair, judged, least_effect
 from gpteval.compare.tests import bootstrap_test, mcnemar, probability_better, sacrebleu_p, sign_flips
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.runs import load_runs
+from gpteval.core.text import natural
 from gpteval.metrics.base import Floats
 
 if TYPE_CHECKING:
@@ -111,10 +112,10 @@ def _in_order(answers: Sequence[Answers]) -> tuple[str, ...]:
     """Models by generation, size and name."""
     facts = {one.model: one for one in answers}
 
-    def key(name: str) -> tuple[int, int, str]:
+    def key(name: str) -> tuple[object, ...]:
         one = facts[name]
         place = ORDER.index(one.generation) if one.generation in ORDER else len(ORDER)
-        return place, one.n_params or 0, name
+        return place, one.n_params or 0, natural(name)
 
     return tuple(sorted(facts, key=key))
 

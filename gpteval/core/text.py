@@ -49,3 +49,8 @@ def harmless_cell(cell: str) -> str:
     """A cell of a CSV file: printable, and with a leading ``'`` where a spreadsheet would compute it."""
     cell = printable(cell.replace("\r\n", "\n").replace("\r", "\n"))  # readers stumble over a bare CR
     return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not is_number(cell) else cell
+
+
+def natural(name: str) -> tuple[tuple[str, int], ...]:
+    """A key that sorts the numbers in names as numbers: ``step-9`` before ``step-10``."""
+    return tuple((text, int(number or -1)) for text, number in re.findall(r"(\D*)(\d*)", name))

@@ -347,7 +347,8 @@ class Result:
     metric's number depends on, ``notes`` what a reader should know, ``fingerprint`` the weights that
     made it. ``stale``: the model of that name has other weights by now. ``template``: which of the task's prompts;
     another one than its own is a part of ``task`` too, as ``name:template``. ``part_of``: the benchmark whose part
-    the task is and whose result stands for it in means and tables.
+    the task is and whose result stands for it in means and tables. ``step``: of a checkpoint, how far the training was;
+    ``model_family``: what the checkpoints of that training have in common.
     """
 
     model: str
@@ -379,6 +380,8 @@ class Result:
     stale: bool = False
     template: str = "default"
     part_of: str = ""
+    model_family: str = ""
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

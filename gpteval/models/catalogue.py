@@ -10,7 +10,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from glob import glob
@@ -19,6 +19,8 @@ from pathlib import Path
 
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.registry import Registry
+from gpteval.core.text import natural
+from gpteval.models.steps import revisions, step_of
 from gpteval.nano import nano_models
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -41,7 +43,10 @@ GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``."""
+    """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``.
+
+    ``step``: how far its training was, where its name tells; then ``family`` is what its checkpoints have in common.
+    """
 
     name: str
     location: str
@@ -54,6 +59,8 @@ class ModelInfo:
     aliases: tuple[str, ...] = ()
     revision: str | None = None
     group: str = ""
+    family: str = ""
+    step: int | None = None
 
 
 def _catalogued() -> Iterable[ModelInfo]:
@@ -108,16 +115,15 @@ def model_registry() -> Registry[ModelInfo]:
 def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
     """What the user typed, to models: catalogue names and aliases (any case), groups such as ``nano``,
     local folders and checkpoints of other programs, patterns of them (``out/checkpoint-*``, in the order of their
-    numbers), Hub ids; each with an optional ``@revision``. Each model once, in the order asked.
+    numbers), Hub ids; each with an optional ``@revision``, or several (``@step1000,step8000``, ``@steps``). Each model
+    once, in the order asked.
 
     Raises UnknownNameError with the nearest names, UsageError for a folder that is not there or holds no model.
     """
-    asked = {(info.name, _place(info)): info for spec in specs for info in _resolve(spec)}
-    return distinguish(asked.values())
-
-
-def _place(info: ModelInfo) -> str:
-    return str(Path(info.location).resolve()) if info.local else info.location
+    asked: dict[object, ModelInfo] = {}
+    for info in (info for spec in specs for info in _resolve(spec)):
+        asked.setdefault(Path(info.location).resolve() if info.local else (info.location, info.name), info)
+    return _with_families(distinguish(asked.values()))
 
 
 def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
@@ -126,24 +132,34 @@ def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
     Parts of the working folder's own path are never shown; a folder elsewhere shows the last parts of its path.
     """
     found = list(infos)
-    folders = {info.location: _parts(info) for info in found if info.local and not info.group}
+    folders = {info.location: _parts(Path(info.location)) for info in found if info.local and not info.group}
     taken = {info.name for info in found if info.location not in folders}
-    named = []
-    for info in found:
-        parts = folders.get(info.location, ())
-        others = [other for location, other in folders.items() if location != info.location]
-        for length in range(1, len(parts) + 1):
-            name = "/".join(parts[-length:])
-            if name not in taken and all(other[-length:] != parts[-length:] for other in others):
-                break
-        else:
-            name = info.name if not parts else f"./{'/'.join(parts)}"
-        named.append(replace(info, name=name))
-    return named
+    return [
+        replace(i, name=_apart(folders[i.location], folders.values(), taken) or i.name) if i.location in folders else i
+        for i in found
+    ]
 
 
-def _parts(info: ModelInfo) -> tuple[str, ...]:
-    path, here = Path(info.location).resolve(), Path.cwd()
+def _apart(parts: tuple[str, ...], others: Iterable[tuple[str, ...]], taken: Collection[str]) -> str:
+    """The fewest last parts of a path that no other path and no other name ends in; "" where there are no parts."""
+    for length in range(1, len(parts) + 1):
+        name = "/".join(parts[-length:])
+        if name not in taken and all(other[-length:] != parts[-length:] for other in others if other != parts):
+            return name
+    return f"./{'/'.join(parts)}" if parts else ""
+
+
+def _with_families(infos: Sequence[ModelInfo]) -> list[ModelInfo]:
+    """Of checkpoints, what they have in common: the folder in which they lie, or the repository's name."""
+    folders = {i.location: _parts(Path(i.location).resolve().parent) for i in infos if i.local and i.step is not None}
+    return [
+        replace(info, family=_apart(folders[info.location], folders.values(), ())) if info.location in folders else info
+        for info in infos
+    ]
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    path, here = path.resolve(), Path.cwd()
     if path == here:
         return (path.name,)
     return path.relative_to(here).parts if path.is_relative_to(here) else path.parts[1:]
@@ -155,8 +171,26 @@ def _matching(pattern: str) -> list[ModelInfo]:
     models = [path for path in paths if path.is_file() or (path / "config.json").is_file()]
     if not models:
         raise UsageError(f"no model is named by {pattern}", "it names folders with a config.json, or checkpoints")
-    steps = {path: [int(number) for number in re.findall(r"\d+", path.name)] for path in models}
-    return [info for path in sorted(models, key=lambda path: (steps[path], path)) for info in _resolve(str(path))]
+    models.sort(key=lambda path: natural(path.as_posix()))
+    return [info for path in models for info in _resolve(str(path))]
+
+
+def _own(path: Path, name: str) -> ModelInfo:
+    return ModelInfo(name=name, location=str(path), local=True, step=step_of(name))
+
+
+def _at(info: ModelInfo, revision: str) -> list[ModelInfo]:
+    """The model, or as it was at a revision or at several."""
+    if not revision:
+        return [info]
+    if info.local:
+        raise UsageError(f"{info.name} is embedded: it has no revisions", f"name it without @{revision}")
+    found = []
+    for one in revisions(info.location, revision):
+        step = step_of(one)
+        family = "" if step is None else info.name
+        found.append(replace(info, name=f"{info.name}@{one}", revision=one, step=step, family=family))
+    return found
 
 
 def _resolve(spec: str) -> list[ModelInfo]:
@@ -167,23 +201,22 @@ def _resolve(spec: str) -> list[ModelInfo]:
     name, _, revision = spec.partition("@")
     by_name = {key.lower(): info for info in registry.values() for key in (info.name, *info.aliases)}
     if name.lower() in by_name:
-        info = by_name[name.lower()]
-        return [replace(info, name=f"{info.name}@{revision}", revision=revision) if revision else info]
+        return _at(by_name[name.lower()], revision)
     folder = Path(spec).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UsageError(
                 f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
             )
-        return [ModelInfo(name=folder.resolve().name, location=str(folder), local=True)]
+        return [_own(folder, folder.resolve().name)]
     if any(sign in spec for sign in "*?[") and not folder.exists():
         return _matching(spec)
     if folder.is_file():
-        return [ModelInfo(name=folder.name, location=str(folder), local=True)]
+        return [_own(folder, folder.name)]
     if spec.startswith((".", "~", os.sep)) or name.count("/") > 1:
         raise UsageError(f"no such folder: {spec}", "check the path; 'gpteval models' lists the known models")
     if _HUB_ID.fullmatch(name):
-        return [ModelInfo(name=spec, location=name, revision=revision or None)]
+        return _at(ModelInfo(name=name, location=name), revision)
     groups = {info.group for info in registry.values() if info.group}
     known = [*registry, *(alias for info in registry.values() for alias in info.aliases), *groups]
     raise UnknownNameError(

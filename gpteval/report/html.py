@@ -18,6 +18,7 @@ from gpteval.report.charts import family_figure
 from gpteval.report.examples import Examples, examples
 from gpteval.report.items import task_items
 from gpteval.report.paired import Paired, paired
+from gpteval.report.steps import figure, training
 from gpteval.report.summary import answer, comparisons, signed
 from gpteval.report.tables import (
     FAMILY_NAMES,
@@ -60,7 +61,9 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
     shown = shown or Examples()
     board = leaderboard(loaded)
     published = beside(loaded)
+    trained = training(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
+    figures |= {view.id: figure(view) for view in trained}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -79,6 +82,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         pairs=pairs,
         ranks=pairs.ranks,
         examples=shown,
+        trained=trained,
         published=published,
         agreement=agreement(published),
         pair_data=Markup(script_json(pairs.data)),

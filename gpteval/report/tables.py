@@ -11,6 +11,7 @@ from typing import Any
 from gpteval.compare.answers import centre
 from gpteval.core.profiles import GPTEVAL
 from gpteval.core.runs import Loaded, parts_of
+from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.registry import metric_registry
 
@@ -184,7 +185,7 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
         names = [n for n, r in facts.items() if _generation(r) == generation]
         models = [_model(name, facts[name], columns, primary, loaded) for name in names]
         if models:
-            groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, m.name)))))
+            groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, natural(m.name))))))
     return Leaderboard(columns, tuple(groups), primary)
 
 

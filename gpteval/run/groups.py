@@ -133,6 +133,8 @@ def group_result(folder: Path, members: Members, *, seed: int) -> tuple[Result, 
     alike = ("model", "generation", "n_params", "shots", "protocol", "profile", "fingerprint")
     result = Result(
         **{field: rows[0][field] for field in alike},
+        model_family=rows[0].get("model_family", ""),
+        step=rows[0].get("step"),
         task=members.group.name,
         family=members.group.family,
         metric=metric.name,
