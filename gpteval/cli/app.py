@@ -336,6 +336,37 @@ def compare(
 
 
 @app.command()
+def place(
+    target: Annotated[list[str], typer.Argument(metavar="MODEL|RUN...", help="one model, or folders of runs")],
+    model: Annotated[str | None, typer.Option(help="of a run: this one instead of those of your own")] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="of a model: known ones to run beside it, such as nano or gpt2", autocompletion=complete_models
+        ),
+    ] = "",
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="of a model: what to run; default: eight much published tasks", autocompletion=complete_tasks
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="of a model: items a task")] = 200,
+    out: Out = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
+) -> None:
+    """Say where your model stands between the known generations, by pairs, or by published numbers."""
+    from gpteval.cli.placing import place_command, run_for_placing
+    from gpteval.models.loader import LoadOptions
+
+    with _resumable(), document_only(as_json):
+        runs = run_for_placing(target, against, tasks, limit, out, LoadOptions(device, dtype), _command_line())
+    place_command(runs, model, as_json)
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
     out: Annotated[

@@ -32,12 +32,12 @@ def list_models(as_json: bool) -> None:
         rows = [{k: v for k, v in asdict(i).items() if k not in hidden or not i.local} for i in infos]
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = _table("model", "generation", "parameters", "window", "released", "licence", "Hub id")
+    table = table_of("model", "generation", "parameters", "window", "released", "licence", "Hub id")
     for i in infos:
         where = "embedded" if i.local else i.location
         size, window = _size(i.n_params), str(i.window or "")
-        _add(table, i.name, i.generation, size, window, i.release_date, i.licence, where)
-    _show(table)
+        add_row(table, i.name, i.generation, size, window, i.release_date, i.licence, where)
+    show_table(table)
     say("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
 
 
@@ -71,35 +71,38 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
         ]
         say(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = _table("task", "family", "metric", "source", "description")
+    table = table_of("task", "family", "metric", "source", "description")
     parts = {name: suites[name] for name, group in GROUPS.items() if group.of_parts and name in suites}
     told: set[str] = set()
     for t in found:
         name = next((name for name, tasks in parts.items() if t in tasks), "")
         if not name:
-            _add(table, t.name, t.family, t.metric, t.source.label, t.description)
+            add_row(table, t.name, t.family, t.metric, t.source.label, t.description)
         elif name not in told:
             told.add(name)
-            _add(table, name, t.family, t.metric, f"{len(parts[name])} tasks", GROUPS[name].description)
-    _show(table)
+            add_row(table, name, t.family, t.metric, f"{len(parts[name])} tasks", GROUPS[name].description)
+    show_table(table)
     listed = [f"{name} ({len(tasks)})" for name, tasks in sorted(suites.items())]
     say(f"\nAlso: a family ({', '.join(FAMILIES)}), a suite ({', '.join(listed) or 'none'}), or all.")
     say(f"{', '.join(parts)}: one line each; 'gpteval tasks NAME' has their parts, and all about any task.")
     say("all and the families hold the real tasks; those of the generated world are run by name or as nano.")
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """A table without lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=column in ("model", "task", "generation"))
+        table.add_column(one_line(column), no_wrap=column in ("model", "task", "generation"))
     return table
 
 
-def _add(table: Table, *cells: str) -> None:
+def add_row(table: Table, *cells: str) -> None:
+    """Add cells, of which nothing is markup."""
     table.add_row(*(Text(one_line(cell)) for cell in cells))
 
 
-def _show(table: Table) -> None:
+def show_table(table: Table) -> None:
+    """Print it, as wide as it needs where nobody looks at a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200

@@ -1,0 +1,269 @@
+"""Where a model stands between the known generations: pairs where both ran, published numbers where only it did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gpteval.compare.comparison import compare
+from gpteval.compare.rows import LEVEL, Pair
+from gpteval.compare.tests import holm
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.registry import task_registry
+from gpteval.core.runs import load_runs
+from gpteval.core.task import DEFAULT
+from gpteval.metrics.registry import metric_registry
+from gpteval.reference.beside import beside
+from gpteval.reference.known import known_models
+
+ENOUGH = 0.5  # share of the tasks that published numbers must cover for a model to be stood beside
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """The model against a known one on a task. ``p``: two-sided, after Holm over all meetings of its kind.
+
+    ``source``: of a published number; "" where both ran and were compared as pairs.
+    """
+
+    task: str
+    shots: int
+    metric: str
+    higher_is_better: bool
+    own: float
+    other: float
+    p: float
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.task if not self.shots else f"{self.task}, {self.shots}-shot"
+
+    @property
+    def side(self) -> int:
+        """1 where the model is ahead, -1 where it is behind, 0 where the two are equal."""
+        more = (self.own > self.other) - (self.own < self.other)
+        return more if self.higher_is_better else -more
+
+    @property
+    def sure(self) -> bool:
+        """Whether the difference is more than noise."""
+        return self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A known model and all meetings with it. ``overall``: the paired mean of chance-centred scores, the known
+    model's minus the placed one's, where both ran; None where only published numbers stand on the other side.
+    """
+
+    name: str
+    generation: str
+    n_params: int | None
+    meetings: tuple[Meeting, ...]
+    overall: Pair | None = None
+
+    @property
+    def indirect(self) -> bool:
+        return any(meeting.source for meeting in self.meetings)
+
+    @property
+    def ahead(self) -> int:
+        """Tasks on which the placed model is ahead."""
+        return sum(meeting.side > 0 for meeting in self.meetings)
+
+    @property
+    def behind(self) -> int:
+        return sum(meeting.side < 0 for meeting in self.meetings)
+
+    @property
+    def share(self) -> float:
+        """The share of tasks on which the placed model is ahead; where they are equal, one half."""
+        return (self.ahead + (len(self.meetings) - self.ahead - self.behind) / 2) / len(self.meetings)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """``rivals``: those who ran before those who were published, each by generation and size."""
+
+    model: str
+    rivals: tuple[Rival, ...]
+
+    def neighbours(self) -> tuple[Rival | None, Rival | None]:
+        """The nearest rival that the model is ahead of on most tasks, and the nearest that it is behind on most."""
+        below = [rival for rival in self.rivals if rival.share > 0.5]
+        above = [rival for rival in self.rivals if rival.share < 0.5]
+        return min(below, key=_distance, default=None), min(above, key=_distance, default=None)
+
+    @property
+    def sentence(self) -> str:
+        """Where the model stands, in one sentence."""
+        below, above = self.neighbours()
+        said = []
+        if below and above:
+            inside, shared = self.between(below, above)
+            said.append(f"between {below.name} and {above.name} on {inside} of {_counted(shared)}")
+        elif below:
+            said.append(f"beyond {below.name}, the strongest of them")
+        elif above:
+            said.append(f"below {above.name}, the weakest of them")
+        groups = {
+            "level with {}": [r for r in self.rivals if r.share == 0.5],
+            "ahead of {} on all": [r for r in self.rivals if r.ahead == len(r.meetings)],
+            "behind {} on all": [r for r in self.rivals if r.behind == len(r.meetings)],
+        }
+        said += [form.format(_listed([rival.name for rival in found])) for form, found in groups.items() if found]
+        return f"{self.model} stands {'; '.join(said)}."
+
+    def between(self, below: Rival, above: Rival) -> tuple[int, set[tuple[str, int]]]:
+        """On how many of the units, which are given too, that all three have the model lies between the two."""
+        under = {(m.task, m.shots): m.side for m in below.meetings}
+        over = {(m.task, m.shots): m.side for m in above.meetings}
+        shared = under.keys() & over.keys()
+        return sum(under[unit] >= 0 >= over[unit] for unit in shared), shared
+
+
+def _counted(units: Collection[tuple[str, int]]) -> str:
+    """Tasks; results where a task was run with several numbers of examples."""
+    word = "task" if len({task for task, _ in units}) == len(units) else "result"
+    return f"{len(units)} {word}{'' if len(units) == 1 else 's'}"
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    """Names for a sentence, of many the last ones, which are the largest."""
+    if len(names) > most:
+        return f"{len(names)} models up to {names[-1]}"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _distance(rival: Rival) -> tuple[float, float]:
+    """From an even match: by the share of tasks, then by how far the scores lie apart."""
+    return abs(rival.share - 0.5), sum(map(_apart, rival.meetings)) / len(rival.meetings)
+
+
+def _apart(meeting: Meeting) -> float:
+    """As a share of the metric's scale; of metrics without one, the difference of the logarithms."""
+    scale = metric_registry()[meeting.metric].scale
+    if scale is not None:
+        return abs(meeting.own - meeting.other) / scale
+    return abs(math.log(meeting.own / meeting.other)) if min(meeting.own, meeting.other) > 0 else math.inf
+
+
+def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = None) -> tuple[Placement, ...]:
+    """Place the runs' own models, or ``model``: all other models of the runs stand beside each, and those that have
+    published numbers which can be compared on half of the tasks.
+
+    A run's own models are those that ``catalogue``, names in small letters, has not; of a training the last
+    checkpoint. Raises
+    UsageError where there is none or nothing to stand beside, UnknownNameError for a model that did not run.
+    """
+    loaded = load_runs(runs)
+    of_model: dict[str, list[Row]] = {}
+    for row in loaded.rows:
+        of_model.setdefault(row["model"], []).append(row)
+    if model is not None and model not in of_model:
+        raise UnknownNameError("model", model, of_model, "these runs have others")
+    own = [model] if model else _own({name: rows[0] for name, rows in of_model.items()}, catalogue)
+    if not own:
+        raise UsageError("all models of these runs are known ones", "say which one to place with --model")
+    return tuple(_placed(runs, name, of_model, own) for name in own)
+
+
+def _own(first: Mapping[str, Row], catalogue: Collection[str]) -> list[str]:
+    """Of models with a row each, those that the catalogue does not know; of a training the last."""
+    last: dict[str, str] = {}
+    for name, row in first.items():
+        if name.partition("@")[0].lower() in catalogue:
+            continue
+        training = str(row.get("model_family") or "") if row.get("step") is not None else ""
+        key = f"training {training}" if training else f"model {name}"
+        if key not in last or row["step"] > first[last[key]]["step"]:
+            last[key] = name
+    return list(last.values())
+
+
+def _placed(
+    runs: Sequence[Path], own: str, of_model: Mapping[str, Sequence[Row]], left_out: Sequence[str]
+) -> Placement:
+    rows = [r for r in of_model[own] if r.get("primary") and not r.get("part_of") and r.get("value") is not None]
+    if not rows:
+        raise UsageError(f"{own} has no results", "see its failures in results.json")
+    rivals = _paired(runs, own, of_model, left_out) if len(of_model) > 1 else []
+    ran = {rival.name for rival in rivals}
+    rivals += [rival for rival in _published(rows) if rival.name not in ran]
+    if not rivals:
+        raise UsageError(
+            f"nothing stands beside {own}: no other model ran, and no published number can be compared",
+            "run known models on the same tasks, such as --models nano or --models gpt2",
+        )
+    return Placement(own, tuple(rivals))
+
+
+def _paired(
+    runs: Sequence[Path], own: str, of_model: Mapping[str, Sequence[Row]], left_out: Sequence[str]
+) -> list[Rival]:
+    family = of_model[own][0].get("model_family")
+    comparison = compare(list(runs), baseline=own)
+    overall = {pair.model_a: pair for pair in comparison.overall}
+    rivals = []
+    for name in comparison.models:
+        row = of_model[name][0]
+        if name in left_out or (family and row.get("model_family") == family):
+            continue
+        meetings = [_meeting(pair) for pair in comparison.pairs if pair.model_a == name]
+        if meetings:
+            rivals.append(Rival(name, row["generation"], row.get("n_params"), tuple(meetings), overall.get(name)))
+    return rivals
+
+
+def _meeting(pair: Pair) -> Meeting:
+    figure = pair.figure
+    return Meeting(
+        *(pair.task, pair.shots, pair.metric, pair.higher_is_better),
+        own=figure.value_b,
+        other=figure.value_a,
+        p=pair.p_holm,
+    )
+
+
+def _published(rows: Sequence[Row]) -> list[Rival]:
+    """Models of the catalogue by their published numbers. A number and ours are taken as independent, each with the
+    error of ours: the items of both are the same, so that the true error of their difference is smaller.
+    """
+    tasks = task_registry()
+    found: list[tuple[Any, list[Meeting]]] = []
+    for known in known_models():
+        meetings = []
+        for row in rows:
+            if row.get("template", DEFAULT) != DEFAULT:
+                continue
+            split = getattr(tasks[row["task"]].source, "split", "test") if row["task"] in tasks else "test"
+            asked = {"split": split, "limit": None, "profile": row["profile"]}
+            one = beside(known.names, row["task"], row["metric"], row["shots"], **asked)
+            if one is not None and one["comparable"]:
+                meetings.append(_read(row, one))
+        if len(meetings) >= max(1, ENOUGH * len(rows)):
+            found.append((known, meetings))
+    adjusted = iter(holm([meeting.p for _, meetings in found for meeting in meetings]))
+    return [
+        Rival(
+            known.name,
+            known.generation,
+            known.n_params,
+            tuple(replace(meeting, p=next(adjusted)) for meeting in meetings),
+        )
+        for known, meetings in found
+    ]
+
+
+def _read(row: Row, published: Mapping[str, Any]) -> Meeting:
+    other, own = float(published["value"]), float(row["value"])
+    error = math.sqrt(2) * row["stderr"] if row.get("stderr") else 0.0
+    p = math.erfc(abs(own - other) / error / math.sqrt(2)) if error else 1.0
+    higher = metric_registry()[row["metric"]].higher_is_better
+    source = f"{published['source']}, {published['locator']}"
+    return Meeting(row["task"], row["shots"], row["metric"], higher, own, other, p, source)
