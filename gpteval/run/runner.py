@@ -271,8 +271,8 @@ class _Run:
         self.folder.write_json("manifest.json", self.manifest)
 
 
-def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
-    """Run every model on every task and write the run's folder.
+def execute(config: RunConfig, listener: Listener | None = None, live: HFModel | None = None) -> RunOutcome:
+    """Run every model on every task and write the run's folder. ``live``: a model in memory, instead of those named.
 
     Raises UsageError before any work when a name is unknown or the folder cannot be used, and
     StoreError when results can no longer be written. Everything else becomes a failure.
@@ -283,7 +283,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
         listener.warned(f"plugin not loaded: {problem}")
     tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
     tasks = _under(tasks, config.profile, listener)
-    models = resolve_models(config.models)
+    models = [live.info] if live else resolve_models(config.models)
     pick_device(config.load.device)
     lock = read_lock(config.locked) if config.locked else None
     folder = RunFolder(config.folder)
@@ -300,7 +300,7 @@ def execute(config: RunConfig, listener: Listener | None = None) -> RunOutcome:
         units = {model: [unit for task in tasks for unit in run.units(model, task)] for model in models}
         listener.began(sum(map(len, units.values())), folder.path)
         for model, of_model in units.items():
-            _run_model(run, model, of_model)
+            _run_model(run, model, of_model, live)
         run.save()
     finally:
         if run is not None:
@@ -322,12 +322,12 @@ def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task
     return known
 
 
-def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
+def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel | None) -> None:
     config = run.config
     try:
         info = run.lock.pin_model(info) if run.lock else info
         with told(run.listener.loading, f"the files of {info.name}"):
-            model = HFModel(info, config.load)
+            model = live or HFModel(info, config.load)
         if run.lock:
             run.lock.check_model(model)
         run.note_model(model)
