@@ -194,7 +194,7 @@ def test_nothing_in_a_pickle_is_executed(folder: Path, tmp_path: Path) -> None:
         loaded(path)
     bare = folder / "bare.pt"
     bare.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(ModelError, match="no checkpoint that is known"):
+    with pytest.raises(ModelError, match="no model in a format that is known"):
         loaded(bare)
     assert not (tmp_path / "executed").exists()
 

@@ -431,7 +431,9 @@ def pretrain(
 
 @app.command()
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="nanoGPT's ckpt.pt, or a model that llm.c wrote (.bin)")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="nanoGPT's ckpt.pt, llm.c's .bin, a .gguf file, or an adapter's folder")
+    ],
     folder: Annotated[Path, typer.Argument(help="a new folder")],
     tokenizer: Annotated[
         str | None, typer.Option(help="a folder or Hub id; default: files beside the checkpoint, or GPT-2's")

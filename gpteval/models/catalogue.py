@@ -37,6 +37,7 @@ WINDOW_KEYS = (
     *("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length", "context_length"),
     *("max_sequence_length", "max_seq_length", "seq_len", "model_max_length", "max_context_length", "n_context"),
 )
+ADAPTER = "adapter_config.json"  # a folder of peft, which names its base model
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
@@ -168,11 +169,15 @@ def _parts(path: Path) -> tuple[str, ...]:
 def _matching(pattern: str) -> list[ModelInfo]:
     """The folders and checkpoints that a pattern names, in the order of the numbers in their names."""
     paths = [Path(name) for name in glob(str(Path(pattern).expanduser()))]
-    models = [path for path in paths if path.is_file() or (path / "config.json").is_file()]
+    models = [path for path in paths if path.is_file() or _holds_model(path)]
     if not models:
         raise UsageError(f"no model is named by {pattern}", "it names folders with a config.json, or checkpoints")
     models.sort(key=lambda path: natural(path.as_posix()))
     return [info for path in models for info in _resolve(str(path))]
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file() or (folder / ADAPTER).is_file()
 
 
 def _own(path: Path, name: str) -> ModelInfo:
@@ -204,7 +209,7 @@ def _resolve(spec: str) -> list[ModelInfo]:
         return _at(by_name[name.lower()], revision)
     folder = Path(spec).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
+        if not _holds_model(folder):
             raise UsageError(
                 f"the folder {spec} holds no model: config.json is missing", "give the folder that holds it"
             )

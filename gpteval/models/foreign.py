@@ -1,61 +1,72 @@
-"""Checkpoints of other programs as folders of the Hub's format: nanoGPT's ``ckpt.pt`` and llm.c's ``.bin``.
+"""Models in the files of other programs, as folders of the Hub's format; told by their content.
 
-They are told by their content. Of a pickle nothing is executed: it is read by ``torch.load(weights_only=True)``.
+nanoGPT's ``ckpt.pt``, llm.c's ``.bin``, ``.gguf`` files, and folders with an adapter of peft. A format is a function
+that writes weights and configuration into a folder, and the tokenizer where it knows one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gpteval.core.errors import ModelError, OutputError, UsageError
+from gpteval.models.adapters import adapter_content, write_merged
+from gpteval.models.catalogue import ADAPTER
+from gpteval.models.gguf_files import write_gguf
+from gpteval.models.gpt2_files import GPT2_VOCABULARIES, LLMC_MAGIC, write_llmc, write_nanogpt
 
 CONVERSION = 1  # raise when a conversion changes
-GPT2_VOCABULARIES = (50_257, 50_304)  # the second is padded to a multiple of 64
 GPT2 = "openai-community/gpt2"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
-_LLMC_MAGIC, _LLMC_HEADER = 20240326, 256
-_CUT = "copy it once more from where it was written"
-_OWN = "where the program was changed, save the model with transformers' save_pretrained and give that folder"
-Tensors = dict[str, Any]
+# Writes what lies at the first path into the second, a folder; the vocabulary's size, 0 with a tokenizer of its own.
+Format = Callable[[Path, Path], int]
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a path has to be converted: a file, or a folder with an adapter and no model."""
+    return path.is_file() or ((path / ADAPTER).is_file() and not any(path.glob("model*.safetensors")))
 
 
 def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
-    """Write the checkpoint as a folder of the Hub's format. Raises ModelError, UsageError, OutputError.
+    """Write the model as a folder of the Hub's format. Raises ModelError, UsageError, OutputError.
 
-    ``tokenizer``: a folder or Hub id; by default the files beside the checkpoint, else GPT-2's where the vocabulary
-    is as large as GPT-2's.
+    ``tokenizer``: a folder or Hub id; by default that of the format, or the files beside the checkpoint, else GPT-2's
+    where the vocabulary is as large as GPT-2's.
     """
-    read = _reader(path)
-    if read is None:
-        raise ModelError(f"{path.name} is no checkpoint that is known", "nanoGPT's ckpt.pt, llm.c's .bin")
+    write = _format(path)
+    if write is None:
+        raise ModelError(
+            f"{path.name} is no model in a format that is known",
+            "nanoGPT's ckpt.pt, llm.c's .bin, a .gguf file, or a folder with an adapter of peft",
+        )
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} holds files already", "name a new folder")
-    config, tensors = read(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _save(config, tensors, folder)
-        _add_tokenizer(path, folder, tokenizer, config["vocab_size"])
+        vocabulary = write(path, folder)
+        if vocabulary or tokenizer is not None:
+            _add_tokenizer(path, folder, tokenizer, vocabulary)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}", "free some space, or name another") from error
     return folder
 
 
 def converted(path: Path, cache: Path) -> Path:
-    """The checkpoint as a folder in the cache, written once for its content. Raises as ``convert``."""
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
-    beside = [path.parent / name for name in _TOKENIZER_FILES if (path.parent / name).is_file()]
-    own = hashlib.sha256(b"".join(file.read_bytes() for file in beside)).hexdigest()[:8]
-    folder = cache / f"{content}-{own}-{CONVERSION}"
+    """The model as a folder in the cache, written once for its content. Raises as ``convert``."""
+    if path.is_dir():
+        content = adapter_content(path)
+    else:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+        beside = [path.parent / name for name in _TOKENIZER_FILES if (path.parent / name).is_file()]
+        content += "-" + hashlib.sha256(b"".join(file.read_bytes() for file in beside)).hexdigest()[:8]
+    folder = cache / f"{content}-{CONVERSION}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
@@ -68,140 +79,17 @@ def converted(path: Path, cache: Path) -> Path:
     return folder
 
 
-def _reader(path: Path) -> Callable[[Path], tuple[dict[str, Any], Tensors]] | None:
+def _format(path: Path) -> Format | None:
+    if path.is_dir():
+        return write_merged if (path / ADAPTER).is_file() else None
     try:
         with path.open("rb") as file:
             begin = file.read(4)
     except OSError as error:
         raise ModelError(f"cannot read {path.name}: {error.strerror}", "check the path") from error
-    if begin == b"PK\x03\x04":  # torch.save writes a zip archive
-        return _nanogpt
-    return _llmc if begin == np.int32(_LLMC_MAGIC).tobytes() else None
-
-
-def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
-    """Configuration and tensors of a ``ckpt.pt`` of karpathy/nanoGPT.
-
-    Its layers are ``Linear``, whose weights are those of GPT-2's transposed; without biases they are zero. Its GELU is
-    the exact one. The output layer is the embedding, padding included, as nanoGPT's own softmax has it.
-    """
-    import torch
-
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        state, arguments = found["model"], found["model_args"]
-        sizes = {name: int(arguments[name]) for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")}
-    except Exception as error:  # unpickling, a cut archive, another program's keys
-        reason = str(error).split("\n")[0][:200]
-        raise ModelError(
-            f"{path.name} is no checkpoint of nanoGPT: {type(error).__name__}: {reason}",
-            "expected a dict of 'model' (tensors) and 'model_args' (numbers); nothing else in it is loaded",
-        ) from error
-    state = {name.removeprefix("_orig_mod.").removeprefix("module."): tensor for name, tensor in state.items()}
-    width, layers = sizes["n_embd"], sizes["n_layer"]
-    expected = _shapes(sizes["vocab_size"], sizes["block_size"], width, layers)
-    given = {n for n in state if not n.endswith((".attn.bias", ".attn.masked_bias"))} - {"lm_head.weight"}
-    biases = {name for name in expected if name.endswith(".bias")}
-    if wrong := sorted((set(expected) - biases - given) | (given - set(expected))):
-        raise ModelError(f"{path.name} is no checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}", _OWN)
-    tensors = {}
-    for name, shape in expected.items():
-        linear = name.endswith(".weight") and any(part in name for part in (".c_attn.", ".c_proj.", ".c_fc."))
-        stored = (shape[1], shape[0]) if linear else shape
-        tensor = state[name].float() if name in state else torch.zeros(shape)
-        if name in state and tuple(tensor.shape) != stored:
-            raise ModelError(f"{path.name}: {name} has shape {tuple(tensor.shape)}, expected {stored}", _OWN)
-        tensors[name] = tensor.t() if linear else tensor
-    head = state.get("lm_head.weight")
-    if head is not None and not torch.equal(head.float(), tensors["transformer.wte.weight"]):
-        raise ModelError(f"{path.name}: its output layer is not its embedding, as nanoGPT has them", _OWN)
-    return _config(sizes["vocab_size"], sizes["block_size"], width, layers, sizes["n_head"], "gelu"), tensors
-
-
-def _lacking(name: str, given: set[str]) -> str:
-    return "not expected" if name in given else "missing"
-
-
-def _llmc(path: Path) -> tuple[dict[str, Any], Tensors]:
-    """Configuration and tensors of a model that karpathy/llm.c wrote: version 3 is float32, version 5 bfloat16.
-
-    The vocabulary's padding is left out, as llm.c's softmax leaves it out; its GELU is the tanh form.
-    """
-    import torch
-
-    header = np.fromfile(path, dtype=np.int32, count=_LLMC_HEADER)
-    if len(header) < _LLMC_HEADER:
-        raise ModelError(
-            f"{path.name} is cut: its header has {4 * len(header)} bytes, expected {4 * _LLMC_HEADER}", _CUT
-        )
-    version, window, vocabulary, layers, heads, width, padded = (int(number) for number in header[1:8])
-    if version not in (3, 5):
-        raise ModelError(f"{path.name} has llm.c's version {version}, expected 3 (float32) or 5 (bfloat16)", _OWN)
-    ours = _shapes(padded, window, width, layers)
-    parts = [("wte.weight", 0), ("wpe.weight", 0)]
-    parts += [(f"{layer}.{kind}", layers) for layer in _LAYERS for kind in ("weight", "bias")]
-    parts += [("ln_f.weight", 0), ("ln_f.bias", 0)]
-    names = [f"transformer.h.{n}.{name}" if of else f"transformer.{name}" for name, of in parts for n in range(of or 1)]
-    size = 4 if version == 3 else 2
-    need, have = sum(int(np.prod(ours[name])) for name in names) * size, path.stat().st_size - 4 * _LLMC_HEADER
-    if need != have:
-        raise ModelError(f"{path.name} has {have:,} bytes of weights, expected {need:,}: it is cut, or another's", _CUT)
-    data = np.fromfile(path, dtype=np.float32 if size == 4 else np.int16, offset=4 * _LLMC_HEADER)
-    flat = torch.from_numpy(data) if size == 4 else torch.from_numpy(data).view(torch.bfloat16).float()
-    tensors, begin = {}, 0
-    for name in names:
-        shape = ours[name]
-        count = int(np.prod(shape))
-        linear = name.endswith(".weight") and len(shape) == 2 and ".h." in name
-        part = flat[begin : begin + count]
-        tensors[name] = part.view(shape[1], shape[0]).t() if linear else part.view(shape)
-        begin += count
-    tensors["transformer.wte.weight"] = tensors["transformer.wte.weight"][:vocabulary]
-    return _config(vocabulary, window, width, layers, heads, "gelu_new"), tensors
-
-
-_LAYERS = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
-
-
-def _shapes(vocabulary: int, window: int, width: int, layers: int) -> dict[str, tuple[int, ...]]:
-    """The tensors of transformers' GPT-2, weights of its layers [in, out]."""
-    outs = {"attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width)}
-    outs |= {"mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width)}
-    shapes: dict[str, tuple[int, ...]] = {
-        "transformer.wte.weight": (vocabulary, width),
-        "transformer.wpe.weight": (window, width),
-    }
-    for number in range(layers):
-        for layer in _LAYERS:
-            shape = outs.get(layer, (width,))
-            shapes[f"transformer.h.{number}.{layer}.weight"] = shape
-            shapes[f"transformer.h.{number}.{layer}.bias"] = shape[-1:]
-    return shapes | {"transformer.ln_f.weight": (width,), "transformer.ln_f.bias": (width,)}
-
-
-def _config(vocabulary: int, window: int, width: int, layers: int, heads: int, activation: str) -> dict[str, Any]:
-    end = 50_256 if vocabulary in GPT2_VOCABULARIES else None
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "vocab_size": vocabulary,
-        "n_positions": window,
-        "n_embd": width,
-        "n_layer": layers,
-        "n_head": heads,
-        "activation_function": activation,
-        "tie_word_embeddings": True,
-        "bos_token_id": end,
-        "eos_token_id": end,
-    }
-
-
-def _save(config: Mapping[str, Any], tensors: Tensors, folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(whole, folder / "model.safetensors", metadata={"format": "pt"})
+    formats = {b"PK\x03\x04": write_nanogpt, b"GGUF": write_gguf}  # torch.save writes a zip archive
+    formats[np.int32(LLMC_MAGIC).tobytes()] = write_llmc
+    return formats.get(begin)
 
 
 def _add_tokenizer(path: Path, folder: Path, tokenizer: str | None, vocabulary: int) -> None:

@@ -16,7 +16,7 @@ from gpteval.core.files import cache_root
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
 from gpteval.models.checkpoint import end_tokens, folder_fingerprint, refuse_pickles, remote_code, weights_in_parts
-from gpteval.models.foreign import converted
+from gpteval.models.foreign import converted, is_foreign
 from gpteval.models.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
@@ -66,7 +66,7 @@ class HFModel:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        if info.local and Path(info.location).is_file():
+        if info.local and is_foreign(Path(info.location)):
             info = replace(info, location=str(converted(Path(info.location), cache_root() / "converted")))
         self.info = info
         self.options = options or LoadOptions()

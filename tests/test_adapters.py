@@ -1,0 +1,207 @@
+"""Adapters of peft and GGUF files: the numbers of plain transformers, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gguf
+import peft
+import pytest
+import torch
+import transformers
+
+from gpteval.core.errors import GptevalError, ModelError, UsageError
+from gpteval.models.catalogue import resolve_models
+from gpteval.models.loader import HFModel, LoadOptions
+from tests.conftest import RunCli
+from tests.tiny import byte_level_tokenizer, save_tiny
+
+IDS = torch.tensor([[5, 80, 17, 300, 2, 2, 41, 200, 0, 11]])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache" / "converted"
+
+
+def load(name: str | Path) -> HFModel:
+    (info,) = resolve_models([str(name)])
+    return HFModel(info, LoadOptions(device="cpu"))
+
+
+def logits(model: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        found: torch.Tensor = model(input_ids=IDS).logits.double()
+    return found
+
+
+def train_adapter(base: Path, out: Path, **settings: Any) -> torch.Tensor:
+    """Train a LoRA for a few steps, save it, and give the logits of the merged model in plain transformers."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(base)
+    config = peft.LoraConfig(task_type="CAUSAL_LM", r=4, target_modules=["c_attn"], fan_in_fan_out=True, **settings)
+    tuned = peft.get_peft_model(model, config)
+    torch.manual_seed(0)
+    optimizer = torch.optim.AdamW((p for p in tuned.parameters() if p.requires_grad), lr=0.05)
+    for _ in range(5):
+        tuned(input_ids=IDS, labels=IDS).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    tuned.save_pretrained(out)
+    again = peft.PeftModel.from_pretrained(transformers.AutoModelForCausalLM.from_pretrained(base), out)
+    return logits(again.merge_and_unload().eval())
+
+
+def test_an_adapter_gives_the_merged_models_numbers(tmp_path: Path, cache: Path) -> None:
+    base = save_tiny(tmp_path / "base")
+    expected = train_adapter(base, tmp_path / "tuned")
+    model = load(tmp_path / "tuned")
+    assert logits(model.module) == pytest.approx(expected, abs=1e-5)
+    assert not torch.allclose(expected, logits(load(base).module), atol=1e-2), "it does something"
+    assert (model.info.name, model.info.generation, model.window) == ("tuned", "gpt2", 48)
+    assert model.codec.tokenizer.get_vocab() == byte_level_tokenizer().get_vocab()
+    load(tmp_path / "tuned")
+    assert len(list(cache.iterdir())) == 1, "merged once"
+    save_tiny(base, seed=9)
+    assert not torch.allclose(logits(load(tmp_path / "tuned").module), expected, atol=1e-3), "another base, merged anew"
+
+
+def test_the_base_is_found_beside_the_adapter(tmp_path: Path) -> None:
+    expected = train_adapter(save_tiny(tmp_path / "base"), tmp_path / "out" / "tuned")
+    config = tmp_path / "out/tuned/adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "../../base"}))
+    assert logits(load("out/tuned").module) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
+    """Tokens that were added for the adapter have rows of the embedding that are saved with it."""
+    base = save_tiny(tmp_path / "base")
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_tokens(["<answer>"])
+    model = transformers.AutoModelForCausalLM.from_pretrained(base)
+    model.resize_token_embeddings(len(tokenizer))
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM", r=2, target_modules=["c_attn"], modules_to_save=["wte"], fan_in_fan_out=True
+    )
+    tuned = peft.get_peft_model(model, config)
+    tuned.save_pretrained(tmp_path / "tuned")
+    tokenizer.save_pretrained(tmp_path / "tuned")
+    found = load(tmp_path / "tuned")
+    assert len(found.codec.tokenizer) == len(tokenizer)
+    assert logits(found.module) == pytest.approx(logits(tuned.merge_and_unload().eval()), abs=1e-5)
+
+
+def _no_base(folder: Path) -> None:
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": None}))
+
+
+def _lost_base(folder: Path) -> None:
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "./gone"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_no_base, "names no base model"),
+        (_lost_base, "is an adapter of ./gone, which is not here"),
+        (lambda f: (f / "adapter_config.json").write_text("{"), "names no base model"),
+        (lambda f: (f / "adapter_model.safetensors").unlink(), "has no adapter_model.safetensors"),
+        (lambda f: (f / "adapter_model.safetensors").write_bytes(b"x" * 100), "cannot be merged into base"),
+        (lambda f: save_tiny(f.parent / "base", n_embd=16, n_head=2), "cannot be merged into base"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, cache: Path, damage: Any, message: str) -> None:
+    train_adapter(save_tiny(tmp_path / "base"), tmp_path / "tuned")
+    damage(tmp_path / "tuned")
+    with pytest.raises(GptevalError, match=message):
+        load(tmp_path / "tuned")
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def write_gguf(path: Path, folder: Path, *, quantised: bool = False) -> Path:
+    """A GPT-2 as llama.cpp's converter writes it: its names, its layers as [out, in], its tokenizer."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    config = model.config
+    writer = gguf.GGUFWriter(path, "gpt2")
+    writer.add_name("tiny")
+    writer.add_block_count(config.n_layer)
+    writer.add_context_length(config.n_positions)
+    writer.add_embedding_length(config.n_embd)
+    writer.add_feed_forward_length(4 * config.n_embd)
+    writer.add_head_count(config.n_head)
+    writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list([token for token, _ in vocabulary])
+    writer.add_token_types([gguf.TokenType.NORMAL] * len(vocabulary))
+    merges = json.loads((folder / "tokenizer.json").read_text())["model"]["merges"]
+    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in merges])
+    writer.add_bos_token_id(tokenizer.bos_token_id or 0)
+    writer.add_eos_token_id(tokenizer.eos_token_id or 0)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, config.n_layer)
+    for name, tensor in model.state_dict().items():
+        if name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight":
+            continue
+        transposed = name.endswith(".weight") and any(p in name for p in (".c_attn.", ".c_proj.", ".c_fc."))
+        data = (tensor.t() if transposed else tensor).contiguous().numpy()
+        ours = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        if quantised and transposed:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(ours, gguf.quants.quantize(data, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(ours, data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize(("quantised", "tolerance"), [(False, 1e-5), (True, 0.5)])
+def test_a_gguf_file_gives_the_models_numbers(tmp_path: Path, quantised: bool, tolerance: float) -> None:
+    folder = save_tiny(tmp_path / "plain")
+    found = load(write_gguf(tmp_path / "model.gguf", folder, quantised=quantised))
+    plain = load(folder)
+    assert logits(found.module) == pytest.approx(logits(plain.module), abs=tolerance)
+    assert (found.info.name, found.window) == ("model.gguf", plain.window)
+    text = "The quick brown fox\njumps. Été!"
+    assert found.codec.encode([text]) == plain.codec.encode([text])
+
+
+def test_a_cut_gguf_file(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "model.gguf", save_tiny(tmp_path / "plain"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ModelError, match="model.gguf cannot be read"):
+        load(path)
+
+
+def test_without_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_adapter(save_tiny(tmp_path / "base"), tmp_path / "tuned")
+    path = write_gguf(tmp_path / "model.gguf", tmp_path / "base")
+    monkeypatch.setitem(__import__("sys").modules, "peft", None)
+    monkeypatch.setattr("gpteval.models.gguf_files.find_spec", lambda name: None)
+    for name, hint in ((tmp_path / "tuned", r"gpteval\[peft\]"), (path, r"gpteval\[gguf\]")):
+        with pytest.raises(UsageError) as caught:
+            load(name)
+        assert hint.replace("\\", "") in caught.value.hint
+
+
+def test_they_run_and_convert(tmp_path: Path, run_cli: RunCli) -> None:
+    train_adapter(save_tiny(tmp_path / "base"), tmp_path / "tuned")
+    env = {"GPTEVAL_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    done = run_cli("convert", tmp_path / "tuned", tmp_path / "merged", env=env)
+    assert done.returncode == 0, done.stderr
+    suite = ("--tasks", "nano_topic", "--limit", 5, "--no-report", "--out", tmp_path / "run", "--json")
+    done = run_cli("run", "--models", f"{tmp_path}/tuned,{tmp_path}/merged", *suite, env=env)
+    assert done.returncode == 0, done.stderr
+    rows = [row for row in json.loads(done.stdout)["results"] if row["primary"]]
+    assert rows[0]["value"] == rows[1]["value"]
+    assert {row["model"] for row in rows} == {"tuned", "merged"}
+    shutil.rmtree(tmp_path / "merged")
