@@ -97,6 +97,9 @@ def run(
         str,
         typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
     ] = "gpteval",
+    protocol: Annotated[
+        str, typer.Option(help="choices as they are (default), by letter as chat models need it (letters), or both")
+    ] = "default",
     executor: Annotated[str, typer.Option(help="inline")] = "inline",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
     templates: Templates = "default",
@@ -133,6 +136,7 @@ def run(
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
         templates=names(templates),
         profile=profile,
+        protocol=protocol,
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,

@@ -50,7 +50,7 @@ def load_task(
         if not every:
             raise DataError(f"{loaded.origin} gives no items")
         chosen = first(every, limit) if as_peer else subset(every, limit, seed)
-        items, left_out = _posable(task, chosen, max_bad_rows)
+        items, left_out = posable(task, chosen, max_bad_rows)
         pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
         if shots:
@@ -71,12 +71,12 @@ def _about(task: Task, error: GptevalError) -> GptevalError:
     return type(error)(f"task {task.name}: {error.message}", error.hint)
 
 
-def _posable(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+def posable(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """The items that give a request, and a note on the others. Raises what is wrong with too many of them."""
     posed, bad = [], []
     for item in items:
         try:
-            _request(task, item)
+            request_of(task, item)
             posed.append(item)
         except TaskError as error:
             bad.append(error)
@@ -108,13 +108,13 @@ def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Ite
 
 def takes_examples(data: TaskData) -> bool:
     """Whether examples can go before this task's prompts: not where whole texts are scored."""
-    return not isinstance(_request(data.task, data.items[0]), Rolling)
+    return not isinstance(request_of(data.task, data.items[0]), Rolling)
 
 
 def with_template(data: TaskData, name: str, max_bad_rows: float = MAX_BAD_ROWS) -> TaskData:
     """The same items and examples under another of the task's templates. Raises UnknownNameError, TaskError."""
     task = data.task.with_template(name)
-    items, left_out = _posable(task, data.items, max_bad_rows)
+    items, left_out = posable(task, data.items, max_bad_rows)
     return replace(data, task=task, items=items, notes=data.notes + left_out)
 
 
@@ -148,7 +148,7 @@ def build_prompts(
 
     prompts = []
     for item in data.items:
-        request = _request(task, item)
+        request = request_of(task, item)
         examples: tuple[str, ...] = ()
         if shots:
             group = item[task.shots_group] if task.shots_group else ""
@@ -187,7 +187,7 @@ def _as_peer(data: TaskData, shots: int) -> list[Prompt]:
         for item, others in zip(data.items, drawn, strict=True):
             examples = tuple(_example(task, other) for other in others)
             cluster = digest(item[task.cluster]) if task.cluster else ""
-            prompts.append(Prompt(item.id, _request(task, item), examples, task.preamble, cluster))
+            prompts.append(Prompt(item.id, request_of(task, item), examples, task.preamble, cluster))
     except ValueError:
         raise TaskError(
             f"task {task.name}: {shots} examples asked for, but only {len(data.pool)} others are there",
@@ -202,16 +202,16 @@ def _controlled(
     number = order_of(control)
     if number is not None:
         return tuple(reordered(shown, number, key))
-    answers = random_answers(chosen, pool, partial(_request, task), key)
+    answers = random_answers(chosen, pool, partial(request_of, task), key)
     return tuple(
-        _request(task, item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
+        request_of(task, item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
     )
 
 
 def _example(task: Task, item: Item) -> str:
     """The item as it is shown as an example; "" for one that gives no request."""
     try:
-        request = _request(task, item)
+        request = request_of(task, item)
     except TaskError:
         return ""
     return (task.shown(request) if task.shown else request.prompt + request.answer) + task.separator
@@ -232,7 +232,8 @@ def _pools(data: TaskData) -> Mapping[object, Sequence[Item]]:
     return pools
 
 
-def _request(task: Task, item: Item) -> Request:
+def request_of(task: Task, item: Item) -> Request:
+    """The request that a task makes of an item. Raises ItemError, ColumnError."""
     try:
         request = task.prompt(item)
         if not isinstance(request, Request):

@@ -99,6 +99,12 @@ class Task:
             raise UnknownNameError(f"template of {self.name}", name, self.templates, has)
         return self._with(prompt=self.templates[name], template_name=name)
 
+    def with_prompt(self, name: str, prompt: PromptFunction, **changes: Any) -> Task:
+        """The task with one more prompt, ``name``, which is in force; ``changes`` are fields that differ with it."""
+        task = self._with(prompt=prompt, template_name=name, **changes)
+        object.__setattr__(task, "templates", {**self.templates, name: prompt})
+        return task
+
     def with_source(self, source: Source) -> Task:
         """The task with its rows from elsewhere."""
         return self._with(source=source)

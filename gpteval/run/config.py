@@ -10,6 +10,7 @@ from typing import Any
 
 from gpteval.core.controls import CONTROLS
 from gpteval.core.errors import UsageError
+from gpteval.core.letters import PROTOCOLS
 from gpteval.core.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
 from gpteval.core.task import DEFAULT
@@ -23,6 +24,7 @@ class RunConfig:
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
+    ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.core.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
     """
@@ -38,6 +40,7 @@ class RunConfig:
     controls: tuple[str, ...] = ()
     tasks_with_examples: bool = False
     profile: str = GPTEVAL
+    protocol: str = "default"
     stride: int | None = None
     batch_tokens: int | None = None
     max_bad_rows: float = MAX_BAD_ROWS
@@ -65,6 +68,11 @@ class RunConfig:
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
+            (self.protocol in PROTOCOLS, f"--protocol is one of {', '.join(PROTOCOLS)}, not {self.protocol!r}"),
+            (
+                self.protocol == PROTOCOLS[0] or self.profile == GPTEVAL,
+                f"--protocol {self.protocol} is none of the profile {self.profile}: leave one of the two out",
+            ),
             (
                 self.profile != LM_EVAL
                 or (self.seed, self.seeds, self.controls, self.shots_mode) == (0, 1, (), "per-item"),
@@ -98,6 +106,7 @@ class RunConfig:
         words = re.sub(r"[^a-z0-9]+", "-", "-".join((*self.models, *self.tasks)).lower()).strip("-")
         experiment = (self.seeds, self.controls) if self.seeds > 1 or self.controls else ()
         chosen = self.templates if self.templates != (DEFAULT,) else ()
+        chosen = (*chosen, self.protocol) if self.protocol != PROTOCOLS[0] else chosen
         unique = digest(
             self.models, self.tasks, self.shots, self.settings, asdict(self.load), *chosen, *experiment, size=3
         )

@@ -16,6 +16,7 @@ import gpteval
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.downloads import told
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
+from gpteval.core.letters import with_letters
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
@@ -52,6 +53,7 @@ class _Run:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    letters: dict[str, Task] = field(default_factory=dict)  # by a task's label, the same by letter
     lock: Lock | None = None
 
     def load(self, task: Task) -> None:
@@ -71,6 +73,19 @@ class _Run:
             self.data[task.label] = data
         except GptevalError as error:
             self.data[task.label] = error
+
+    def add_letters(self, task: Task) -> None:
+        """The task's choices by letter beside them; a task without choices, or with letters already, stays alone."""
+        data = self.data[task.label]
+        if isinstance(data, TaskData) and (found := with_letters(data, self.config.max_bad_rows)) is not None:
+            self.letters[task.label] = found.task
+            self.data[found.task.label] = found
+
+    def asked_of(self, task: Task, protocol: str) -> list[Task]:
+        """The task as a protocol has it."""
+        lettered = self.letters.get(task.label, task)
+        both = {one.label: one for one in (task, lettered)}
+        return list(both.values()) if protocol == "both" else [task if protocol == "default" else lettered]
 
     def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
         """Without those that score whole texts. Raises UsageError where none is left."""
@@ -297,7 +312,11 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
         if config.tasks_with_examples:
             tasks = run.only_with_examples(tasks)
         run.groups = groups_with(registry, tasks)
-        units = {model: [unit for task in tasks for unit in run.units(model, task)] for model in models}
+        if config.protocol != "default":
+            for task in tasks:
+                run.add_letters(task)
+        asked = [one for task in tasks for one in run.asked_of(task, config.protocol)]
+        units = {model: [unit for task in asked for unit in run.units(model, task)] for model in models}
         listener.began(sum(map(len, units.values())), folder.path)
         for model, of_model in units.items():
             _run_model(run, model, of_model, live)
