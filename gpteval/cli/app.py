@@ -15,17 +15,23 @@ from gpteval.cli.completion import complete_models, complete_task, complete_task
 from gpteval.cli.console import INTERRUPTED, document_only, say
 from gpteval.cli.options import (
     AllowPickle,
+    BaseUrl,
     BatchTokens,
     Device,
     Dtype,
     HubTimeout,
+    InFlight,
     Json,
+    KeyFile,
     Limit,
+    MaxCost,
     Models,
     NoCache,
     NoReport,
     Out,
+    Prices,
     RemoteCode,
+    ServedTokenizer,
     TaskDir,
     Templates,
     batch_tokens_of,
@@ -113,6 +119,15 @@ def run(
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
     hub_timeout: HubTimeout = None,
+    base_url: BaseUrl = "",
+    tokenizer: ServedTokenizer = "",
+    api_key_file: KeyFile = None,
+    in_flight: InFlight = 16,
+    max_cost: MaxCost = None,
+    prices: Prices = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be asked and what it costs at most, and ask nothing")
+    ] = False,
     no_cache: NoCache = False,
     no_report: NoReport = False,
     as_json: Json = False,
@@ -121,7 +136,8 @@ def run(
 
     Stopped for whatever reason, the same command continues where it was.
     """
-    from gpteval.cli.running import print_results, run_command
+    from gpteval.api.options import ApiOptions
+    from gpteval.cli.running import dry_command, print_results, run_command
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
@@ -142,11 +158,14 @@ def run(
         max_bad_rows=max_bad_rows,
         locked=locked,
         load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
+        api=ApiOptions(base_url, tokenizer, api_key_file, in_flight, max_cost, prices),
         task_dirs=tuple(task_dir or ()),
         out=out,
         cache=not no_cache,
         command=_command_line(),
     )
+    if dry_run:
+        raise typer.Exit(dry_command(config, as_json))
     with _resumable(), document_only(as_json):
         code = run_command(config, report=not no_report, as_json=as_json)
     if as_json:

@@ -39,6 +39,14 @@ HubTimeout = Annotated[
         help="seconds to wait for each answer of the Hugging Face Hub; default: 10",
     ),
 ]
+BaseUrl = Annotated[str, typer.Option(help="of openai: and completions: models, the server's address up to /v1")]
+ServedTokenizer = Annotated[
+    str, typer.Option("--tokenizer", help="of completions: models, the served model's folder or Hub id")
+]
+KeyFile = Annotated[Path | None, typer.Option("--api-key-file", help="instead of the variable OPENAI_API_KEY")]
+InFlight = Annotated[int, typer.Option(min=1, help="requests to an API at a time, at most")]
+MaxCost = Annotated[float | None, typer.Option(min=0.0, help="dollars that this command may spend on APIs")]
+Prices = Annotated[Path | None, typer.Option(help="a CSV file of prices that goes before the shipped one")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
 
 

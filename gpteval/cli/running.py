@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from gpteval.cli.console import say
+from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.core.errors import GptevalError
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
+from gpteval.engine.engine import Estimate
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
@@ -103,7 +107,8 @@ class ConsoleListener(Listener):
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._end()
         first = failure.error.partition("\n")[0]
-        say(one_line(f"{unit.model.name:<16} {unit.task.label:<18} {unit.shots:>2}-shot  FAILED: {first}"), self.out)
+        word = "not available" if failure.unavailable else "FAILED"
+        say(one_line(f"{unit.model.name:<16} {unit.task.label:<18} {unit.shots:>2}-shot  {word}: {first}"), self.out)
 
     def warned(self, message: str) -> None:
         self.close()
@@ -154,16 +159,58 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
         outcome = execute(config, listener)
     finally:
         listener.close()
-    code = 1 if outcome.failures else 0
+    code = exit_code(outcome.failures)
     tell = listener.tell
     tell(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
     tell_failures(outcome.failures, tell)
     tell(f"results: {outcome.folder / 'results.json'}")
     if report and outcome.results:
         code = report_folder(outcome.folder, tell) or code
-    if outcome.failures:
+    if code:
         tell("mend the causes and run the same command again: finished results are kept")
     return code
+
+
+def dry_command(config: RunConfig, as_json: bool) -> int:
+    """Say what a run would take, and return the exit code."""
+    listener = _Estimates(as_json)
+    try:
+        outcome = execute(replace(config, dry_run=True), listener)
+    finally:
+        listener.close()
+    found = listener.found
+    dollars = [one.dollars for _, one in found if one.dollars is not None]
+    if as_json:
+        rows = [{"model": u.model.name, "task": u.task.label, "shots": u.shots} | asdict(e) for u, e in found]
+        say(json.dumps({"estimates": rows, "dollars": sum(dollars) if dollars else None}, indent=1))
+    else:
+        table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
+        for unit, one in found:
+            cost = "" if one.dollars is None else f"{one.dollars:.4f}"
+            counts = (f"{n:,}" for n in (one.rows, one.tokens_in, one.tokens_out))
+            add_row(table, unit.model.name, unit.task.label, str(unit.shots), *counts, cost)
+        show_table(table)
+        if dollars:
+            say(f"\nAt most {sum(dollars):.4f} dollars; tokens of chat models are counted roughly, rather too high.")
+    tell_failures(outcome.failures, listener.tell)
+    return exit_code(outcome.failures)
+
+
+class _Estimates(ConsoleListener):
+    """Keeps what each unit would take."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__(as_json)
+        self.found: list[tuple[Unit, Estimate]] = []
+
+    def estimated(self, unit: Unit, estimate: Estimate) -> None:
+        self.close()
+        self.found.append((unit, estimate))
+
+
+def exit_code(failures: Sequence[Failure]) -> int:
+    """1 where something failed; what a model cannot be asked for at all is none."""
+    return 1 if any(not failure.unavailable for failure in failures) else 0
 
 
 def tell_failures(failures: Sequence[Failure], tell: Callable[[str], None]) -> None:
@@ -171,7 +218,8 @@ def tell_failures(failures: Sequence[Failure], tell: Callable[[str], None]) -> N
     for error in dict.fromkeys(f.error for f in failures):
         pairs = [f"{f.model} on {f.task}" for f in failures if f.error == error]
         more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-        tell(f"failed: {', '.join(pairs[:3])}{more}\n  {error}")
+        word = "not available" if all(f.unavailable for f in failures if f.error == error) else "failed"
+        tell(f"{word}: {', '.join(pairs[:3])}{more}\n  {error}")
 
 
 def report_folder(folder: Path, tell: Callable[[str], None]) -> int:

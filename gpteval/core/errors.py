@@ -8,6 +8,7 @@
     ├── TaskError                a task cannot be built from its data
     │   ├── DataError              its data cannot be found or read
     │   ├── ColumnError            a row lacks a column that the prompt asks for
+    │   ├── NotAvailable           a model that cannot be asked for it at all
     │   └── ItemError              one item gives a request that cannot be scored
     ├── ModelError               a model cannot be loaded or used
     └── StoreError               results cannot be written or read back
@@ -76,6 +77,10 @@ class DataError(TaskError):
 
 class ColumnError(TaskError):
     """A column that the rows lack."""
+
+
+class NotAvailable(TaskError):
+    """What a model cannot be asked for at all, such as a text's perplexity of a chat: told, and no fault."""
 
 
 class ItemError(TaskError):

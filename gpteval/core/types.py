@@ -315,10 +315,14 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No outcome, and why. Counts as wrong where wrong is defined, and lowers the coverage."""
+    """No outcome, and why. Counts as wrong where wrong is defined, and lowers the coverage.
+
+    ``answered``: there was an answer, but none to what was asked (a refusal); that is wrong, and covered.
+    """
 
     error: str
     cost: Cost = field(default=Cost(), compare=False)
+    answered: bool = False
 
 
 Outcome = Scored | Rolled | Generated | Failed
@@ -382,13 +386,15 @@ class Result:
     part_of: str = ""
     model_family: str = ""
     step: int | None = None
+    dollars: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A model and task that gave no result with so many examples, and why."""
+    """A model and task that gave no result with so many examples, and why. ``unavailable``: none can be had of it."""
 
     model: str
     task: str
     error: str
     shots: int = 0
+    unavailable: bool = False

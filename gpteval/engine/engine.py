@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.types import Outcome, Prompt
 from gpteval.engine.batches import form_batches
 from gpteval.engine.encode import Encoded, Encoder
-from gpteval.engine.rows import Row, RowResult, Sampling, ScoreRow, row_key
+from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
 from gpteval.models.loader import HFModel
 
 GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
@@ -40,6 +40,30 @@ class Plan:
             encoded.outcome([None if key is None else results[key] for key in keys])
             for encoded, keys in zip(self.encoded, self.keys, strict=True)
         ]
+
+
+def plan_rows(encoder: Encoder, model_key: str, prompts: Sequence[Prompt]) -> Plan:
+    """The plan of prompts for a model. Raises ItemError naming the item."""
+    encoded = []
+    rows: dict[bytes, Row] = {}
+    keys = []
+    with no_collection():
+        for one in encoder.encode(prompts):
+            encoded.append(one)
+            of_prompt = tuple(None if row is None else row_key(model_key, row) for row in one.rows)
+            keys.append(of_prompt)
+            rows.update((key, row) for key, row in zip(of_prompt, one.rows, strict=True) if key and row)
+    return Plan(encoded, keys, rows)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What rows take: how many, tokens to be read and written at most, and dollars at most where a price is known."""
+
+    rows: int
+    tokens_in: int
+    tokens_out: int
+    dollars: float | None = None
 
 
 class Engine:
@@ -67,16 +91,7 @@ class Engine:
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
-        encoded = []
-        rows: dict[bytes, Row] = {}
-        keys = []
-        with no_collection():
-            for one in self.encoder.encode(prompts):
-                encoded.append(one)
-                of_prompt = tuple(None if row is None else row_key(self.model.key, row) for row in one.rows)
-                keys.append(of_prompt)
-                rows.update((key, row) for key, row in zip(of_prompt, one.rows, strict=True) if key and row)
-        return Plan(encoded, keys, rows)
+        return plan_rows(self.encoder, self.model.key, prompts)
 
     @cached_property
     def budget(self) -> int:
@@ -192,6 +207,14 @@ class Engine:
         if "scorer" not in self.__dict__:
             return ""
         return "contexts and prefixes" if self.scorer.reach else "equal inputs"
+
+    def dollars(self, results: Iterable[RowResult]) -> None:
+        """A model of one's own costs none that is known."""
+
+    def estimate(self, rows: Sequence[Row]) -> Estimate:
+        """What rows would take."""
+        written = [row.max_new_tokens if isinstance(row, GenerateRow) else 0 for row in rows]
+        return Estimate(len(rows), sum(row.length for row in rows) - sum(written), sum(written))
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest, once weights are loaded."""

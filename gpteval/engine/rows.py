@@ -124,6 +124,7 @@ class RowResult:
     """What the model gave for a row. Score rows fill ``logprob`` and ``greedy``, generate rows ``text`` and ``finish``.
 
     ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
+    ``extra``: what an engine notes besides, as JSON.
     """
 
     tokens: int
@@ -134,6 +135,7 @@ class RowResult:
     error: str = ""
     seconds: float = 0.0
     processed: int = 0
+    extra: str = ""
 
     def dumps(self) -> str:
         return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))

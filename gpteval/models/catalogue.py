@@ -37,6 +37,7 @@ WINDOW_KEYS = (
     *("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length", "context_length"),
     *("max_sequence_length", "max_seq_length", "seq_len", "model_max_length", "max_context_length", "n_context"),
 )
+APIS = {"openai": "chat", "completions": "completions"}  # what a name behind an API begins with, and its kind
 ADAPTER = "adapter_config.json"  # a folder of peft, which names its base model
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
@@ -46,6 +47,7 @@ GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 class ModelInfo:
     """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``.
 
+    ``api``: chat or completions, of a model behind an API, whose name there is ``location``.
     ``step``: how far its training was, where its name tells; then ``family`` is what its checkpoints have in common.
     """
 
@@ -62,6 +64,7 @@ class ModelInfo:
     group: str = ""
     family: str = ""
     step: int | None = None
+    api: str = ""
 
 
 def _catalogued() -> Iterable[ModelInfo]:
@@ -98,6 +101,20 @@ def _embedded() -> Iterable[ModelInfo]:
         )
 
 
+def _behind_an_api() -> Iterable[ModelInfo]:
+    text = files("gpteval.reference").joinpath("api_models.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        yield ModelInfo(
+            name=f"openai:{row['model']}",
+            location=row["model"],
+            generation=row["generation"],
+            window=int(row["window"]),
+            release_date=row["release_date"],
+            licence="by API only",
+            api="chat",
+        )
+
+
 def window_of(config: dict[str, object]) -> int | None:
     """The model's context length in tokens, from its configuration; None where it states none."""
     for key in WINDOW_KEYS:
@@ -110,7 +127,7 @@ def window_of(config: dict[str, object]) -> int | None:
 @cache
 def model_registry() -> Registry[ModelInfo]:
     """All catalogued models."""
-    return Registry("model", [*_embedded(), *_catalogued()])
+    return Registry("model", [*_embedded(), *_catalogued(), *_behind_an_api()])
 
 
 def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
@@ -176,6 +193,22 @@ def _matching(pattern: str) -> list[ModelInfo]:
     return [info for path in models for info in _resolve(str(path))]
 
 
+def _served(spec: str) -> ModelInfo:
+    """A model behind an API: ``openai:NAME``, ``completions:NAME``."""
+    kind, _, name = spec.partition(":")
+    if spec in model_registry():
+        return model_registry()[spec]
+    if not name:
+        raise UsageError(f"{spec} names no model", f"write {kind}:NAME, such as {kind}:gpt-4o")
+    dated = [i for i in model_registry().values() if i.api and name.startswith(f"{i.location}-")]
+    same = max(dated, key=lambda i: len(i.location), default=None)
+    if same is None:
+        by_name = {key.lower(): i for i in model_registry().values() for key in (i.name, i.location, *i.aliases)}
+        same = by_name.get(name.lower())
+    generation = same.generation if same else ""
+    return ModelInfo(name=spec, location=name, generation=generation or "other", api=APIS[kind])
+
+
 def _holds_model(folder: Path) -> bool:
     return (folder / "config.json").is_file() or (folder / ADAPTER).is_file()
 
@@ -203,6 +236,8 @@ def _resolve(spec: str) -> list[ModelInfo]:
     group = [info for info in registry.values() if info.group == spec]
     if group:
         return group
+    if spec.partition(":")[0] in APIS:
+        return [_served(spec)]
     name, _, revision = spec.partition("@")
     by_name = {key.lower(): info for info in registry.values() for key in (info.name, *info.aliases)}
     if name.lower() in by_name:

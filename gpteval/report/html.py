@@ -94,6 +94,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         is_fraction=is_fraction,
         tasks=[_task(loaded, board, column) for column in board.columns],
         failures=loaded.failures,
+        dollars=_dollars(loaded),
         remarks=(*loaded.remarks, *shown.remarks),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
@@ -156,6 +157,15 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
         "items": task_items(loaded.samples.get((column.task, column.shots), {}), [m.name for m in models], column),
         "n": max((r["n"] for r in rows), default=0),
     }
+
+
+def _dollars(loaded: Loaded) -> dict[str, float]:
+    """What the answers of models behind an API cost; all metrics of a task share it."""
+    costs: dict[str, float] = {}
+    for row in loaded.rows:
+        if row.get("primary") and isinstance(row.get("dollars"), int | float) and not row.get("part_of"):
+            costs[row["model"]] = costs.get(row["model"], 0.0) + row["dollars"]
+    return costs
 
 
 def _manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpteval.api.options import ApiOptions
 from gpteval.core.controls import CONTROLS
 from gpteval.core.errors import UsageError
 from gpteval.core.letters import PROTOCOLS
@@ -26,7 +27,8 @@ class RunConfig:
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
     ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.core.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
-    ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
+    ``dry_run``: say what would be asked, and ask nothing. ``settings`` are the part that changes numbers: a run folder
+    holds results of one setting only.
     """
 
     models: tuple[str, ...]
@@ -46,9 +48,11 @@ class RunConfig:
     max_bad_rows: float = MAX_BAD_ROWS
     locked: Path | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
+    api: ApiOptions = field(default_factory=ApiOptions)
     task_dirs: tuple[Path, ...] = ()
     out: Path | None = None
     cache: bool = True
+    dry_run: bool = False
     command: str = ""
 
     def __post_init__(self) -> None:

@@ -9,13 +9,15 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gpteval.api.chat import NO_ANSWERS
 from gpteval.core.types import Failed, Generated, Outcome, Rolled
-from gpteval.engine.engine import Engine, Plan
+from gpteval.engine.engine import Plan
+from gpteval.run.engines import AnyEngine
 
 LOSSY = "lossy: judged after its own normalisation"
 
 
-def unit_notes(engine: Engine, plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:
+def unit_notes(engine: AnyEngine, plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:
     """What a reader of this unit's numbers should know."""
     notes = []
     codec = engine.model.codec
@@ -36,6 +38,11 @@ def unit_notes(engine: Engine, plan: Plan, outcomes: Sequence[Outcome]) -> list[
     if engine.alike:
         notes.append("the model's texts depend on padding: only prompts of one length were read together")
     failed = [o.error for o in outcomes if isinstance(o, Failed)]
+    for kind in NO_ANSWERS:  # of models behind an API: each a category of its own
+        of_kind = [error for error in failed if error.startswith(kind)]
+        if of_kind:
+            notes.append(f"{len(of_kind)} answers count as wrong ({kind[:-1]}), the first: {of_kind[0]}")
+            failed = [error for error in failed if error not in of_kind]
     if failed:
         notes.append(f"{len(failed)} items failed, the first with: {failed[0]}")
     return notes

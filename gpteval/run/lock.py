@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gpteval.api.model import ApiModel
 from gpteval.core.data import HubSource
 from gpteval.core.documents import read_document
 from gpteval.core.errors import DataError, ModelError, OutputError, UsageError
@@ -81,7 +82,7 @@ class Lock:
             return task.with_source(replace(task.source, revision=revision))
         return task
 
-    def check_model(self, model: HFModel) -> None:
+    def check_model(self, model: HFModel | ApiModel) -> None:
         """Raises ModelError for one that is not what is locked."""
         locked = self._of(self.models, model.info.name, ModelError)
         _insist(f"model {model.info.name}", locked, {"fingerprint": model.fingerprint}, ModelError)

@@ -80,7 +80,7 @@ def make_records(
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
         records.append(Record(prompt.item_id, prompt, outcome, values, stats))
-    failed = [r.outcome for r in records if isinstance(r.outcome, Failed)]
+    failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
     if len(failed) == len(records):
         raise GptevalError(f"all {len(records)} items failed, the first with: {failed[0].error}")
     return records
@@ -103,7 +103,7 @@ def make_results(
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
     requests = [record.prompt.request for record in records]
-    answered = [record for record in records if not isinstance(record.outcome, Failed)]
+    answered = [r for r in records if not isinstance(r.outcome, Failed) or r.outcome.answered]
     truncated = sum(is_truncated(record.outcome) for record in records)
     results = []
     for number, metric in enumerate(metrics):

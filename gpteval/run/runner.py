@@ -13,21 +13,21 @@ from functools import partial
 from typing import Any
 
 import gpteval
+from gpteval.api.prices import Budget
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.downloads import told
-from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, OutputError, StoreError, UsageError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, OutputError, StoreError, UsageError
 from gpteval.core.letters import with_letters
-from gpteval.core.profiles import LM_EVAL
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
 from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Generated, Prompt, Result, digest
-from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
 from gpteval.run.config import RunConfig
+from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model
 from gpteval.run.facts import LOSSY, hardware, peak_memory, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
@@ -53,6 +53,7 @@ class _Run:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    budget: Budget = field(default_factory=lambda: Budget(None))
     letters: dict[str, Task] = field(default_factory=dict)  # by a task's label, the same by letter
     lock: Lock | None = None
 
@@ -97,6 +98,11 @@ class _Run:
             raise UsageError("none of these tasks takes examples", "for example --tasks nano_topic")
         return left
 
+    def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
+        """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
+        protocol = "letters" if model.api == "chat" else self.config.protocol
+        return [unit for task in tasks for one in self.asked_of(task, protocol) for unit in self.units(model, one)]
+
     def units(self, model: ModelInfo, task: Task) -> list[Unit]:
         """What to run of a task; of one that scores whole texts, without examples."""
         config, data = self.config, self.data[task.label]
@@ -131,7 +137,7 @@ class _Run:
             self.prompts[key] = made
         return self.prompts[key]
 
-    def run_unit(self, engine: Engine, unit: Unit) -> list[Result]:
+    def run_unit(self, engine: AnyEngine, unit: Unit) -> list[Result]:
         """Score one unit and write its files. Raises GptevalError."""
         data = self.data[unit.task.label]
         if isinstance(data, GptevalError):
@@ -169,6 +175,7 @@ class _Run:
             "shots": unit.shots,
             "protocol": protocol(unit.shots),
             "profile": self.config.profile,
+            "dollars": engine.dollars(known[key] for key in plan.rows),
             "seconds": sum(known[key].seconds for key in plan.rows),
             "tokens": sum(known[key].processed for key in plan.rows),
             "fingerprint": engine.model.fingerprint,
@@ -209,12 +216,12 @@ class _Run:
         asked = info.revision if "@" in info.name else None  # not one that a lock gives
         return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
 
-    def _note_facts(self, engine: Engine) -> None:
+    def _note_facts(self, engine: AnyEngine) -> None:
         """What ran, once weights are loaded, for the manifest."""
         facts = self.manifest["models"].setdefault(engine.model.info.name, {})
         facts.update(engine.facts(), peak_memory_bytes=peak_memory(engine.model.device))
 
-    def note_model(self, model: HFModel) -> None:
+    def note_model(self, model: AnyModel) -> None:
         info = model.info
         if stale := self.table.mark_stale(info.name, model.fingerprint):
             self.listener.warned(
@@ -273,7 +280,9 @@ class _Run:
             self.listener.groups_done(results)
 
     def fail(self, unit: Unit, error: GptevalError) -> None:
-        failure = Failure(unit.model.name, unit.task.label, without_paths(str(error)), unit.shots)
+        failure = Failure(
+            unit.model.name, unit.task.label, without_paths(str(error)), unit.shots, isinstance(error, NotAvailable)
+        )
         self.failures.append(failure)
         if unit.is_result:
             self.table.fail(failure)
@@ -305,18 +314,21 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
     run: _Run | None = None
     try:
         run = _open(config, folder, listener)
-        run.lock = lock
+        run.lock, run.budget = lock, Budget(config.api.max_cost)
         for number, task in enumerate(tasks, 1):
             with told(listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
                 run.load(task)
         if config.tasks_with_examples:
             tasks = run.only_with_examples(tasks)
         run.groups = groups_with(registry, tasks)
-        if config.protocol != "default":
+        if config.protocol != "default" or any(model.api == "chat" for model in models):
             for task in tasks:
                 run.add_letters(task)
-        asked = [one for task in tasks for one in run.asked_of(task, config.protocol)]
-        units = {model: [unit for task in asked for unit in run.units(model, task)] for model in models}
+        units = {model: run.units_of(model, tasks) for model in models}
+        if config.dry_run:
+            for model, of_model in units.items():
+                _estimate(run, model, of_model)
+            return RunOutcome(folder.path, (), tuple(run.failures))
         listener.began(sum(map(len, units.values())), folder.path)
         for model, of_model in units.items():
             _run_model(run, model, of_model, live)
@@ -346,7 +358,7 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel 
     try:
         info = run.lock.pin_model(info) if run.lock else info
         with told(run.listener.loading, f"the files of {info.name}"):
-            model = live or HFModel(info, config.load)
+            model = live or open_model(info, config)
         if run.lock:
             run.lock.check_model(model)
         run.note_model(model)
@@ -356,8 +368,12 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel 
         for unit in units:
             run.fail(unit, error)
         return
-    peer = config.profile == LM_EVAL
-    engine = Engine(model, batch_tokens=config.batch_tokens, stride=config.stride, like_peer=peer)
+    try:
+        engine = make_engine(model, config, run.budget)
+    except GptevalError as error:
+        for unit in units:
+            run.fail(unit, error)
+        return
     for unit in units:
         try:
             results = run.run_unit(engine, unit)
@@ -371,6 +387,27 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel 
             run.results += results
             run.listener.unit_done(unit, results)
     run.note_groups(info)
+
+
+def _estimate(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
+    """Tell what each unit would still ask of a model, and what that costs at most."""
+    try:
+        engine = make_engine(open_model(info, run.config), run.config, run.budget)
+    except GptevalError as error:
+        run.failures += [Failure(info.name, unit.task.label, str(error), unit.shots) for unit in units]
+        return
+    for unit in units:
+        try:
+            data = run.data[unit.task.label]
+            if isinstance(data, GptevalError):
+                raise data
+            plan = engine.plan(run.prompts_of(data, unit))
+        except GptevalError as error:
+            unavailable = isinstance(error, NotAvailable)
+            run.failures.append(Failure(info.name, unit.task.label, str(error), unit.shots, unavailable))
+            continue
+        known = run.store.get(plan.rows)
+        run.listener.estimated(unit, engine.estimate([row for key, row in plan.rows.items() if key not in known]))
 
 
 def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gpteval.core.task import Task
 from gpteval.core.types import Failure, Record, Result
+from gpteval.engine.engine import Estimate
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 
@@ -54,6 +55,9 @@ class Listener:
 
     def groups_done(self, results: Sequence[Result]) -> None:
         """What a model's tasks are worth together."""
+
+    def estimated(self, unit: Unit, estimate: Estimate) -> None:
+        """In a dry run: what the unit would take."""
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
 

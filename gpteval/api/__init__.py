@@ -1,0 +1,1 @@
+"""Models behind an API: OpenAI's, and servers that speak its language."""

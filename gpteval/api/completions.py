@@ -1,0 +1,171 @@
+"""Servers that complete a prompt and tell the log-probabilities of its tokens: scored as a local model is.
+
+A prompt is sent as token ids and comes back with ``echo``; the log-probabilities of a continuation are those of its
+tokens. That the echo is the prompt, and that a token's number is the one it had when the model wrote it, is checked
+before anything is scored; that the echo is the prompt, with each answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gpteval.api.client import Document, Malformed, Rejected
+from gpteval.api.engine import ApiEngine, choice_of
+from gpteval.api.model import ApiModel
+from gpteval.api.prices import Budget
+from gpteval.core.errors import ModelError
+from gpteval.core.types import Prompt
+from gpteval.engine.encode import Encoder
+from gpteval.engine.engine import Plan, plan_rows
+from gpteval.engine.rows import Row, RowResult, ScoreRow, Tokens
+
+PROBE = "The quick brown fox jumps over the lazy dog. The quick brown fox"
+CLOSE = 0.05  # nats between a token's log-probability as it is written and as it is echoed
+PROBES = 3  # answers that may be wrong before a server counts as unfit
+MOST_STOPS = 4  # that the protocol takes
+
+
+class CompletionsEngine(ApiEngine):
+    """``stride`` and ``like_peer``: see ``Encoder``."""
+
+    path = "completions"
+
+    def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, like_peer: bool = False) -> None:
+        super().__init__(model, budget)
+        assert model.window is not None
+        self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, like_peer=like_peer)
+
+    def plan(self, prompts: Sequence[Prompt]) -> Plan:
+        return plan_rows(self.encoder, self.model.key, prompts)
+
+    def expected(self, row: Row) -> tuple[int, int]:
+        if isinstance(row, ScoreRow):
+            return row.length + 1, 1
+        return len(row.prompt), row.max_new_tokens
+
+    def body(self, row: Row) -> dict[str, Any]:
+        if isinstance(row, ScoreRow):
+            return _scoring(row.context + row.targets)
+        drawn = row.sampling
+        body: dict[str, Any] = {"prompt": list(row.prompt), "max_tokens": row.max_new_tokens}
+        body |= {"temperature": drawn.temperature, "seed": drawn.seed}
+        if drawn.top_k:
+            body["extra_body"] = {"top_k": drawn.top_k}
+        if row.stop:
+            body["stop"] = list(row.stop[:MOST_STOPS])
+        return body
+
+    def read(self, row: Row, document: Document) -> RowResult:
+        if isinstance(row, ScoreRow):
+            return self._scored(row, document)
+        choice = choice_of(document)
+        text, reason = choice.get("text"), choice.get("finish_reason")
+        if not isinstance(text, str):
+            raise Malformed("it has no text")
+        ends = [place for stop in row.stop if (place := text.find(stop)) >= 0]
+        finish = "length" if reason == "length" and not ends else "stop"
+        return RowResult(
+            len(self.model.codec.encode([text])[0]), text=text[: min(ends, default=len(text))], finish=finish
+        )
+
+    def _scored(self, row: ScoreRow, document: Document) -> RowResult:
+        whole = row.context + row.targets
+        numbers, tops = self.echo(whole, document)
+        logprobs = [n for n in numbers[len(row.context) :] if n is not None and math.isfinite(n)]
+        if len(logprobs) < len(row.targets):
+            raise Malformed("a log-probability of the prompt is missing or not finite")
+        if row.barred:
+            return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
+        greedy = all(n >= max(top) - 1e-6 for n, top in zip(logprobs, tops[len(row.context) :], strict=True))
+        return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy)
+
+    def echo(self, ids: Tokens, document: Document) -> tuple[list[float | None], list[list[float]]]:
+        """The log-probabilities of a prompt's tokens, and of the likeliest tokens at each place. Raises Malformed."""
+        found = choice_of(document).get("logprobs")
+        lists = (
+            [found[name] for name in _LISTS if isinstance(found.get(name), list)] if isinstance(found, Mapping) else []
+        )
+        if len(lists) < len(_LISTS):
+            raise Malformed(f"its logprobs have not {', '.join(_LISTS)}")
+        tokens, numbers, tops = lists
+        if not len(ids) <= len(tokens) <= len(ids) + 1 or not len(tokens) == len(numbers) == len(tops):
+            raise Malformed(f"{len(tokens)} tokens with {len(numbers)} log-probabilities came back of {len(ids)}")
+        text = self.model.codec.decode(ids)
+        if text.isascii() and "".join(map(str, tokens[: len(ids)])) != text:
+            raise Malformed("the echoed tokens are not the prompt's")
+        try:
+            likeliest = [[float(n) for n in top.values()] if top else [-math.inf] for top in tops[: len(ids)]]
+            return [None if n is None else float(n) for n in numbers[: len(ids)]], likeliest
+        except (TypeError, ValueError, AttributeError):
+            raise Malformed("its log-probabilities are no numbers") from None
+
+    def prepare(self) -> None:
+        """Whether the server echoes a prompt's tokens with their log-probabilities."""
+        ids = self.model.codec.encode([PROBE])[0]
+        try:
+            document = self.client.ask(b"", _Probe(self, ids))
+            written = self._written(document, len(ids))
+            if written is None:
+                return
+            token, number = written
+            numbers, tops = self.echo(Tokens([*ids, token]), self.client.ask(b"", _Probe(self, [*ids, token])))
+        except Rejected as error:
+            raise self.unfit(error.message) from error
+        likeliest = max(tops[-1])  # the token was written greedily
+        if numbers[-1] is None or abs(numbers[-1] - number) > CLOSE or abs(likeliest - number) > CLOSE:
+            raise self.unfit(
+                f"a token that it wrote with a log-probability of {number:.3f} comes back with {numbers[-1]}"
+            )
+
+    def _written(self, document: Document, place: int) -> tuple[int, float] | None:
+        """The token behind the prompt with its log-probability; None where it is not told, or not one token."""
+        lists = choice_of(document)["logprobs"]
+        if len(lists["tokens"]) <= place or lists["token_logprobs"][place] is None:
+            return None
+        (ids,) = self.model.codec.encode([str(lists["tokens"][place])])
+        return (ids[0], float(lists["token_logprobs"][place])) if len(ids) == 1 else None
+
+    def unfit(self, reason: str) -> ModelError:
+        """Why the server cannot be used."""
+        return ModelError(
+            f"{self.model.info.name} cannot be scored: {reason}",
+            "the server must echo a prompt with the log-probabilities of its tokens, as vLLM does; "
+            "as a chat model it can be asked without them: openai:NAME",
+        )
+
+
+_LISTS = ("tokens", "token_logprobs", "top_logprobs")
+
+
+def _scoring(ids: Sequence[int]) -> dict[str, Any]:
+    return {"prompt": list(ids), "max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True}
+
+
+class _Probe:
+    """The question at the start; its answer is the document."""
+
+    def __init__(self, engine: CompletionsEngine, ids: Sequence[int]) -> None:
+        self.engine, self.ids, self.tries = engine, ids, 0
+
+    def may_send(self, key: bytes) -> None:
+        pass
+
+    def body(self, key: bytes) -> dict[str, Any]:
+        return {"model": self.engine.model.info.location, **_scoring(self.ids)}
+
+    def read(self, key: bytes, document: Document, seconds: float) -> Any:
+        self.tries += 1
+        try:
+            numbers, _ = self.engine.echo(Tokens(self.ids), document)
+            if any(n is None or not math.isfinite(n) or n > 1e-3 for n in numbers[1:]):
+                raise Malformed("log-probabilities of the prompt's tokens are missing")
+        except Malformed as error:
+            if self.tries < PROBES:
+                raise
+            raise self.engine.unfit(str(error)) from None
+        return document
+
+    def rejected(self, key: bytes, error: Rejected) -> Any:
+        raise error

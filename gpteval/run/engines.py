@@ -1,0 +1,31 @@
+"""Which engine runs a model: our own on its weights, or one that asks a server."""
+
+from __future__ import annotations
+
+from gpteval.api.chat import ChatEngine
+from gpteval.api.completions import CompletionsEngine
+from gpteval.api.model import ApiModel
+from gpteval.api.prices import Budget
+from gpteval.core.profiles import LM_EVAL
+from gpteval.engine.engine import Engine
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel
+from gpteval.run.config import RunConfig
+
+AnyModel = HFModel | ApiModel
+AnyEngine = Engine | ChatEngine | CompletionsEngine
+
+
+def open_model(info: ModelInfo, config: RunConfig) -> AnyModel:
+    """The model, whose weights are not loaded yet. Raises ModelError."""
+    return ApiModel(info, config.api) if info.api else HFModel(info, config.load)
+
+
+def make_engine(model: AnyModel, config: RunConfig, budget: Budget) -> AnyEngine:
+    """The engine for it. Raises UsageError for an API that cannot be asked with these options."""
+    peer = config.profile == LM_EVAL
+    if isinstance(model, HFModel):
+        return Engine(model, batch_tokens=config.batch_tokens, stride=config.stride, like_peer=peer)
+    if model.info.api == "chat":
+        return ChatEngine(model, budget)
+    return CompletionsEngine(model, budget, stride=config.stride, like_peer=peer)

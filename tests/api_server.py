@@ -1,0 +1,185 @@
+"""A server of one's own that speaks OpenAI's language, with a real model behind it and faults on demand.
+
+``/v1/completions`` echoes prompts (texts or token ids) with true log-probabilities, computed by plain transformers;
+``/v1/chat/completions`` continues the messages, one behind the other, greedily.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a request gets instead of its answer, or what is done to the answer.
+
+    ``cut``: the connection ends in the middle. ``change``: the document otherwise.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    document: Any = None
+    seconds: float = 0.0
+    cut: bool = False
+    raw: bytes | None = None
+    change: Callable[[Body], Body] | None = None
+
+
+class ApiServer:
+    """A running server. ``fault(number, body)`` says what goes wrong with a request; ``seen`` has each request's path,
+    headers and body; ``answered`` the bodies that were answered in full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        import transformers
+
+        self.torch = torch
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.fault: Callable[[int, Body], Fault | None] = lambda number, body: None
+        self.seconds = 0.0
+        self.seen: list[tuple[str, dict[str, str], Body]] = []
+        self.answered: list[str] = []
+        self.most = self.active = 0
+        self.lock, self.computing = threading.Lock(), threading.Lock()
+        self._known: dict[str, Body] = {}
+        self._http = _Server(("127.0.0.1", 0), self)
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def answer(self, path: str, body: Body) -> Body:
+        key = json.dumps([path, body], sort_keys=True)
+        with self.computing:
+            if key not in self._known:
+                self._known[key] = self._complete(body) if path.endswith("/v1/completions") else self._chat(body)
+            return json.loads(json.dumps(self._known[key]))  # type: ignore[no-any-return]
+
+    def _ids(self, prompt: Any) -> list[int]:
+        return prompt if isinstance(prompt, list) else self.tokenizer(prompt)["input_ids"]
+
+    def _logprobs(self, ids: list[int]) -> Any:
+        with self.torch.inference_mode():
+            return self.model(input_ids=self.torch.tensor([ids])).logits[0].log_softmax(-1)
+
+    def _write(self, ids: list[int], most: int) -> tuple[list[int], str, list[Any]]:
+        """Greedy tokens, why they end, and the log-probabilities of the next token at each of their places."""
+        written: list[int] = []
+        places = []
+        while len(written) < most:
+            places.append(self._logprobs((ids + written)[-self.model.config.max_position_embeddings :])[-1])
+            token = int(places[-1].argmax())
+            if token == self.tokenizer.eos_token_id:
+                return written, "stop", places
+            written.append(token)
+        return written, "length", places
+
+    def _token(self, token: int) -> str:
+        return str(self.tokenizer.decode([token]))
+
+    def _complete(self, body: Body) -> Body:
+        ids = self._ids(body["prompt"])
+        written, reason, places = self._write(ids, body.get("max_tokens", 16))
+        text = self.tokenizer.decode(written)
+        for stop in body.get("stop") or []:
+            if stop in text:
+                text, reason = text[: text.index(stop)], "stop"
+        choice: Body = {"index": 0, "text": text, "finish_reason": reason, "logprobs": None}
+        if body.get("echo"):
+            rows = list(self._logprobs(ids)[:-1]) + places[: len(written)]
+            tokens = ids + written
+            numbers = [None, *(float(row[token]) for row, token in zip(rows, tokens[1:], strict=True))]
+            tops = [None, *({self._token(int(row.argmax())): float(row.max())} for row in rows)]
+            names = [self._token(token) for token in tokens]
+            choice |= {"text": "".join(names)}
+            choice["logprobs"] = {"tokens": names, "token_logprobs": numbers, "top_logprobs": tops}
+        return self._document(body, choice, len(ids), len(written))
+
+    def _chat(self, body: Body) -> Body:
+        text = "\n".join(message["content"] for message in body["messages"] if message["role"] == "user")
+        ids = self._ids(text)
+        most = body.get("max_tokens") or body.get("max_completion_tokens") or 16
+        written, reason, places = self._write(ids, most)
+        choice: Body = {"index": 0, "finish_reason": reason, "logprobs": None}
+        choice["message"] = {"role": "assistant", "content": self.tokenizer.decode(written), "refusal": None}
+        if body.get("logprobs"):
+            numbers, tokens = places[0].topk(body.get("top_logprobs") or 1)
+            top = [
+                {"token": self._token(int(token)), "logprob": float(n)}
+                for n, token in zip(numbers, tokens, strict=True)
+            ]
+            choice["logprobs"] = {"content": [top[0] | {"top_logprobs": top}]}
+        return self._document(body, choice, len(ids), len(written))
+
+    @staticmethod
+    def _document(body: Body, choice: Body, read: int, written: int) -> Body:
+        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        named = {"id": "x", "object": "completion", "created": 0, "model": body["model"], "system_fingerprint": "fp_1"}
+        return {**named, "choices": [choice], "usage": usage}
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], api: ApiServer) -> None:
+        self.api = api
+        super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that leave are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        api = self.server.api
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with api.lock:
+            number = len(api.seen)
+            api.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            api.active += 1
+            api.most = max(api.most, api.active)
+        try:
+            fault = api.fault(number, body) or Fault()
+            time.sleep(api.seconds + fault.seconds)
+            document = fault.document
+            if fault.status == 200 and document is None:
+                document = api.answer(self.path, body)
+                document = fault.change(document) if fault.change else document
+            data = fault.raw if fault.raw is not None else json.dumps(document).encode()
+        finally:
+            with api.lock:
+                api.active -= 1
+        if fault.status == 200 and not fault.cut and fault.raw is None and fault.document is None:
+            with api.lock:
+                api.answered.append(json.dumps(body, sort_keys=True))
+        self.send_response(fault.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if fault.cut else data)
+        self.close_connection = self.close_connection or fault.cut
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -1,0 +1,467 @@
+"""Models behind an API: the numbers of the local model, nothing lost or paid twice, and no key anywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gpteval.api.chat import letter_of
+from gpteval.api.options import ApiOptions
+from gpteval.api.prices import price_of
+from gpteval.core.errors import UsageError
+from gpteval.models.catalogue import resolve_models
+from gpteval.nano import nano_models
+from gpteval.run.api import evaluate
+from gpteval.run.units import RunOutcome
+from tests.api_server import ApiServer, Body, Fault
+from tests.conftest import RunCli
+
+MODEL = "gpt2-nano"
+KEY = "sk-test-7Qz9secretKey42"
+QUICK = ApiOptions(backoff=0.002)
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[ApiServer]:
+    server = ApiServer(nano_models()[MODEL])
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(shared_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    """The server as new."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    shared_server.fault = lambda number, body: None
+    shared_server.seconds = 0.0
+    shared_server.seen.clear()
+    shared_server.answered.clear()
+    shared_server.most = 0
+    return shared_server
+
+
+def run(server: ApiServer, out: Path, models: Any, tasks: Any, api: ApiOptions = QUICK, **settings: Any) -> RunOutcome:
+    return evaluate(models, tasks, out=out, cache=False, api=replace(api, base_url=server.url), **settings)
+
+
+def values(made: RunOutcome, model: str) -> dict[tuple[str, int, str], float]:
+    return {(r.task, r.shots, r.metric): r.value for r in made.results if r.model == model}
+
+
+def test_completions_give_the_local_models_numbers(server: ApiServer, tmp_path: Path) -> None:
+    tasks = ["nano_topic", "nano_prose", "nano_en_fr", "nano_lastword", "nano_facts"]
+    made = run(server, tmp_path, [MODEL, f"completions:{MODEL}"], tasks, shots=(0, 2), limit=8)
+    assert made.failures == ()
+    local, served = values(made, MODEL), values(made, f"completions:{MODEL}")
+    assert set(local) == set(served)
+    for unit, value in local.items():
+        assert served[unit] == pytest.approx(value, abs=1e-3), unit
+    facts = json.loads((tmp_path / "manifest.json").read_text())["models"][f"completions:{MODEL}"]
+    assert (facts["answered_as"], facts["system_fingerprints"], facts["generation"]) == (MODEL, ["fp_1"], "gpt2")
+    (row, *_) = (r for r in made.results if r.model != MODEL)
+    assert (row.seconds > 0, row.tokens > 0, row.dollars) == (True, True, None)
+
+
+def test_a_chat_writes_what_the_local_model_writes(server: ApiServer, tmp_path: Path) -> None:
+    made = run(server, tmp_path, [MODEL, f"openai:{MODEL}"], ["nano_en_fr", "nano_summary"], limit=10)
+    assert made.failures == ()
+    assert values(made, f"openai:{MODEL}") == pytest.approx(values(made, MODEL))
+
+
+def test_what_a_chat_cannot_be_asked_is_told_and_no_fault(
+    server: ApiServer, tmp_path: Path, in_process: RunCli
+) -> None:
+    done = in_process(
+        *("run", "--models", f"openai:{MODEL}", "--tasks", "nano_prose,nano_lastword,nano_en_fr", "--limit", 3),
+        *("--base-url", server.url, "--out", tmp_path / "r", "--no-cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nano_prose          0-shot  not available: perplexity needs" in done.stdout
+    assert "nano_lastword       0-shot  not available: the likelihood" in done.stdout
+    rows = json.loads((tmp_path / "r" / "results.json").read_text())
+    assert {row["task"] for row in rows["results"]} == {"nano_en_fr"}
+    assert [failure["unavailable"] for failure in rows["failures"]] == [True, True]
+    assert "a server that echoes them can be asked" in (tmp_path / "r" / "report.html").read_text()
+
+
+def _letters(server: ApiServer, wanted: str) -> None:
+    """The model cannot tell letters; what it says is put where a chat model says it."""
+
+    def change(document: Body) -> Body:
+        top = [{"token": t, "logprob": n} for t, n in (("B", -0.9), (" B", -1.1), ("A", -0.7), ("The", -2.0))]
+        document["choices"][0]["logprobs"] = {"content": [top[0] | {"top_logprobs": top}]} if wanted == "top" else None
+        document["choices"][0]["message"] |= {"content": wanted}
+        return document
+
+    server.fault = lambda number, body: Fault(change=change)
+
+
+def test_letters_by_log_probabilities_or_by_the_text(server: ApiServer, tmp_path: Path) -> None:
+    golds = [row["label"] for row in _items()]
+    _letters(server, "top")
+    made = run(server, tmp_path / "top", f"openai:{MODEL}", "nano_topic", limit=30)
+    share = sum(gold == 1 for gold in golds) / 30
+    assert values(made, f"openai:{MODEL}")["nano_topic:letters", 0, "acc"] == pytest.approx(share), "B: two spellings"
+    asked = server.seen[0][2]
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert asked["messages"][1]["content"].endswith("\nD. music\nAnswer:")
+    for text, letter in (("C", 2), ("(C)", 2), ("C. sport", 2), ("The answer is C.", 2), ("Answer: c", 2)):
+        _letters(server, text)
+        made = run(server, tmp_path / "text", f"openai:{MODEL}", "nano_topic", limit=30)
+        (tmp_path / "text" / "journal.sqlite").unlink()
+        assert made.results[0].value == pytest.approx(sum(gold == letter for gold in golds) / 30), text
+
+
+def _items() -> list[dict[str, Any]]:
+    from gpteval.core.prompts import load_task
+    from gpteval.core.registry import task_registry
+
+    return [dict(item) for item in load_task(task_registry()["nano_topic"], limit=30).items]
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        *(
+            ("B", "B"),
+            (" B.", "B"),
+            ("**B**", "B"),
+            ("(B) because", "B"),
+            ("B) up", "B"),
+            ("B: up", "B"),
+            ("B\nA", "B"),
+        ),
+        *(("The correct option is B", "B"), ("I think the answer is (B).", "B"), ("A", "A"), ("A. up", "A")),
+        *(("A dog is an animal", ""), ("I do not know", ""), ("Both A and B", ""), ("b", ""), ("", ""), ("E", "")),
+        ("The answer is A. Or the answer is B.", ""),
+    ],
+)
+def test_the_letter_of_a_text(text: str, letter: str) -> None:
+    assert letter_of(text, "ABCD") == letter
+
+
+def test_refusals_and_filters_are_wrong_and_shown(server: ApiServer, tmp_path: Path) -> None:
+    def refuse(document: Body) -> Body:
+        document["choices"][0]["message"]["refusal"] = "I cannot help with that."
+        return document
+
+    def stop(document: Body) -> Body:
+        document["choices"][0]["finish_reason"] = "content_filter"
+        return document
+
+    filtered = {"error": {"message": "content management policy", "code": "content_filter"}}
+    faults = [Fault(change=refuse), Fault(change=stop), Fault(400, document=filtered), None]
+    server.fault = lambda number, body: faults[number % 4]
+    made = run(server, tmp_path, f"openai:{MODEL}", "nano_topic", limit=40)
+    result = made.results[0]
+    assert (result.value, result.n, result.coverage) == (0.0, 40, 1.0)
+    notes = " ".join(result.notes)
+    assert "10 answers count as wrong (refusal), the first: refusal: I cannot help with that." in notes
+    assert "20 answers count as wrong (content filter)" in notes
+    assert "10 answers count as wrong (no letter)" in notes
+
+
+QUIET: dict[str, float] = {}
+REQUESTS = int(os.environ.get("GPTEVAL_TEST_REQUESTS", "300"))  # an item of nano_facts has four
+CHANGED = {"model": "another"}
+
+
+def _short(document: Body) -> Body:
+    document["choices"][0]["logprobs"]["token_logprobs"].pop()
+    return document
+
+
+def _wrong_echo(document: Body) -> Body:
+    document["choices"][0]["logprobs"]["tokens"][0] = " other"
+    return document
+
+
+def _null(document: Body) -> Body:
+    document["choices"][0]["logprobs"]["token_logprobs"][-2] = None
+    return document
+
+
+OFTEN: dict[str, Fault] = {
+    "refused for the rate": Fault(429, {"Retry-After": "0.01"}, {"error": {"message": "slow down"}}),
+    "errors": Fault(500, document={"error": {"message": "broken"}}),
+    "overloaded": Fault(503, {"retry-after-ms": "5"}, {"error": {"message": "busy"}}),
+    "cut": Fault(cut=True),
+    "no JSON": Fault(raw=b'{"choices": [{"te'),
+    "another JSON": Fault(document=[1, 2]),
+    "no choices": Fault(document={"model": MODEL, "choices": []}),
+    "short lists": Fault(change=_short),
+    "wrong echo": Fault(change=_wrong_echo),
+    "no number": Fault(change=_null),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OFTEN)
+def test_no_request_is_lost_or_paid_twice(server: ApiServer, tmp_path: Path, name: str) -> None:
+    """Bursts: of every twenty requests the last five go wrong."""
+    limit = REQUESTS // 4
+    if not QUIET:
+        made = run(server, tmp_path / "quiet", f"completions:{MODEL}", "nano_facts", limit=limit)
+        QUIET["acc"] = made.results[0].value
+        server.answered.clear()
+        server.seen.clear()
+    fault = OFTEN[name]
+    server.fault = lambda number, body: fault if number % 20 >= 15 else None
+    made = run(server, tmp_path / "r", f"completions:{MODEL}", "nano_facts", limit=limit)
+    assert made.failures == ()
+    assert made.results[0].value == QUIET["acc"]
+    if fault.change is None:
+        twice = {body for body, times in Counter(server.answered).items() if times > 1}
+        assert twice == set(), "an answer that arrived is not asked for again"
+    assert len(server.seen) > len(server.answered) or fault.change is not None
+
+
+def test_slow_answers_are_asked_for_again(server: ApiServer, tmp_path: Path) -> None:
+    server.fault = lambda number, body: Fault(seconds=0.5) if number % 10 == 9 else None
+    quick = replace(QUICK, timeout=0.3)
+    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", quick, limit=10)
+    assert made.failures == ()
+    assert made.results[0].coverage == 1.0
+
+
+def test_another_model_behind_the_name_is_refused(server: ApiServer, tmp_path: Path) -> None:
+    server.fault = lambda number, body: Fault(change=lambda d: d | CHANGED) if number >= 20 else None
+    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
+    (failure,) = made.failures
+    assert "is not one model: 'another' answers, before it was 'gpt2-nano'" in failure.error
+    server.fault = lambda number, body: Fault(change=lambda d: d | CHANGED)
+    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
+    assert "is not one model" in made.failures[0].error, "nor when the run goes on"
+
+
+def _no_echo(document: Body) -> Body:
+    document["choices"][0]["logprobs"] = None
+    return document
+
+
+def _shifted(document: Body) -> Body:
+    numbers = document["choices"][0]["logprobs"]["token_logprobs"]
+    numbers[1:] = [-3.0, *numbers[1:-1]]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(change=_no_echo), "its logprobs have not tokens"),
+        (Fault(change=_wrong_echo), "the echoed tokens are not the prompt's"),
+        (Fault(change=_shifted), "a token that it wrote with a log-probability of"),
+        (Fault(400, document={"error": {"message": "echo is not supported"}}), "echo is not supported"),
+        (Fault(401, document={"error": {"message": f"wrong key {KEY}"}}), r"wrong key \*\*\*"),
+        (Fault(404, document={"error": {"message": "no such model"}}), "no such model"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_refused_at_once(
+    server: ApiServer, tmp_path: Path, fault: Fault, reason: str
+) -> None:
+    server.fault = lambda number, body: fault
+    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(made.failures[0].error)
+    assert len(server.seen) <= 4
+
+
+def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpteval.api.client.ATTEMPTS", 2)
+    api = ApiOptions(base_url="http://127.0.0.1:9/v1", backoff=0.001)
+    made = evaluate(f"openai:{MODEL}", "nano_topic", limit=3, out=tmp_path, cache=False, api=api)
+    assert "the server does not answer: the connection failed" in made.failures[0].error
+
+
+def test_the_dialects_of_chat_servers(server: ApiServer, tmp_path: Path) -> None:
+    """Newer models want max_completion_tokens, and know neither temperature nor log-probabilities."""
+
+    def picky(number: int, body: Body) -> Fault | None:
+        for name, said in (
+            ("max_tokens", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
+            ("temperature", "Unsupported value: 'temperature' does not support 0"),
+            ("top_logprobs", "logprobs are not supported with this model"),
+        ):
+            if name in body:
+                return Fault(400, document={"error": {"message": said}})
+        return None
+
+    server.fault = picky
+    made = run(server, tmp_path, f"openai:{MODEL}", "nano_topic", replace(QUICK, in_flight=1), limit=3)
+    assert made.failures == ()
+    last = server.seen[-1][2]
+    assert not {"max_tokens", "temperature", "logprobs", "top_logprobs"} & set(last)
+    assert last["max_completion_tokens"] > 1000, "room to think"
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from gpteval.api.options import ApiOptions
+from gpteval.run.api import evaluate
+url, out = sys.argv[1:]
+made = evaluate("completions:gpt2-nano", "nano_facts", limit=60, out=out, cache=False, api=ApiOptions(url, in_flight=4))
+print(made.results[0].value)
+"""
+
+
+def test_killed_and_continued_asks_nothing_again(server: ApiServer, tmp_path: Path) -> None:
+    server.seconds = 0.02
+    command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "r")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while len(server.answered) < 60:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.2)
+    before = Counter(server.answered)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    again = [body for body, times in Counter(server.answered).items() if times > 1 and before[body]]
+    assert len(again) <= 4 + 2, "those on their way when it was killed, and the two questions at the start"
+    server.seconds = 0.0
+    quiet = run(server, tmp_path / "q", f"completions:{MODEL}", "nano_facts", limit=60)
+    assert float(done.stdout) == quiet.results[0].value
+
+
+def test_as_many_at_a_time_as_asked_and_fewer_when_the_server_says_so(server: ApiServer, tmp_path: Path) -> None:
+    tasks, limit = "nano_facts", 50
+    run(server, tmp_path / "warm", f"completions:{MODEL}", tasks, limit=limit)
+    server.seconds, server.most = 0.1, 0
+    begin = time.monotonic()
+    run(server, tmp_path / "a", f"completions:{MODEL}", tasks, limit=limit)
+    assert time.monotonic() - begin < 10, "one after the other, 200 take 20 s"
+    assert server.most > 8
+    server.seconds, server.most = 0.02, 0
+    busy = Fault(429, {"Retry-After": "0"}, {"error": {"message": "too many"}})
+    server.fault = lambda number, body: busy if server.active > 4 else None
+    made = run(server, tmp_path / "b", f"completions:{MODEL}", tasks, limit=limit)
+    facts = json.loads((tmp_path / "b" / "manifest.json").read_text())["models"][f"completions:{MODEL}"]
+    assert made.failures == ()
+    assert facts["in_flight"]["lowest"] <= 8
+
+
+def test_prices() -> None:
+    assert price_of("gpt-4o") == price_of("gpt-4o-2024-08-06")
+    assert price_of("gpt-4o-mini-2024-07-18") == price_of("gpt-4o-mini")
+    assert price_of("gpt-4o-realtime") is None, "another model, not a version of it"
+    assert price_of("gpt-4-0613") == price_of("gpt-4")
+    found = price_of("gpt-4o")
+    assert found is not None
+    assert found.of(1_000_000, 100_000) == pytest.approx(2.5 + 1.0)
+
+
+def test_the_cost_is_told_and_kept_to(server: ApiServer, tmp_path: Path, in_process: RunCli) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(f"model,dollars_per_million_in,dollars_per_million_out,date\n{MODEL},10,20,2026-01-01\n")
+    common = ("run", "--models", f"openai:{MODEL}", "--tasks", "nano_en_fr", "--limit", 20, "--no-cache")
+    common = (*common, "--base-url", server.url, "--prices", prices)
+    done = in_process(*common, "--out", tmp_path / "dry", "--dry-run", "--json")
+    (estimate,) = json.loads(done.stdout)["estimates"]
+    assert (estimate["rows"], server.seen) == (20, [])
+    assert "At most" in in_process(*common, "--out", tmp_path / "dry", "--dry-run").stdout
+    done = in_process(*common, "--out", tmp_path / "r", "--json")
+    (row, *_) = json.loads(done.stdout)["results"]
+    read = sum(len(server.tokenizer(b["messages"][0]["content"])["input_ids"]) for _, _, b in server.seen)
+    assert 0 < row["dollars"] <= estimate["dollars"]
+    assert row["dollars"] == pytest.approx((10 * read + 20 * (row["tokens"] - read)) / 1e6)
+    assert f"{row['dollars']:.4f}" in (tmp_path / "r" / "report.html").read_text()
+    server.seen.clear()
+    limit = row["dollars"] / 2
+    done = in_process(*common, "--out", tmp_path / "c", "--max-cost", limit)
+    assert done.returncode == 1
+    assert "is reached" in done.stderr
+    spent = len(server.seen)
+    assert 0 < spent < 20
+    done = in_process(*common, "--out", tmp_path / "c", "--max-cost", 1)
+    assert done.returncode == 0, done.stderr
+    assert len(server.seen) == 20, "what was paid for is not asked again"
+    with pytest.raises(UsageError, match="which is not known"):
+        raise UsageError(
+            run(server, tmp_path / "u", f"openai:{MODEL}", "nano_topic", ApiOptions(max_cost=1)).failures[0].error
+        )
+
+
+def test_no_trace_of_the_key(server: ApiServer, tmp_path: Path) -> None:
+    """Not in what a run writes or prints, not among the processes, not where the server says it back."""
+    said = {"error": {"message": f"your key {KEY} is over its quota"}}
+    server.fault = lambda number, body: Fault(400, document=said) if number % 3 == 2 else Fault(seconds=0.02)
+    command = [
+        sys.executable,
+        "-m",
+        "gpteval",
+        "run",
+        "--models",
+        f"openai:{MODEL}",
+        "--tasks",
+        "nano_en_fr,nano_topic",
+    ]
+    command += ["--limit", "20", "--base-url", server.url, "--out", str(tmp_path / "r")]
+    env = {**os.environ, "OPENAI_API_KEY": KEY, "GPTEVAL_CACHE": str(tmp_path / "cache"), "OPENAI_LOG": "debug"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+    listed = b""
+    while process.poll() is None and len(server.seen) < 10:
+        listed += Path(f"/proc/{process.pid}/cmdline").read_bytes() if Path("/proc").is_dir() else b""
+        time.sleep(0.02)
+    out, _ = process.communicate(timeout=120)
+    assert server.seen[0][1]["authorization"] == f"Bearer {KEY}", "the server has it"
+    assert KEY.encode() not in out + listed
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert [path.name for path in files if KEY.encode() in path.read_bytes()] == []
+
+
+def test_keys_and_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY is not set"):
+        ApiOptions().key()
+    assert ApiOptions("http://localhost:1/v1").key() == "none"
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    assert ApiOptions(key_file=tmp_path / "key").key() == KEY
+    (tmp_path / "key").write_text("two words")
+    with pytest.raises(UsageError, match="holds no key") as caught:
+        ApiOptions(key_file=tmp_path / "key").key()
+    assert "two words" not in str(caught.value)
+    with pytest.raises(UsageError, match="cannot read the key file"):
+        ApiOptions(key_file=tmp_path / "absent").key()
+    with pytest.raises(UsageError, match="begins with http"):
+        ApiOptions("localhost:8000")
+
+
+def test_names_behind_an_api() -> None:
+    found = resolve_models(["openai:gpt-4o-2024-08-06", "openai:mine", f"completions:{MODEL}", "openai:gpt-4.1"])
+    assert [(i.name, i.location, i.generation, i.api) for i in found] == [
+        ("openai:gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "gpt4", "chat"),
+        ("openai:mine", "mine", "other", "chat"),
+        (f"completions:{MODEL}", MODEL, "gpt2", "completions"),
+        ("openai:gpt-4.1", "gpt-4.1", "gpt4", "chat"),
+    ]
+    with pytest.raises(UsageError, match="names no model"):
+        resolve_models(["openai:"])
+
+
+def test_the_server_is_true(server: ApiServer) -> None:
+    """The numbers it echoes are those of the naive computation."""
+    ids = server.tokenizer("On Friday, Anna met Tom.")["input_ids"]
+    document = server.answer("/v1/completions", {"model": MODEL, "prompt": ids, "max_tokens": 0, "echo": True})
+    found = document["choices"][0]["logprobs"]["token_logprobs"]
+    with torch.inference_mode():
+        logits = server.model(input_ids=torch.tensor([ids])).logits[0].double()
+    for place, token in enumerate(ids[1:], 1):
+        row = logits[place - 1]
+        assert found[place] == pytest.approx(float(row[token] - torch.logsumexp(row, 0)), abs=1e-4)
+    assert math.isfinite(sum(found[1:]))
