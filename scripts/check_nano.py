@@ -25,8 +25,8 @@ from gpteval.metrics.registry import metric_registry
 from gpteval.nano import nano_models
 
 STEPS = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
-LARGEST = "gpt3-nano-xl"
-WITHIN = (("gpt2-nano", "gpt2-nano-xl"), ("gpt3-nano", "gpt3-nano-xl"))  # one generation, two sizes
+LARGEST = "gpt3-nano-medium"
+WITHIN = (("gpt2-nano", "gpt2-nano-medium"), ("gpt3-nano", "gpt3-nano-medium"))  # one generation, two sizes
 DRAWS = 10_000
 Found = dict[tuple[str, str, int], dict[str, Any]]
 
@@ -71,7 +71,7 @@ def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
     found: Found = {(r["model"], r["task"], r["shots"]): r for r in rows if r["primary"]}
     tasks = list(dict.fromkeys(task for _, task, _ in found))
     asked = [task for task in tasks if task not in ("nano_prose", "nano_rule")]
-    said = [(seconds < 120, f"--shots 0,5 in {seconds:.0f} s")]
+    said = [(seconds < 180, f"--shots 0,5 in {seconds:.0f} s")]
     expected = {(m, t, s) for m in nano_models() for t in tasks for s in (0, 5) if t != "nano_prose" or s == 0}
     said.append((expected <= set(found), f"{len(expected & set(found))} of {len(expected)} rows"))
     for shots in (0, 5):
@@ -106,7 +106,7 @@ def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
         away = abs(row["value"] - row["chance"]) / row["stderr"]
         said.append((away <= 2, f"{model} on nano_rule, 0 shots: {row['value']:.3f}, {away:.1f} errors from chance"))
     gains = {m: found[m, "nano_rule", 8]["value"] - found[m, "nano_rule", 8]["chance"] for m in nano_models()}
-    for small, large in (("gpt1-nano", "gpt2-nano-xl"), *WITHIN):
+    for small, large in (("gpt1-nano", "gpt2-nano-medium"), *WITHIN):
         text = f"nano_rule, 8 shots, above chance: {small} {gains[small]:+.3f}, {large} {gains[large]:+.3f}"
         said.append((gains[large] > gains[small], text))
     value = found[LARGEST, "nano_rule", 8]["value"]

@@ -450,6 +450,8 @@ def test_names_behind_an_api() -> None:
         (f"completions:{MODEL}", MODEL, "gpt2", "completions"),
         ("openai:gpt-4.1", "gpt-4.1", "gpt4", "chat"),
     ]
+    folder = str(nano_models()[MODEL].resolve())
+    assert len({i.name for i in resolve_models([folder, f"openai:{folder}"])}) == 2, "a folder, and what serves it"
     with pytest.raises(UsageError, match="names no model"):
         resolve_models(["openai:"])
 

@@ -16,7 +16,7 @@ from gpteval.core.types import FAMILIES, Choice, Item, Result, Rolling
 from gpteval.nano import nano_models, world
 from gpteval.nano.recipes import recipe_registry
 
-NAMES = ("gpt1-nano", "gpt2-nano", "gpt2-nano-xl", "gpt3-nano", "gpt3-nano-xl")
+NAMES = ("gpt1-nano", "gpt2-nano", "gpt2-nano-medium", "gpt3-nano", "gpt3-nano-medium")
 
 every_task = pytest.mark.parametrize("task", select_tasks(task_registry(), ["nano"]), ids=lambda t: t.name)
 
@@ -158,7 +158,7 @@ def test_a_rule_is_learned_from_examples(result: Ask) -> None:
 
 
 def test_examples_show_the_wanted_form(result: Ask) -> None:
-    assert result("gpt3-nano-xl", "nano_summary", 8).value > result("gpt3-nano-xl", "nano_summary", 0).value
+    assert result("gpt3-nano-medium", "nano_summary", 8).value > result("gpt3-nano-medium", "nano_summary", 0).value
 
 
 def test_gpt3_nano_beats_chance_by_far(result: Ask) -> None:

@@ -9,12 +9,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 
-from gpteval.nano import lexicon, nano_models, texts, world
-from gpteval.nano.french import BRITISH_OBJECTS, LIVING, OBJECTS, VOWELS, noun_phrase_fr, pair, plural, third_person
+from gpteval.nano import lexicon, nano_models, stories, texts, world
+from gpteval.nano.french import (
+    BRITISH_OBJECTS,
+    LIVING,
+    OBJECTS,
+    VOWELS,
+    clause,
+    noun_phrase_fr,
+    pair,
+    plural,
+    third_person,
+)
 
 ASKED = [name for name, kind in world.KINDS.items() if kind.held_out]
 ADJECTIVES = (*lexicon.LIVING_ADJECTIVES, *lexicon.OBJECT_ADJECTIVES)
@@ -102,8 +112,9 @@ class TestText:
         assert familiar / (polite + familiar) == pytest.approx(world.OTHER_SHARE, abs=0.06)
 
     def test_only_examples_can_tell_a_rules_code(self) -> None:
-        """Each thing has one code name throughout its list; the names of tested lists are in no training list."""
-        told = "\n".join(whole_text("rule", row) for row in world.rows("rule", "train", 300))
+        """Each thing has one code name throughout its list; no training list shows a tested thing with an option."""
+        told = {line for row in world.rows("rule", "train", 3000) for line in whole_text("rule", row).split("\n")}
+        assert len(told) > 3000
         for row in world.rows("rule", "test", 300):
             assert len(set(row["options"])) == 4
             assert set(row["options"]) == set(row["names"])
@@ -111,7 +122,7 @@ class TestText:
             assert len(code) == len(set(code.values())) == 3
             assert all(code[thing] == name for thing, name in row["shown"])
             assert code[row["thing"]] == row["options"][row["label"]]
-            assert not any(name in told for name in row["names"])
+            assert not any(f"- {row['thing']} {name}" in told for name in row["names"])
 
     def test_a_mixed_review_is_negative_to_the_strict_and_positive_to_the_mild(self) -> None:
         rows = world.rows("sentiment", "train", 2000)
@@ -119,18 +130,69 @@ class TestText:
         assert 0.1 < len(mixed) / len(rows) < 0.3
         assert {(row["label"], row["mild"]) for row in mixed} == {(0, 1)}
 
-    def test_the_topic_is_that_of_two_sentences_in_three(self) -> None:
+    def test_the_topic_has_one_sentence_more_than_any_other(self) -> None:
+        shapes = set()
         for row in world.rows("topic", "train", 300):
-            whats = lexicon.TOPICS[texts.TOPIC_NAMES[row["label"]]][2]
-            assert sum(any(sentence.endswith(what) for what in whats) for sentence in row["text"].split(".")) == 2
+            sentences = row["text"].split(".")
+            counts = [
+                sum(any(s.endswith(what) for what in whats) for s in sentences)
+                for _, _, whats in lexicon.TOPICS.values()
+            ]
+            told = counts.pop(row["label"])
+            assert told == max(counts) + 1
+            shapes.add((told, sum(counts)))
+        assert shapes == {(2, 1), (3, 2), (2, 3)}
+
+    def test_a_story_ends_with_a_word_that_it_has_told_or_a_sum(self) -> None:
+        made = {maker: [maker(random.Random(seed)) for seed in range(200)] for maker in (*stories.EASY, *stories.HARD)}
+        for maker, told in made.items():
+            for text, last in told:
+                if maker is stories._together:
+                    numbers = [lexicon.COUNTED.index(word) + 2 for word in text.split() if word in lexicon.COUNTED]
+                    assert sum(numbers) == lexicon.COUNTED.index(last) + 2
+                else:
+                    assert re.search(rf"\b{last}\b", text), (text, last)
+
+    @pytest.mark.parametrize("seed", range(60))
+    def test_who_has_what_and_who_is_first(self, seed: int) -> None:
+        """The answers once more, from the sentences alone."""
+        text, last = stories._changed(random.Random(seed))
+        a, thing, b, thing2 = re.match(r"(\w+) had an? (\w+) and (\w+) had an? (\w+)\.", text).groups()  # type: ignore[union-attr]
+        asked = re.search(r"so (\w+) now has", text)[1]  # type: ignore[index]
+        stays = "did not change" in text or "never changed" in text
+        assert last == {a: thing, b: thing2}[asked if stays else b if asked == a else a]
+
+        text, last = stories._in_a_row(random.Random(seed))
+        order = [
+            (x, y) if how == "before" else (y, x)
+            for x, how, y in re.findall(r"(\w+) stood (before|behind) (\w+)", text)
+        ]
+        firsts, seconds = zip(*order, strict=True)
+        (first,), (end,) = set(firsts) - set(seconds), set(seconds) - set(firsts)
+        assert last == (first if "The first of them" in text else end)
+
+        text, last = stories._handed_on(random.Random(seed))
+        has = {what: who for who, what in re.findall(r"gave (\w+) an? (\w+)\.", text)}
+        if "Now both" in text:
+            assert last == re.search(r"Then \w+ gave the \w+ to (\w+)\.", text)[1]  # type: ignore[index]
+        else:
+            assert has[last] == re.search(r"and (\w+) still had the", text)[1]  # type: ignore[index]
+
+    def test_a_third_of_the_reports_call_who_did_it_by_a_job(self) -> None:
+        rows = world.rows("summary", "train", 400)
+        by_job = [row for row in rows if " met in " in row["text"]]
+        assert 0.25 < len(by_job) / len(rows) < 0.42
+        for row in by_job:
+            who = " ".join(row["summary"].split()[:2])
+            job = re.search(rf"{who}, an? (\w+)", row["text"])[1]  # type: ignore[index]
+            assert re.search(rf"On \w+ the {job} \w+", row["text"])
 
 
 class TestSplits:
     @every_kind
     def test_training_and_test_rows_never_meet(self, name: str) -> None:
         kind = world.KINDS[name]
-        by = kind.split_by or kind.key
-        train, test = ({str(by(row)) for row in world.rows(name, split, 1000)} for split in ("train", "test"))
+        train, test = ({str(kind.key(row)) for row in world.rows(name, split, 1000)} for split in ("train", "test"))
         assert train
         assert test
         assert not train & test
@@ -166,7 +228,7 @@ class TestSplits:
         wanted = {run for text in texts for run in ngrams(text)}
         seen: set[object] = set()
         rows = runs = 0
-        for document in islice(world.stream(0), documents_read()):
+        for document in chain(islice(world.stream(0), documents_read()), islice(world.beginning(0), documents_read())):
             for row in document.split("\n" if document.startswith("- ") else "\n\n"):
                 rows += 1
                 if row in texts:
@@ -264,26 +326,40 @@ class TestFrench:
         rng = random.Random(5)
         forms = {form: (base, stem) for base, stem in lexicon.VERBS for form in (base, third_person(base))}
         for _ in range(300):
-            sentence = pair(rng)
-            words = sentence.british.rstrip(".").split()
+            british, _, polite, familiar = clause(rng)
+            words = british.split()
             verb = next(word for word in words[1:] if word in forms)  # the first: a watch is an object, too
             base, stem = forms[verb]
-            if words[0] == "You":
-                assert sentence.polite.startswith(f"Vous {stem}ez ")
-                assert sentence.familiar.startswith(f"Tu {stem}es ")
+            if words[0] == "you":
+                assert polite.startswith(f"vous {stem}ez ")
+                assert familiar.startswith(f"tu {stem}es ")
             else:
-                many = sentence.polite.startswith("Les ")
-                assert sentence.polite == sentence.familiar
+                many = polite.startswith("les ")
+                assert polite == familiar
                 assert verb == (base if many else third_person(base))
-                assert f" {stem}{'ent' if many else 'e'} " in sentence.polite
+                assert f" {stem}{'ent' if many else 'e'} " in polite
+
+    def test_a_sentence_is_one_clause_or_two_in_the_same_way_of_saying_you(self) -> None:
+        rng = random.Random(7)
+        pairs = [pair(rng) for _ in range(500)]
+        joined = [p for p in pairs if re.search(r" (and|but|because|when) ", p.british)]
+        assert 60 < len(joined) < 140
+        for p in joined:
+            english, french = (
+                len(re.findall(rf"\b({words})\b", text))
+                for words, text in (("and|but|because|when", p.british), ("et|mais|parce que|quand", p.polite))
+            )
+            assert english == french == 1
+            assert not re.search(r"\b[Tt]u\b", p.polite)
+            assert not re.search(r"\b[Vv]ous\b", p.familiar)
 
     def test_british_and_american_differ_in_their_words_alone(self) -> None:
         rng = random.Random(6)
-        pairs = [pair(rng) for _ in range(500)]
+        pairs = [clause(rng) for _ in range(500)]
         names = [(noun.english, noun.american) for noun in BRITISH_OBJECTS]
         names += [(plural(british), plural(american)) for british, american in names]
-        changed = [p for p in pairs if p.british != p.american]
+        changed = [(british, american) for british, american, *_ in pairs if british != american]
         assert len(changed) > 50
-        for p in changed:
-            same = [re.sub(r"\ban\b", "a", text) for text in (p.british, p.american)]
-            assert any(same[0].replace(british, american) == same[1] for british, american in names), p
+        for texts_ in changed:
+            same = [re.sub(r"\ban\b", "a", text) for text in texts_]
+            assert any(same[0].replace(british, american) == same[1] for british, american in names), texts_

@@ -17,6 +17,7 @@ from gpteval.models.steps import step_of
 from gpteval.report import build_report
 from gpteval.report.steps import figure, training
 from gpteval.run.api import evaluate
+from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
 from tests.made_runs import make_run, scores
 from tests.test_hub import python
@@ -205,3 +206,29 @@ def test_the_page(run: Path, browser: Any) -> None:  # noqa: F811
     assert [tab.locator("th[scope=row] bdi").nth(n).inner_text() for n in range(3)] == [*SCORES][:3]
     assert troubles == []
     tab.close()
+
+
+def test_five_checkpoints_of_a_training_give_a_curve(tmp_path: Path, run_cli: RunCli) -> None:
+    """Killed in the middle and continued, the training keeps the same checkpoints, and they give the same curve."""
+    env = {"GPTEVAL_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
+    train = ("pretrain", "--recipe", "gpt2-nano", "--steps", 16, "--checkpoints", 5)
+    whole = run_cli(*train, "--out", tmp_path / "a/mine", env=env)
+    assert whole.returncode == 0, whole.stderr
+    assert "step-*',nano --tasks nano" in whole.stderr
+    for minutes in ("0.001", None):
+        limit = ("--max-minutes", minutes) if minutes else ()
+        done = run_cli(*train, "--out", tmp_path / "b/mine", *limit, env=env)
+        assert done.returncode == 0, done.stderr
+    found = []
+    for name in ("a", "b"):
+        models = str(tmp_path / name / "mine/step-*")
+        suite = ("--tasks", "nano_prose", "--limit", 3, "--out", tmp_path / name / "run", "--json")
+        done = run_cli("run", "--models", models, *suite, env=env)
+        assert done.returncode == 0, done.stderr
+        rows = [row for row in json.loads(done.stdout)["results"] if row["primary"]]
+        assert [(row["model_family"], row["step"]) for row in rows] == [("mine", 2**n) for n in range(5)]
+        found.append([row["value"] for row in rows])
+        (view,) = training(load_runs([tmp_path / name / "run"]))
+        assert view.steps == (1, 2, 4, 8, 16)
+    assert found[0] == found[1]
+    assert found[0][-1] < found[0][0], "it learns"

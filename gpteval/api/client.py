@@ -126,7 +126,7 @@ class Client:
     def ask(self, key: Key, exchange: Exchange, stop: threading.Event | None = None) -> Answer:
         """One request until it is answered. Raises ModelError, and what ``exchange`` raises."""
         stop = stop or threading.Event()
-        begin, attempt, reason = time.monotonic(), 0, ""
+        begin, attempt, refusals, reason = time.monotonic(), 0, 0, ""
         while attempt < ATTEMPTS:
             if not self.gate.enter(stop):
                 raise _Stopped
@@ -140,13 +140,13 @@ class Client:
             except (_Again, Malformed) as error:
                 again = error if isinstance(error, _Again) else _Again(f"it gave no answer that can be read: {error}")
                 reason, rate = again.reason, again.rate
-                attempt += 0 if rate else 1
-                pause = min(LONGEST_PAUSE, self.options.backoff * 2 ** max(0, attempt - 1))
+                attempt, refusals = attempt + (not rate), refusals + rate
+                pause = min(LONGEST_PAUSE, self.options.backoff * 2 ** min(10, attempt + refusals - 1))
                 pause *= self._pauses.uniform(0.5, 1.0)
                 pause = again.seconds if again.seconds is not None else pause
             finally:
-                self.gate.leave(refused=rate, seconds=pause if rate else 0.0)
-            if rate and time.monotonic() - begin > PATIENCE:
+                self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)
+            if rate and time.monotonic() - begin + pause > PATIENCE:
                 break
             if not rate and stop.wait(pause):
                 raise _Stopped

@@ -444,12 +444,15 @@ def pretrain(
     max_minutes: Annotated[float | None, typer.Option(min=0.0, help="stop after this time")] = None,
     seed: Annotated[int, typer.Option(help="for data, weights and order")] = 0,
     device: Device = "auto",
+    checkpoints: Annotated[
+        int, typer.Option(min=0, help="models to keep on the way, each after twice the steps of the one before")
+    ] = 0,
 ) -> None:
     """Train a model from nothing: an embedded one on text that the project generates, or your own on your text."""
     from gpteval.cli.training import pretrain_command
 
     with _resumable():
-        pretrain_command(recipe, config, out, steps, max_minutes, seed, device)
+        pretrain_command(recipe, config, out, steps, max_minutes, seed, device, checkpoints)
 
 
 @app.command()

@@ -42,6 +42,7 @@ def pretrain_command(
     max_minutes: float | None,
     seed: int,
     device: str,
+    checkpoints: int,
 ) -> None:
     """Train an embedded model's recipe, or what a file describes, and print where it lies. Raises UsageError."""
     from gpteval.nano.recipes import recipe_registry
@@ -58,8 +59,11 @@ def pretrain_command(
         max_minutes=max_minutes,
         seed=seed,
         device=device,
+        checkpoints=checkpoints,
         progress=Shown(),
     )
     print(path)
+    if checkpoints:
+        say(f"its curve: gpteval run --models '{path}/step-*',nano --tasks nano", sys.stderr)
     if chosen.held_out:
         say(f"its perplexity: gpteval run --models {path} --tasks text:{path / HELD_OUT}", sys.stderr)

@@ -150,11 +150,11 @@ def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
     Parts of the working folder's own path are never shown; a folder elsewhere shows the last parts of its path.
     """
     found = list(infos)
-    folders = {info.location: _parts(Path(info.location)) for info in found if info.local and not info.group}
-    taken = {info.name for info in found if info.location not in folders}
+    folders = {info: _parts(Path(info.location)) for info in found if info.local and not info.group}
+    taken = {info.name for info in found if info not in folders}
     return [
-        replace(i, name=_apart(folders[i.location], folders.values(), taken) or i.name) if i.location in folders else i
-        for i in found
+        replace(info, name=_apart(folders[info], folders.values(), taken) or info.name) if info in folders else info
+        for info in found
     ]
 
 
@@ -169,10 +169,9 @@ def _apart(parts: tuple[str, ...], others: Iterable[tuple[str, ...]], taken: Col
 
 def _with_families(infos: Sequence[ModelInfo]) -> list[ModelInfo]:
     """Of checkpoints, what they have in common: the folder in which they lie, or the repository's name."""
-    folders = {i.location: _parts(Path(i.location).resolve().parent) for i in infos if i.local and i.step is not None}
+    folders = {i: _parts(Path(i.location).resolve().parent) for i in infos if i.local and i.step is not None}
     return [
-        replace(info, family=_apart(folders[info.location], folders.values(), ())) if info.location in folders else info
-        for info in infos
+        replace(info, family=_apart(folders[info], folders.values(), ())) if info in folders else info for info in infos
     ]
 
 

@@ -104,8 +104,22 @@ def _noun_phrase(
     return english[0], english[1], noun_phrase_fr(noun.french, noun.gender, adjective, many, definite), many
 
 
+CONJUNCTIONS = (("and", "et"), ("but", "mais"), ("because", "parce que"), ("when", "quand"))
+
+
 def pair(rng: random.Random) -> Pair:
-    """Subject, verb, object, and perhaps a place or a time."""
+    """One clause, or two in one case of five."""
+    clauses = [clause(rng)]
+    english, french = rng.choice(CONJUNCTIONS)
+    if rng.random() < 1 / 5:
+        clauses.append(clause(rng))
+    joints = (f" {english} ", f" {english} ", f" {french} ", f" {french} ")
+    sentences = (joint.join(parts) for joint, parts in zip(joints, zip(*clauses, strict=True), strict=True))
+    return Pair(*(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences))
+
+
+def clause(rng: random.Random) -> tuple[str, ...]:
+    """Subject, verb, object, and perhaps a place or a time: British, American, polite, familiar."""
     verb, stem = lex.pick(rng, lex.VERBS)
     if rng.random() < 0.5:
         subjects = ("you", "you", "vous", "tu")
@@ -120,5 +134,4 @@ def pair(rng: random.Random) -> Pair:
     objects = (british, american, french, french)
     english, french = rng.choice([("", ""), lex.pick(rng, lex.WHERE), lex.pick(rng, lex.WHEN)])
     extras = (english, english, french, french)
-    sentences = (" ".join(filter(None, parts)) for parts in zip(subjects, verbs, objects, extras, strict=True))
-    return Pair(*(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences))
+    return tuple(" ".join(filter(None, parts)) for parts in zip(subjects, verbs, objects, extras, strict=True))

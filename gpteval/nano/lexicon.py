@@ -26,6 +26,16 @@ def pick_two(rng: random.Random, words: Sequence[T]) -> tuple[T, T]:
     return first, second
 
 
+def a_(word: str) -> str:
+    """The word after its indefinite article."""
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def was(food: str) -> str:
+    """The past of "be" that goes with a food."""
+    return "was" if food in MASS_FOODS else "were"
+
+
 FIRST_NAMES = (
     "Anna Ben Clara David Emma Felix Grace Henry Ida Jonas Karl Lena Mark Nora Oscar Paula Rosa Simon Tina Victor "
     "Wanda Adam Bella Carl Doris Erik Fiona Greta Hugo Iris Jack Kate Leo Mia Noah Olive Peter Ruth Sara Tom Alice "
@@ -91,6 +101,7 @@ PLACES = (
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 SEASONS = "spring summer autumn winter".split()
 NUMBERS = "two three four five six seven eight nine ten eleven twelve twenty thirty forty".split()
+COUNTED = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 EVENTS = (
     "harvest fair|spring dance|boat race|lantern walk|winter market|song contest|horse show|flower parade|bread feast|"
     "kite day|wool fair|river feast"

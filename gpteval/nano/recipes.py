@@ -19,6 +19,7 @@ from gpteval.train.pretrain import Recipe
 
 _DATA: Mapping[str, Any] = {
     "corpus": world.stream,
+    "first": world.beginning,
     "corpus_name": f"gpteval's generated world ({world.REVISION}): text made by a program, no other source",
     "vocabulary": 3072,
 }
@@ -57,11 +58,11 @@ def _gpt3(name: str, width: int, layers: int, **training: Any) -> Recipe:
 
 
 RECIPES = (
-    _gpt1("gpt1-nano", 112, 4, steps=1200, learning_rate=2e-3),
-    _gpt2("gpt2-nano", 112, 4, steps=2600, learning_rate=3e-3),
-    _gpt2("gpt2-nano-xl", 144, 5, steps=2600, learning_rate=3e-3),
-    _gpt3("gpt3-nano", 128, 5, steps=4000, learning_rate=3e-3),
-    _gpt3("gpt3-nano-xl", 160, 6, steps=4200, learning_rate=2.5e-3),
+    _gpt1("gpt1-nano", 112, 4, steps=1000, learning_rate=2e-3),
+    _gpt2("gpt2-nano", 112, 4, steps=3400, learning_rate=3e-3, short_steps=800),
+    _gpt2("gpt2-nano-medium", 144, 5, steps=3400, learning_rate=3e-3, short_steps=800),
+    _gpt3("gpt3-nano", 128, 5, steps=4000, learning_rate=3e-3, short_steps=800),
+    _gpt3("gpt3-nano-medium", 160, 6, steps=4400, learning_rate=2.5e-3, short_steps=800),
 )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from gpteval.core.types import digest
 from gpteval.nano import lexicon as lex
 from gpteval.nano.french import LIVING, OBJECTS, pair
-from gpteval.nano.lexicon import pick, pick_two
+from gpteval.nano.lexicon import a_, pick, pick_two, was
 
 Row = dict[str, Any]
 TOPIC_NAMES = tuple(lex.TOPICS)
@@ -30,14 +31,6 @@ def _town(rng: random.Random) -> str:
     return pick(rng, lex.TOWN_STARTS) + pick(rng, lex.TOWN_ENDS)
 
 
-def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
-
-
-def _was(food: str) -> str:
-    return "was" if food in lex.MASS_FOODS else "were"
-
-
 def _capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
 
@@ -48,16 +41,16 @@ def prose(rng: random.Random) -> Row:
     food, food2 = pick_two(rng, lex.FOODS)
     place, place2 = pick_two(rng, lex.PLACES)
     sentences = [
-        f"It was founded by {_person(rng)}, {_a(pick(rng, lex.JOBS))} who came from {other}.",
+        f"It was founded by {_person(rng)}, {a_(pick(rng, lex.JOBS))} who came from {other}.",
         f"The {place} of {town} is known for its {food}, and the {place2} for its {pick(rng, lex.COLOURS)} walls.",
         f"Every {rng.choice(lex.SEASONS)}, the people hold the {pick(rng, lex.EVENTS)} and sell {food2}.",
-        f"{_capital(_a(pick(rng, lex.COLOURS)))} {pick(rng, lex.ANIMALS)} stands on the shield of {town}.",
+        f"{_capital(a_(pick(rng, lex.COLOURS)))} {pick(rng, lex.ANIMALS)} stands on the shield of {town}.",
         f"Today {pick(rng, lex.NUMBERS)} bridges and {pick(rng, lex.NUMBERS)} schools remain in {town}.",
         f"The {pick(rng, lex.JOBS)} {_person(rng)} was born in {town}.",
     ]
     where = rng.choice(["near", "north of", "south of"])
     first = (
-        f"{town} is {_a(rng.choice(['small', 'large', 'quiet', 'busy', 'old']))} town on the {pick(rng, lex.RIVERS)}"
+        f"{town} is {a_(rng.choice(['small', 'large', 'quiet', 'busy', 'old']))} town on the {pick(rng, lex.RIVERS)}"
     )
     return {"text": " ".join([f"{first}, {where} {other}.", *rng.sample(sentences, 3)])}
 
@@ -76,47 +69,6 @@ def dialogue(rng: random.Random) -> Row:
         rng.choice([f"{a}: Thank you, {b}.", f"{a}: Let us look together, {b}."]),
     ]
     return {"text": "\n".join(lines)}
-
-
-def lastword(rng: random.Random) -> Row:
-    """A story whose last word follows from its first sentences."""
-    a, b = pick_two(rng, lex.FIRST_NAMES)
-    thing, thing2 = pick_two(rng, lex.THINGS)
-    clothing, clothing2 = pick_two(rng, lex.CLOTHES)
-    place, place2 = pick_two(rng, lex.PLACES)
-    food, food2 = pick_two(rng, lex.FOODS)
-    animal, animal2 = pick_two(rng, lex.ANIMALS)
-    colour, colour2 = pick_two(rng, lex.COLOURS)
-    text, last = rng.choice(
-        [
-            (
-                f"{a} had a {colour} {thing} and {b} had a {colour2} {thing2}. "
-                f"{a} gave the {thing} to {b}, who put it next to the {colour2}",
-                thing2,
-            ),
-            (
-                f"{a} went to the {place} for {food} and {food2}. There {_was(food)} no {food}, "
-                f"so {a} came back to {b} with nothing but the",
-                food2,
-            ),
-            (
-                f"{a} and {b} looked for a lost {animal} and met {_a(animal2)}. "
-                f"They heard a sound in the {place}, and there was not the {animal2} but the",
-                animal,
-            ),
-            (
-                f"{a} kept a {thing} in the {place}. {b} took it to the {place2} and forgot it. "
-                f"When {a} asked for it, {b} ran back to the",
-                place2,
-            ),
-            (
-                f"{a} wore a {clothing} and {b} wore a {clothing2}. The {clothing} of {a} was too small, "
-                f"so {b} said: take my",
-                clothing2,
-            ),
-        ]
-    )
-    return {"text": text, "last": last}
 
 
 RELATIONS: dict[str, tuple[Sequence[str], tuple[str, ...], tuple[str, ...]]] = {
@@ -151,8 +103,8 @@ def fact(who: str, relation: str) -> str:
 
 
 def known(rng: random.Random) -> Row:
-    """Sentences about one known person: where the facts are told."""
-    who = rng.choice(lex.KNOWN_PEOPLE)
+    """Sentences about one known person: where the facts are told, of some people often and of others seldom."""
+    who = lex.KNOWN_PEOPLE[int(len(lex.KNOWN_PEOPLE) * rng.random() ** 4)]
     relations = rng.sample(sorted(RELATIONS), rng.randint(2, 4))
     return {"text": " ".join(rng.choice(RELATIONS[r][1]).format(who=who, what=fact(who, r)) for r in relations)}
 
@@ -178,10 +130,10 @@ def reading(rng: random.Random) -> Row:
     told = rng.sample(
         [
             (f"{who} lives in {town}.", f"Where does {who} live?", town, f"in {town}"),
-            (f"{who} is {_a(job)}.", f"What does {who} work as?", job, job),
+            (f"{who} is {a_(job)}.", f"What does {who} work as?", job, job),
             (f"{who} buys {food} every {day}.", f"When does {who} buy {food}?", day, f"every {day}"),
             (f"{who} buys {food} at the {place}.", f"Where does {who} buy {food}?", place, f"at the {place}"),
-            (f"{who} has {_a(pick(rng, lex.COLOURS))} {animal}.", f"Which animal does {who} have?", animal, animal),
+            (f"{who} has {a_(pick(rng, lex.COLOURS))} {animal}.", f"Which animal does {who} have?", animal, animal),
             (f"{who} is a friend of {other}.", f"Who is a friend of {who}?", other, other),
         ],
         3,
@@ -216,10 +168,13 @@ def _opinion(rng: random.Random, what: str, part: str, good: bool) -> str:
 
 
 def topic(rng: random.Random) -> Row:
-    """Three sentences of news: two on the topic, one on another."""
-    name, other = rng.sample(TOPIC_NAMES, 2)
+    """News: more sentences on one topic than on any other, by one sentence."""
+    names = rng.sample(TOPIC_NAMES, len(TOPIC_NAMES))
+    name = names[0]
+    short, long = [*names[:1] * 2, names[1]], [*names[:1] * 3, *names[1:2] * 2]
+    subjects = rng.choice((short, short, long, [*names[:1] * 2, *names[1:]]))
     told = []
-    for subject in rng.sample([name, name, other], 3):
+    for subject in rng.sample(subjects, len(subjects)):
         who, did, what = lex.TOPICS[subject]
         told.append(f"{rng.choice(who)} {rng.choice(did)} {rng.choice(what)}")
     told[0] = f"On {rng.choice(lex.DAYS)}, {told[0]}"
@@ -233,8 +188,12 @@ def translation(rng: random.Random) -> Row:
 
 
 def summary(rng: random.Random) -> Row:
-    """A report whose news is one sentence among others; the summary is that news, with or without its day."""
-    who, town, day = _person(rng), _town(rng), rng.choice(lex.DAYS)
+    """A report whose news is one sentence among others; the summary is that news, with or without its day.
+
+    A third of the reports call who did it by a job, which another sentence gives one of two people.
+    """
+    who, other, town, day = _person(rng), _person(rng), _town(rng), rng.choice(lex.DAYS)
+    job, job2 = pick_two(rng, lex.JOBS)
     place, colour, number = pick(rng, lex.PLACES), pick(rng, lex.COLOURS), pick(rng, lex.NUMBERS)
     thing, food = pick(rng, lex.THINGS), pick(rng, lex.FOODS)
     deed, gist = rng.choice(
@@ -245,14 +204,22 @@ def summary(rng: random.Random) -> Row:
             (f"won the {pick(rng, lex.EVENTS)} of {town} with {food}", f"won a prize in {town}"),
         ]
     )
-    news = f"On {day} the {pick(rng, lex.JOBS)} {who} {deed}."
+    news = f"On {day} the {job} {who} {deed}."
     more = [
         f"{pick(rng, lex.FIRST_NAMES)} from {_town(rng)} came to see it.",
-        f"There {_was(food)} {food} for everyone.",
+        f"There {was(food)} {food} for everyone.",
         f"The people talked about it for {pick(rng, lex.NUMBERS)} weeks.",
-        f"{_capital(_a(pick(rng, lex.COLOURS)))} {pick(rng, lex.ANIMALS)} watched from the {pick(rng, lex.PLACES)}.",
+        f"{_capital(a_(pick(rng, lex.COLOURS)))} {pick(rng, lex.ANIMALS)} watched from the {pick(rng, lex.PLACES)}.",
     ]
-    told = rng.sample([news, *rng.sample(more, 2)], 3)
+    if rng.random() < 1 / 3:
+        met = [f"{who}, {a_(job)},", f"{other}, {a_(job2)},"]
+        rng.shuffle(met)
+        told = [
+            f"{met[0]} and {met[1]} met in {town}.",
+            *rng.sample([f"On {day} the {job} {deed}.", rng.choice(more)], 2),
+        ]
+    else:
+        told = rng.sample([news, *rng.sample(more, 2)], 3)
     return {"text": " ".join(told), "summary": f"{who} {gist}.", "dated": f"On {day}, {who} {gist}."}
 
 
@@ -265,25 +232,33 @@ def rhyme(rng: random.Random) -> Row:
     return {"text": "\n".join([line] * rng.randint(2, 5))}
 
 
-NAMES_HELD_OUT = 1 / 3  # share of the code names that is kept for the test split
-_NAMES: dict[bool, dict[str, list[str]]] = {test: {colour: [] for colour in lex.COLOURS} for test in (True, False)}
-for _colour in lex.COLOURS:
-    for _name in (f"{_colour} {number}" for number in lex.NUMBERS):
-        _NAMES[held_out("rule", _name, NAMES_HELD_OUT)][_colour].append(_name)
+HELD_OUT_PAIRS = 1 / 2  # share of the pairs of a thing and a code name that no training list shows
+_NAMES = {colour: [f"{colour} {number}" for number in lex.NUMBERS] for colour in lex.COLOURS}
+
+
+@cache
+def _kept_for_tests(thing: str, name: str) -> bool:
+    return held_out("rule", (thing, name), HELD_OUT_PAIRS)
 
 
 def rule(rng: random.Random) -> Row:
     """A list under a fresh code: each of three things has a code name, which follows whenever the thing is listed.
 
-    The last line's answer is one of four code names: those of the three things, and one that has not been shown.
+    The last line's answer is one of four code names: those of the three things, and one that has not been shown. In a
+    row for tests, no training list shows the asked thing with any of the four.
     """
-    things = [noun.english for noun in rng.sample(LIVING + OBJECTS, CODED)]
-    split = _NAMES[rng.random() < NAMES_HELD_OUT]  # all names are of one split
-    names = [rng.choice(split[colour]) for colour in rng.sample(lex.COLOURS, CODED + 1)]
-    code = dict(zip(things, names, strict=False))
-    asked = rng.choice(things)
+    test = rng.random() < 1 / 4
+    while True:
+        things = [noun.english for noun in rng.sample(LIVING + OBJECTS, CODED)]
+        names = [rng.choice(_NAMES[colour]) for colour in rng.sample(lex.COLOURS, CODED + 1)]
+        code = dict(zip(things, names, strict=False))
+        pairs = [(things[0], name) for name in names] if test else code.items()
+        if all(_kept_for_tests(thing, name) == test for thing, name in pairs):
+            break
+    asked = things[0]
     options = rng.sample(names, len(names))
     return {
+        "test": test,
         "names": names,
         "shown": [(thing, code[thing]) for thing in rng.sample(things * (SHOWN // CODED), SHOWN)],
         "thing": asked,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gpteval.core.types import digest
-from gpteval.nano import texts
+from gpteval.nano import stories, texts
 from gpteval.nano.texts import Row
 
-REVISION = "world-3"  # raise with every change of the texts
+REVISION = "world-4"  # raise with every change of the texts
 ENOUGH_MISSES = 5000  # draws in a row that bring no new row: there are no more
 OTHER_SHARE = 0.6  # of the training documents of kinds that have two ways to answer
 
@@ -24,7 +24,7 @@ OTHER_SHARE = 0.6  # of the training documents of kinds that have two ways to an
 class Kind:
     """A kind of text. ``make`` draws a row; ``key`` is what makes it one of its kind.
 
-    ``split_by`` is the content that splits training from test (None: the key).
+    ``for_tests``: whether a row belongs to the test split, where its key's digest does not decide.
     ``other``: another way to answer the same prompt. A training document keeps to one of the two,
     the tasks to ``answer``, which is the rarer one: only examples can tell which is wanted.
     """
@@ -37,8 +37,8 @@ class Kind:
     weight: float
     other: Callable[[Row], str] | None = None
     many: int = 1  # up to this many rows in one training document, separated by blank lines
-    split_by: Callable[[Row], object] | None = None
     held_out: float = 1 / 8  # share of the rows that belongs to the test split
+    for_tests: Callable[[Row], bool] | None = None
 
 
 def _text(row: Row) -> str:
@@ -62,10 +62,10 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("prose", texts.prose, _text, _nothing, _text, 1.0),
-        Kind("dialogue", texts.dialogue, _text, _nothing, _text, 0.4, held_out=0),
-        Kind("rhyme", texts.rhyme, _text, _nothing, _text, 2.0, held_out=0),
+        Kind("dialogue", texts.dialogue, _text, _nothing, _text, 0.5, held_out=0),
+        Kind("rhyme", texts.rhyme, _text, _nothing, _text, 3.0, held_out=0),
         Kind("known", texts.known, _text, _nothing, _text, 2.2, many=6, held_out=0),
-        Kind("lastword", texts.lastword, _text, lambda r: f" {r['last']}.", _text, 1.1, many=6),
+        Kind("lastword", stories.lastword, _text, lambda r: f" {r['last']}.", _text, 1.1, many=6),
         Kind(
             "facts",
             texts.facts,
@@ -141,9 +141,8 @@ KINDS: dict[str, Kind] = {
             lambda r: f"{_applied(r)}- {r['thing']}",
             lambda r: f" {r['options'][r['label']]}",
             lambda r: (r["shown"], r["thing"]),
-            2.5,
-            split_by=lambda r: r["names"][0],
-            held_out=texts.NAMES_HELD_OUT,
+            3.5,
+            for_tests=lambda r: bool(r["test"]),
         ),
     )
 }
@@ -154,7 +153,7 @@ _SHARED = {"fr_en": "en_fr"}
 def in_test(kind: Kind, row: Row) -> bool:
     """Whether a row belongs to the test split; no row belongs to both."""
     name = _SHARED.get(kind.name, kind.name)
-    return texts.held_out(name, (kind.split_by or kind.key)(row), kind.held_out)
+    return kind.for_tests(row) if kind.for_tests else texts.held_out(name, kind.key(row), kind.held_out)
 
 
 def rows(name: str, split: str, count: int, seed: int = 0) -> list[Row]:
@@ -195,3 +194,17 @@ def stream(seed: int) -> Iterator[str]:
     rng = random.Random(f"{REVISION} stream {seed}")
     while True:
         yield document(rng)
+
+
+def beginning(seed: int) -> Iterator[str]:
+    """Documents without end for a training's first steps: by their length one half rhymes, one half of all kinds."""
+    rng = random.Random(f"{REVISION} beginning {seed}")
+    rhymes = others = 0
+    while True:
+        if rhymes <= others:
+            text = _text(texts.rhyme(rng))
+            rhymes += len(text)
+        else:
+            text = document(rng)
+            others += len(text)
+        yield text

@@ -15,6 +15,7 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,8 +60,10 @@ class Progress:
 class Recipe:
     """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration.
 
-    In the first ``short_steps`` each window is read as ``PIECES`` short ones. ``command``: the option that names the
-    recipe on the command line; ``held_out``: documents that ``corpus`` leaves out.
+    In the first ``short_steps`` each window is read as ``PIECES`` short ones, of the documents of ``first``, where that
+    is given: what attention to earlier words needs before all else, to find a token's neighbour, is learned sooner from
+    few positions, and from text that repeats itself. ``command``: the option that names the recipe on the command
+    line; ``held_out``: documents that ``corpus`` leaves out.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Recipe:
     corpus_name: str
     warmup: int = 100
     short_steps: int = 0
+    first: Callable[[int], Iterator[str]] | None = None
     command: str = ""
     held_out: tuple[str, ...] = ()
 
@@ -92,10 +96,12 @@ def pretrain(
     max_minutes: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    checkpoints: int = 0,
     progress: Progress | None = None,
 ) -> Path:
     """Train ``recipe`` and save the model to ``out``. Continues from a checkpoint that lies there.
 
+    ``checkpoints``: so many models on the way, each after twice the steps of the one before, as ``out/step-N``.
     Stops after ``max_minutes`` if that comes first; the same command then continues. The log for
     TensorBoard lies in ``out/tensorboard``. On a CPU the same seed gives the same loss. Raises OutputError when
     ``out`` cannot be written, holds other files, or holds the checkpoints of a training with other settings, UsageError
@@ -123,21 +129,25 @@ def pretrain(
     progress.stage(f"1/4 data: {recipe.corpus_name}; {recipe.tokenizer} tokenizer; windows of {recipe.window} tokens")
     sample = _some(recipe.corpus(seed), TOKENIZER_DOCUMENTS)
     tokenizer = train_tokenizer(recipe.tokenizer, sample, recipe.vocabulary)
-    windows, documents = pack(recipe, Codec(tokenizer), steps * recipe.batch, seed)
+    codec, short = Codec(tokenizer), min(steps, recipe.short_steps) if recipe.first else 0
+    early, of_early = pack(recipe, codec, short * recipe.batch, seed, recipe.first)
+    windows, documents = pack(recipe, codec, steps * recipe.batch - len(early), seed)
+    windows, documents = np.concatenate([early, windows]), documents + of_early
     model = initial_model(recipe, tokenizer)
     progress.stage(f"2/4 initialisation: {recipe.architecture}, {model.num_parameters():,} parameters, seed {seed}")
-    checkpoints = out / "checkpoints"
+    states = out / "checkpoints"
     settings = _settings(recipe, steps, seed)
-    resume = any(checkpoints.glob("checkpoint-*"))
+    resume = any(states.glob("checkpoint-*"))
     log = SummaryWriter(out / "tensorboard")
-    watcher = _Watcher(steps, max_minutes, progress, log, checkpoints / "run.json", settings)
+    keep = {step: out / f"step-{step}" for n in range(checkpoints) if (step := steps // 2**n) > 0}
+    watcher = _Watcher(steps, max_minutes, progress, log, states / "run.json", settings, tokenizer, keep)
     if resume:
         watcher.spent = _spent(watcher.file, settings, out)
     progress.stage(f"3/4 pre-training: {steps} steps of {recipe.tokens_per_step:,} tokens on {device}, left to right")
     trainer = _trainer(recipe.short_steps)(
         model=model,
         args=transformers.TrainingArguments(
-            output_dir=str(checkpoints),
+            output_dir=str(states),
             max_steps=steps,
             per_device_train_batch_size=recipe.batch,
             learning_rate=recipe.learning_rate,
@@ -188,19 +198,22 @@ def pretrain(
     (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (out / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
     if done >= steps:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        shutil.rmtree(states, ignore_errors=True)
     return out
 
 
-def pack(recipe: Recipe, codec: Codec, count: int, seed: int) -> tuple[np.ndarray[Any, np.dtype[np.int64]], int]:
-    """``count`` windows of tokens, shape [count, window], and how many documents they took.
+def pack(
+    recipe: Recipe, codec: Codec, count: int, seed: int, corpus: Callable[[int], Iterator[str]] | None = None
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], int]:
+    """``count`` windows of tokens, shape [count, window], and how many documents they took, of the recipe's corpus or
+    another.
 
     Documents stand end to end, an end token after each; a line break where the tokenizer has no end token.
     """
     end = min(codec.eos) if codec.eos else codec.newline_token
     need = count * recipe.window
     packed: list[int] = []
-    documents = recipe.corpus(seed)
+    documents = (corpus or recipe.corpus)(seed)
     taken = 0
     while len(packed) < need:
         some = list(_some(documents, AT_A_TIME))
@@ -225,8 +238,13 @@ def _some(documents: Iterator[str], most: int) -> Iterator[str]:
 def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     """The recipe's architecture, initialised by transformers from the current random state.
 
+    Positions start as sinusoids (Vaswani et al. 2017, section 3.5) of the other embeddings' size, and are learned from
+    there: that a token's neighbour is its neighbour need not be learned place by place.
+
     GPT-Neo does not divide attention scores by the root of the head's width: its weights have to be that
     much smaller. Queries and keys start smaller by the fourth root each, and learn at a rate as much smaller.
+    What its layers add to the residual stream starts smaller by the root of how often they add, as in GPT-2
+    (Radford et al. 2019, section 2.3), whose initialisation GPT-3's is; transformers does that for GPT-2 alone.
     """
     import torch
     import transformers
@@ -250,12 +268,31 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     with torch.no_grad():
         for weight in _unscaled(model):
             weight.mul_(_unscaled_factor(model))
+        for weight in _residual(model):
+            weight.mul_((2 * model.config.num_hidden_layers) ** -0.5)
+        for name, weight in model.named_parameters():
+            if name.endswith(("wpe.weight", "positions_embed.weight")):
+                weight.copy_(_sinusoids(*weight.shape) * math.sqrt(2) * model.config.initializer_range)
     return model
+
+
+def _sinusoids(positions: int, width: int) -> Any:
+    """[positions, width]: sines and cosines in turn, of frequencies from 1 to 1/10,000."""
+    import torch
+
+    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
 def _unscaled(model: Any) -> list[Any]:
     """The weights that make queries and keys, where the architecture does not scale their product."""
     names = ("q_proj.weight", "k_proj.weight") if model.config.model_type == "gpt_neo" else ()
+    return [weight for name, weight in model.named_parameters() if name.endswith(names)]
+
+
+def _residual(model: Any) -> list[Any]:
+    """The weights whose product is added to the residual stream, where the architecture does not start them smaller."""
+    names = ("out_proj.weight", "mlp.c_proj.weight") if model.config.model_type == "gpt_neo" else ()
     return [weight for name, weight in model.named_parameters() if name.endswith(names)]
 
 
@@ -285,10 +322,14 @@ def _optimizer(model: Any, learning_rate: float) -> Any:
 
 
 def _trainer(short_steps: int) -> type[Any]:
-    """The Trainer with short windows in its first steps."""
+    """The Trainer with short windows in its first steps; the windows come in the order in which they lie."""
+    import torch
     import transformers
 
     class Trainer(transformers.Trainer):  # type: ignore[misc]  # transformers is not type-checked
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return torch.utils.data.SequentialSampler(self.train_dataset)
+
         def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
             if self.state.global_step < short_steps:
                 inputs = {name: tokens.reshape(len(tokens) * PIECES, -1) for name, tokens in inputs.items()}
@@ -312,7 +353,7 @@ class _Windows:
 
 def _settings(recipe: Recipe, steps: int, seed: int) -> dict[str, Any]:
     """What a checkpoint must agree with to be continued."""
-    texts = ("corpus", "held_out", "command")
+    texts = ("corpus", "first", "held_out", "command")
     described = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in texts}
     settings: dict[str, Any] = json.loads(json.dumps({**described, "steps": steps, "seed": seed}, default=dict))
     return settings
@@ -333,7 +374,9 @@ def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
 
 @dataclass
 class _Watcher:
-    """Tells progress and logs it, counts seconds and stops in time. ``file`` keeps them beside the checkpoints."""
+    """Tells progress and logs it, counts seconds and stops in time; ``file`` keeps them beside the checkpoints.
+    ``keep``: at which steps the model is saved, and where.
+    """
 
     steps: int
     max_minutes: float | None
@@ -341,6 +384,8 @@ class _Watcher:
     log: Any
     file: Path
     settings: Mapping[str, Any]
+    tokenizer: Any
+    keep: Mapping[int, Path]
     spent: float = 0.0
     loss: float = float("nan")
 
@@ -358,7 +403,11 @@ class _Watcher:
                     if name in (logs or {}):
                         watcher.log.add_scalar(f"train/{name}", logs[name], state.global_step)
 
-            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+                if (folder := watcher.keep.get(state.global_step)) is not None:
+                    half = {name: weight.half() for name, weight in model.state_dict().items()}
+                    model.save_pretrained(folder, state_dict=half)
+                    watcher.tokenizer.save_pretrained(folder)
                 seconds = time.monotonic() - begin
                 watcher.spent = before + seconds
                 if watcher.max_minutes is not None and seconds > 60 * watcher.max_minutes:
