@@ -23,7 +23,8 @@ def answer(board: Leaderboard) -> str:
         mean, error = _mean({c: found[c] for c in shared})
         name = GENERATIONS[generation].replace("-", "\u2011").replace(" ", "\u00a0")  # kept on one line
         means.append(f"{name}\u00a0{signed(100 * mean)}\u00a0±\u00a0{100 * margin(error):.1f}")
-    where = "the one accuracy task" if len(shared) == 1 else f"the {len(shared)} accuracy tasks"
+    tasks = len({column.task for column in shared})  # each with all its numbers of examples
+    where = "the one accuracy task" if tasks == 1 else f"the {tasks} accuracy tasks"
     return (
         f"Over {where} that every generation ran, the mean score "
         f"from 0 (guessing) to 100 (perfect) is {', '.join(means)}."
@@ -43,7 +44,7 @@ def comparisons(board: Leaderboard) -> list[str]:
         a, b = _scores(board, older), _scores(board, newer)
         gains = {c: (b[c][0] - a[c][0], math.hypot(a[c][1], b[c][1])) for c in a if c in b}
         if gains:
-            said.append(_sentence(GENERATIONS[older], GENERATIONS[newer], *_mean(gains), len(gains)))
+            said.append(_sentence(GENERATIONS[older], GENERATIONS[newer], *_mean(gains), len({c.task for c in gains})))
     return said
 
 

@@ -234,10 +234,10 @@ def _model(
     loaded: Loaded,
 ) -> Model:
     rows = [primary.get((name, c.id)) for c in columns]
-    scores = [s for r in rows if r is not None and (s := centred(r)) is not None]
+    found = {c: s for c, r in zip(columns, rows, strict=True) if r is not None and (s := centred(r)) is not None}
     cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
-    mean = fmean(s for s, _ in scores) if scores else None
-    return Model(name, _generation(facts), facts.get("n_params"), mean, len(scores), cells)
+    mean = fmean(s for s, _ in found.values()) if found else None
+    return Model(name, _generation(facts), facts.get("n_params"), mean, len({c.task for c in found}), cells)
 
 
 def _cell(
