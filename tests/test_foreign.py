@@ -244,6 +244,9 @@ def test_another_version_and_a_missing_tokenizer(folder: Path, tmp_path: Path) -
     converted = convert(path, tmp_path / "hub", str(folder))
     assert loaded(converted).codec.encode(["the dog"])
     assert not list((tmp_path / "cache/converted").iterdir()), "what failed leaves nothing"
+    (info,) = resolve_models([str(path)])
+    named = HFModel(info, LoadOptions(device="cpu", tokenizer=str(folder)))
+    assert named.codec.encode(["the dog"]) == loaded(converted).codec.encode(["the dog"])
 
 
 def test_gpt2s_vocabulary_means_gpt2s_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

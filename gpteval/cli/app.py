@@ -31,9 +31,9 @@ from gpteval.cli.options import (
     Out,
     Prices,
     RemoteCode,
-    ServedTokenizer,
     TaskDir,
     Templates,
+    Tokenizer,
     batch_tokens_of,
     model_names,
     names,
@@ -120,7 +120,7 @@ def run(
     trust_remote_code: RemoteCode = False,
     hub_timeout: HubTimeout = None,
     base_url: BaseUrl = "",
-    tokenizer: ServedTokenizer = "",
+    tokenizer: Tokenizer = "",
     api_key_file: KeyFile = None,
     in_flight: InFlight = 16,
     max_cost: MaxCost = None,
@@ -157,7 +157,7 @@ def run(
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,
         locked=locked,
-        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
+        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code, tokenizer),
         api=ApiOptions(base_url, tokenizer, api_key_file, in_flight, max_cost, prices),
         task_dirs=tuple(task_dir or ()),
         out=out,
@@ -378,6 +378,7 @@ def place(
     out: Out = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
+    tokenizer: Tokenizer = "",
     as_json: Json = False,
 ) -> None:
     """Say where your model stands between the known generations, by pairs, or by published numbers."""
@@ -385,7 +386,9 @@ def place(
     from gpteval.models.loader import LoadOptions
 
     with _resumable(), document_only(as_json):
-        runs = run_for_placing(target, against, tasks, limit, out, LoadOptions(device, dtype), _command_line())
+        runs = run_for_placing(
+            target, against, tasks, limit, out, LoadOptions(device, dtype, tokenizer=tokenizer), _command_line()
+        )
     place_command(runs, model, as_json)
 
 

@@ -40,8 +40,8 @@ HubTimeout = Annotated[
     ),
 ]
 BaseUrl = Annotated[str, typer.Option(help="of openai: and completions: models, the server's address up to /v1")]
-ServedTokenizer = Annotated[
-    str, typer.Option("--tokenizer", help="of completions: models, the served model's folder or Hub id")
+Tokenizer = Annotated[
+    str, typer.Option(help="folder or Hub id: of a checkpoint beside which none lies, and of completions: models")
 ]
 KeyFile = Annotated[Path | None, typer.Option("--api-key-file", help="instead of the variable OPENAI_API_KEY")]
 InFlight = Annotated[int, typer.Option(min=1, help="requests to an API at a time, at most")]

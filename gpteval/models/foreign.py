@@ -57,20 +57,22 @@ def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
     return folder
 
 
-def converted(path: Path, cache: Path) -> Path:
-    """The model as a folder in the cache, written once for its content. Raises as ``convert``."""
+def converted(path: Path, cache: Path, tokenizer: str | None = None) -> Path:
+    """The model as a folder in the cache, written once for its content. ``tokenizer`` and errors as for ``convert``."""
     if path.is_dir():
         content = adapter_content(path)
     else:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
-        beside = [path.parent / name for name in _TOKENIZER_FILES if (path.parent / name).is_file()]
-        content += "-" + hashlib.sha256(b"".join(file.read_bytes() for file in beside)).hexdigest()[:8]
+        near = Path(tokenizer) if tokenizer is not None else path.parent
+        beside = [near / name for name in _TOKENIZER_FILES if (near / name).is_file()]
+        told = b"".join(file.read_bytes() for file in beside) or (tokenizer or "").encode()
+        content += "-" + hashlib.sha256(told).hexdigest()[:8]
     folder = cache / f"{content}-{CONVERSION}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            made = convert(path, Path(scratch) / "model")
+            made = convert(path, Path(scratch) / "model", None if path.is_dir() else tokenizer)
             try:
                 os.replace(made, folder)
             except OSError:  # another process was faster
@@ -103,12 +105,12 @@ def _add_tokenizer(path: Path, folder: Path, tokenizer: str | None, vocabulary: 
     if tokenizer is None and vocabulary not in GPT2_VOCABULARIES:
         raise UsageError(
             f"{path.name} has a vocabulary of {vocabulary:,} tokens and no tokenizer beside it",
-            f"gpteval convert {path.name} FOLDER --tokenizer TOKENIZER writes a folder with one, which can be run",
+            "name one with --tokenizer FOLDER_OR_HUB_ID, or put its tokenizer.json beside the checkpoint",
         )
     try:
         AutoTokenizer.from_pretrained(tokenizer or GPT2).save_pretrained(folder)
     except Exception as error:  # the library and the Hub's client raise many kinds
         raise ModelError(
             f"{path.name}: the tokenizer {tokenizer or GPT2} cannot be loaded: {str(error).split(chr(10))[0][:200]}",
-            "put tokenizer.json beside the checkpoint, or go online",
+            "put tokenizer.json beside the checkpoint, name another with --tokenizer, or go online",
         ) from error

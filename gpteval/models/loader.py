@@ -28,12 +28,16 @@ FALLBACK_WINDOW = 2048  # for a configuration that states none, as lm-evaluation
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """``device``: auto is CUDA, then MPS, then CPU. ``dtype``: auto is the checkpoint's, float32 on a CPU."""
+    """``device``: auto is CUDA, then MPS, then CPU. ``dtype``: auto is the checkpoint's, float32 on a CPU.
+
+    ``tokenizer``: a folder or Hub id, for checkpoints of other programs beside which none lies.
+    """
 
     device: str = "auto"
     dtype: str = "auto"
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    tokenizer: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -66,10 +70,11 @@ class HFModel:
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        if info.local and is_foreign(Path(info.location)):
-            info = replace(info, location=str(converted(Path(info.location), cache_root() / "converted")))
-        self.info = info
         self.options = options or LoadOptions()
+        if info.local and is_foreign(Path(info.location)):
+            folder = converted(Path(info.location), cache_root() / "converted", self.options.tokenizer or None)
+            info = replace(info, location=str(folder))
+        self.info = info
         self.device = pick_device(self.options.device)
         self.attention = ""  # the implementation that runs, known once the weights are loaded
         self._remote = {"trust_remote_code": self.options.trust_remote_code}
