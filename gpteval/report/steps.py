@@ -13,6 +13,7 @@ from gpteval.report.tables import is_fraction, show, show_interval
 
 DASHES = ("solid", "dash", "dot", "longdash")  # by the place of a number of examples among those that were run
 MOST_TICKS = 9
+SLOTS = 5  # places along the axis for the names of levels
 ALSO = "bits_per_byte"  # is shown where it is not the primary metric, too
 Row = Mapping[str, Any]
 
@@ -119,14 +120,15 @@ def figure(view: TaskSteps) -> dict[str, Any]:
     families = list(dict.fromkeys(line.family for line in view.lines))
     ends = [_place(view.steps[0]), _place(view.steps[-1])]
     data: list[dict[str, Any]] = []
-    for row in view.levels:
+    for number, row in enumerate(sorted(view.levels, key=lambda row: row["value"])):
+        at = ends[0] + (ends[1] - ends[0]) * (0.1 + 0.8 * (number % SLOTS) / (SLOTS - 1))  # of levels close together
         name = row["model"] if not row["shots"] else f"{row['model']}, {row['shots']}-shot"
-        trace = _trace(row, ends, [factor * row["value"]] * 2, name)
+        trace = _trace(row, [ends[0], at, ends[1]], [factor * row["value"]] * 3, name)
         data.append(
             trace
             | {
-                "text": ["", plain(name)],
-                "textposition": "top left",
+                "text": ["", plain(name), ""],
+                "textposition": "top center",
                 "hovertext": plain(f"{name}: {_told(row)}"),
                 "mode": "lines+text",
                 "line": {"width": 1, "dash": dash[row["shots"]]},
