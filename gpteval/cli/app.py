@@ -106,7 +106,12 @@ def run(
     protocol: Annotated[
         str, typer.Option(help="choices as they are (default), by letter as chat models need it (letters), or both")
     ] = "default",
-    executor: Annotated[str, typer.Option(help="inline")] = "inline",
+    executor: Annotated[
+        str, typer.Option(help="inline, or process (several at once); auto is process with several GPUs")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; default: one a GPU, or one a core up to 4")
+    ] = None,
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
     templates: Templates = "default",
     max_bad_rows: Annotated[
@@ -141,8 +146,6 @@ def run(
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
-    if executor != "inline":
-        raise UsageError(f"the executor {executor!r} is not there yet; use --executor inline")
     config = RunConfig(
         models=model_names(models),
         tasks=names(tasks),
@@ -163,6 +166,8 @@ def run(
         out=out,
         cache=not no_cache,
         command=_command_line(),
+        executor=executor,
+        workers=workers,
     )
     if dry_run:
         raise typer.Exit(dry_command(config, as_json))

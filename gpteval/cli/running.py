@@ -48,18 +48,18 @@ class ConsoleListener(Listener):
         """What a terminal shows while something goes on."""
         return Progress(*columns, **options)
 
-    def loading(self, what: str) -> None:
+    def loading(self, what: str, doing: str = "loading") -> None:
         """On a terminal a line that the next progress takes the place of, else a line now and then."""
         self.close()
         if self.console.is_terminal:
             self.bar = self.progress(
                 SpinnerColumn(), TextColumn("{task.description}", markup=False), console=self.console, transient=True
             )
-            self.bar.add_task(one_line(self._line(f"loading {what}")))
+            self.bar.add_task(one_line(self._line(f"{doing} {what}")))
             self.bar.start()
         elif time.monotonic() - self.spoke > LOADING_SECONDS:
             self.spoke = time.monotonic()
-            self.tell(self._line(f"loading {what}"))
+            self.tell(self._line(f"{doing} {what}"))
 
     def _line(self, what: str) -> str:
         return f"[{self.finished + 1}/{self.units}] {what}" if self.units else what
@@ -68,6 +68,15 @@ class ConsoleListener(Listener):
         self.close()
         self.units = units
         self.tell(f"{units} results to make, into {folder}")
+
+    def filled(self, unit: Unit, done: int, wanted: int, workers: int) -> None:
+        """One line for all workers: what is known to be computed grows while they are at work."""
+        told = f"{workers} workers, at {unit.label}: {done:,} of {wanted:,} tokens"
+        if self.console.is_terminal:
+            self.loading(told, "computing")
+        elif time.monotonic() - self.spoke > QUIET_SECONDS:
+            self.spoke = time.monotonic()
+            self.tell(told)
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         self.close()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from gpteval.core.errors import ModelError
@@ -103,8 +104,11 @@ class Engine:
         """Padded tokens a batch of generations, of which a part is on its way at a time."""
         return GENERATION_FACTOR * self.budget
 
-    def compute(self, plan: Plan, known: Mapping[bytes, RowResult]) -> Iterator[dict[bytes, RowResult]]:
-        """Compute the rows that are not ``known``, a batch at a time, longest rows first.
+    def compute(
+        self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
+    ) -> Iterator[dict[bytes, RowResult]]:
+        """Compute the rows that are not ``known``, a batch at a time, longest rows first; of the batches every
+        ``of``-th from the ``part``-th on.
 
         Batches depend on the plan alone, not on what is known already, so that a continued run computes the same
         batches as an undisturbed one and gets the same last digit.
@@ -116,7 +120,8 @@ class Engine:
             return
         scores = any(isinstance(row, ScoreRow) for row in plan.rows.values())
         reach = self.scorer.reach if scores else 0
-        for batch in form_batches(plan.rows, self.budget, self.generation_budget, reach=reach):
+        batches = form_batches(plan.rows, self.budget, self.generation_budget, reach=reach)
+        for batch in islice(batches, part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)

@@ -18,6 +18,8 @@ from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 
+EXECUTORS = ("auto", "inline", "process")
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -27,8 +29,9 @@ class RunConfig:
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
     ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.core.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
-    ``dry_run``: say what would be asked, and ask nothing. ``settings`` are the part that changes numbers: a run folder
-    holds results of one setting only.
+    ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4); auto is process
+    where there are several GPUs. ``dry_run``: say what would be asked, and ask nothing. ``settings`` are the part that
+    changes numbers: a run folder holds results of one setting only.
     """
 
     models: tuple[str, ...]
@@ -53,6 +56,8 @@ class RunConfig:
     out: Path | None = None
     cache: bool = True
     dry_run: bool = False
+    executor: str = "auto"
+    workers: int | None = None
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -70,6 +75,8 @@ class RunConfig:
             ),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
+            (self.executor in EXECUTORS, f"--executor is one of {', '.join(EXECUTORS)}, not {self.executor!r}"),
+            (self.workers is None or self.workers > 0, f"--workers must be at least 1, not {self.workers}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
             (self.protocol in PROTOCOLS, f"--protocol is one of {', '.join(PROTOCOLS)}, not {self.protocol!r}"),

@@ -6,8 +6,9 @@ and samples/ at once. A unit that cannot be done becomes a failure, and the othe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,7 +17,15 @@ import gpteval
 from gpteval.api.prices import Budget
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.downloads import told
-from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, OutputError, StoreError, UsageError
+from gpteval.core.errors import (
+    PLUGIN_ERRORS,
+    GptevalError,
+    ModelError,
+    NotAvailable,
+    OutputError,
+    StoreError,
+    UsageError,
+)
 from gpteval.core.letters import with_letters
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
 from gpteval.core.registry import select_tasks, task_registry, with_templates
@@ -36,6 +45,7 @@ from gpteval.run.lock import Lock, read_lock
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
 from gpteval.run.units import Listener, RunOutcome, Unit
+from gpteval.run.workers import PART_TOKENS, Part, Pool
 
 
 @dataclass
@@ -53,6 +63,7 @@ class _Run:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    lost: dict[str, GptevalError] = field(default_factory=dict)  # what worker processes could not do
     budget: Budget = field(default_factory=lambda: Budget(None))
     letters: dict[str, Task] = field(default_factory=dict)  # by a task's label, the same by letter
     lock: Lock | None = None
@@ -142,6 +153,8 @@ class _Run:
         data = self.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
+        if unit.label in self.lost:
+            raise self.lost[unit.label]
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
@@ -330,6 +343,8 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
                 _estimate(run, model, of_model)
             return RunOutcome(folder.path, (), tuple(run.failures))
         listener.began(sum(map(len, units.values())), folder.path)
+        if live is None and (count := _processes(config)):
+            _fill(run, units, count)
         for model, of_model in units.items():
             _run_model(run, model, of_model, live)
         run.save()
@@ -387,6 +402,55 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel 
             run.results += results
             run.listener.unit_done(unit, results)
     run.note_groups(info)
+
+
+def _processes(config: RunConfig) -> int:
+    """How many processes compute beside this one; 0 where it computes alone."""
+    import torch
+
+    gpus = torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0
+    if config.executor == "inline" or (config.executor == "auto" and gpus < 2):
+        return 0
+    return config.workers or gpus or min(4, os.cpu_count() or 1)
+
+
+def _fill(run: _Run, units: Mapping[ModelInfo, Sequence[Unit]], count: int) -> None:
+    """Have ``count`` processes compute what the journal lacks of models with weights."""
+    done = 0
+    wanted = {"tokens": 0}  # grows while units are looked at
+
+    def parts() -> Iterator[Part]:
+        for info, of_model in units.items():
+            if info.api:
+                continue
+            try:
+                engine = make_engine(open_model(info, run.config), run.config, run.budget)
+            except GptevalError:
+                continue  # told when its turn comes
+            for unit in of_model:
+                try:
+                    data = run.data[unit.task.label]
+                    if isinstance(data, GptevalError):
+                        continue
+                    plan = engine.plan(run.prompts_of(data, unit))
+                except GptevalError:
+                    continue
+                known = frozenset(run.store.get(plan.rows))
+                if len(known) < len(plan.rows):
+                    whole = Part(unit, plan.rows, known, 0, 1)
+                    wanted["tokens"] += whole.tokens
+                    of = max(1, min(2 * count, whole.tokens // PART_TOKENS))
+                    yield from (replace(whole, number=number, of=of) for number in range(of))
+
+    for part, batch, facts in Pool(run.config, count).compute(parts()):
+        if batch:
+            run.store.put(batch)
+            done += sum(part.rows[key].length for key in batch)
+            run.listener.filled(part.unit, done, wanted["tokens"], count)
+        if isinstance(facts, ModelError):
+            run.lost[part.unit.label] = facts
+        elif facts:
+            run.manifest["models"].setdefault(part.unit.model.name, {}).update(facts)
 
 
 def _estimate(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:

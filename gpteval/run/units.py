@@ -42,6 +42,9 @@ class Listener:
 
     def began(self, units: int, folder: Path) -> None: ...
 
+    def filled(self, unit: Unit, done: int, wanted: int, workers: int) -> None:
+        """Worker processes have computed ``done`` of the ``wanted`` tokens that are known of so far."""
+
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         """``known`` of about ``tokens`` tokens are there from an earlier run."""
 

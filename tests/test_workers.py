@@ -1,0 +1,137 @@
+"""Several processes: the results of one, whatever dies on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpteval.core.errors import UsageError
+from gpteval.run import workers
+from gpteval.run.api import evaluate
+from gpteval.run.config import RunConfig
+from tests.tiny import save_tiny
+
+TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """The rows but for what they cost."""
+    rows = json.loads((folder / "results.json").read_text())["results"]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("alone")
+    made = evaluate(["gpt1-nano", "gpt2-nano"], TASKS, shots=(0, 2), limit=30, out=folder, cache=False)
+    assert made.failures == ()
+    return results(folder)
+
+
+def run(out: Path, **settings: Any) -> Any:
+    options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "executor": "process", "workers": 2}
+    return evaluate(["gpt1-nano", "gpt2-nano"], TASKS, out=out, **options | settings)
+
+
+def test_two_processes_give_the_results_of_one(tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpteval.run.runner.PART_TOKENS", 2000)  # so that units are cut
+    made = run(tmp_path)
+    assert made.failures == ()
+    assert results(tmp_path) == alone
+    facts = json.loads((tmp_path / "manifest.json").read_text())["models"]["gpt2-nano"]
+    assert facts["attention"] == "sdpa", "what ran is known although it ran elsewhere"
+    run(tmp_path)
+    assert results(tmp_path) == alone
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(
+    tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = []
+
+    def kill() -> None:
+        """The first worker, once it works; then another."""
+        while len(killed) < 2:
+            for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+                for pid in child.read_text().split():
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    if b"spawn_main" in command and pid not in killed and len(killed) < 2:
+                        time.sleep(4 if not killed else 1)
+                        os.kill(int(pid), signal.SIGKILL)
+                        killed.append(pid)
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=kill, daemon=True)
+    watcher.start()
+    made = run(tmp_path)
+    watcher.join(timeout=1)
+    assert len(killed) == 2
+    assert made.failures == ()
+    assert results(tmp_path) == alone
+
+
+def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_work", _die)
+    made = run(tmp_path, shots=0)
+    assert len(made.failures) == 6
+    assert "3 worker processes died one after the other" in made.failures[0].error
+    assert "fewer --workers" in made.failures[0].error
+
+
+def _die(*arguments: Any) -> None:
+    os._exit(9)
+
+
+def test_what_a_worker_cannot_do_is_told_as_by_one_process(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "broken")
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    models = [str(folder), "gpt2-nano"]
+    made = evaluate(models, "nano_topic", limit=5, out=tmp_path / "r", cache=False, executor="process", workers=2)
+    (failure,) = made.failures
+    assert "cannot load model broken" in failure.error
+    assert [result.model for result in made.results if result.primary] == ["gpt2-nano"]
+
+
+KILLED = """
+import sys
+from gpteval.run.api import evaluate
+if __name__ == "__main__":
+    evaluate(["gpt1-nano", "gpt2-nano"], ("nano_topic", "nano_prose", "nano_en_fr"), shots=(0, 2), limit=30,
+             out=sys.argv[1], cache=False, executor="process", workers=2)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_the_run_itself_killed_and_continued(tmp_path: Path, alone: Any, how: signal.Signals) -> None:
+    script = tmp_path / "run.py"
+    script.write_text(KILLED)
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "r")])
+    while process.poll() is None:
+        journal = tmp_path / "r" / "journal.sqlite-wal"
+        if journal.is_file() and journal.stat().st_size > 50_000:
+            break
+        time.sleep(0.02)
+    assert process.poll() is None, "it was killed in the middle"
+    process.send_signal(how)
+    process.wait(timeout=30)
+    time.sleep(0.5)
+    left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True, check=False).stdout
+    assert left == "", "no worker outlives it"
+    run(tmp_path / "r")
+    assert results(tmp_path / "r") == alone
+
+
+def test_bad_executors() -> None:
+    with pytest.raises(UsageError, match="--executor is one of auto, inline, process"):
+        RunConfig(("gpt2",), ("piqa",), executor="slurm")
+    with pytest.raises(UsageError, match="--workers must be at least 1"):
+        RunConfig(("gpt2",), ("piqa",), workers=0)
