@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def printable(text: str) -> str:
 
 def without_paths(text: str) -> str:
     """For what may be published: paths relative to the working folder, of absolute ones only their last part."""
+    if "/" not in text and os.sep not in text:
+        return text  # nearly all texts: a run's files are written anew with every result
     for folder in {Path.cwd(), Path.cwd().resolve()}:
         if len(folder.parts) > 1:
             text = text.replace(f"{folder}/", "").replace(str(folder), ".")
