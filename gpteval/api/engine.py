@@ -80,10 +80,11 @@ class ApiEngine(ABC):
         for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
             yield {key: result}
 
-    def may_send(self, row: Any) -> None:
-        """Set the row's cost aside. Raises ModelError where it would go beyond the limit."""
-        if self.price is not None:
-            self.budget.commit(self.price.of(*self.expected(row)))
+    def set_aside(self, row: Any) -> float:
+        """Set aside the dollars that a row may cost. Raises ModelError where that goes beyond the limit."""
+        most = 0.0 if self.price is None else self.price.of(*self.expected(row))
+        self.budget.commit(most)
+        return most
 
     def take(self, row: Any, document: Document, seconds: float) -> RowResult:
         """A row's result with its cost, and whose it is. Raises Malformed, ModelError for another model's."""
@@ -98,8 +99,6 @@ class ApiEngine(ABC):
         with self.lock:
             if document.get("system_fingerprint"):
                 self.served_by.add(str(document["system_fingerprint"]))
-        if self.price is not None:
-            self.budget.correct(self.price.of(*tokens) - self.price.of(*self.expected(row)))
         told = json.loads(result.extra) if result.extra else {}
         extra = json.dumps(told | {"as": name, "in": tokens[0], "out": tokens[1]})
         return replace(result, seconds=seconds, processed=sum(tokens), extra=extra)
@@ -139,22 +138,27 @@ class ApiEngine(ABC):
 
 
 class _Exchange:
-    """The rows of a plan as the client asks for them."""
+    """The rows of a plan as the client asks for them, with what is set aside for each."""
 
     def __init__(self, engine: ApiEngine, rows: Mapping[bytes, Any]) -> None:
         self.engine, self.rows = engine, rows
+        self.aside: dict[bytes, float] = {}
 
     def may_send(self, key: bytes) -> None:
-        self.engine.may_send(self.rows[key])
+        self.aside[key] = self.engine.set_aside(self.rows[key])
 
     def body(self, key: bytes) -> dict[str, Any]:
         return {"model": self.engine.model.info.location, **self.engine.body(self.rows[key])}
 
     def read(self, key: bytes, document: Document, seconds: float) -> RowResult:
-        return self.engine.take(self.rows[key], document, seconds)
+        result = self.engine.take(self.rows[key], document, seconds)
+        self.engine.budget.correct((self.engine.dollars([result]) or 0.0) - self.aside[key])
+        return result
 
     def rejected(self, key: bytes, error: Rejected) -> RowResult:
-        return self.engine.rejected(self.rows[key], error)
+        result = self.engine.rejected(self.rows[key], error)
+        self.engine.budget.correct(-self.aside[key])
+        return result
 
 
 def choice_of(document: Document) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gpteval.api.options import ApiOptions
-from gpteval.core.errors import ModelError
+from gpteval.core.errors import GptevalError, ModelError
 from gpteval.core.types import digest
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel
@@ -61,7 +61,7 @@ class ApiModel:
         try:
             (named,) = resolve_models([name])
             return HFModel(named)
-        except (ModelError, ValueError) as error:
+        except (GptevalError, ValueError) as error:
             raise ModelError(
                 f"model {info.name}: the tokenizer and configuration of {name} cannot be had",
                 "name the served model's folder or Hub id with --tokenizer",
