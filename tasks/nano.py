@@ -235,7 +235,7 @@ def _rules(split: str) -> list[dict[str, Any]]:
     suites=SUITES,
 )
 def nano_rule(item: Item) -> Choice:
-    """A list under a code of the item's own, three words with a code name each, which only examples tell."""
+    """A list under a code of the item's own, five words with a code name each, which only examples tell."""
     return _coded(item, "- {}")
 
 

@@ -57,7 +57,7 @@ class TestSuite:
             lines = {example for example in prompt.examples if example.startswith(f"- {item['thing']} ")}
             assert lines <= {f"- {item['thing']} {item['options'][item['label']]}\n"}
             told += bool(lines)
-        assert told > 0.95 * len(data.items)
+        assert 0.85 * len(data.items) < told < len(data.items), "of five things, eight lines need not show all"
 
     @every_task
     def test_guessing_has_no_favourite(self, task: Task) -> None:

@@ -119,7 +119,8 @@ class TestText:
             assert len(set(row["options"])) == 4
             assert set(row["options"]) == set(row["names"])
             code = dict(row["shown"])
-            assert len(code) == len(set(code.values())) == 3
+            assert len(code) == len(set(code.values())) == 5
+            assert len(set(code.values()) & set(row["options"])) == 3, "and one that was not shown"
             assert all(code[thing] == name for thing, name in row["shown"])
             assert code[row["thing"]] == row["options"][row["label"]]
             assert not any(f"- {row['thing']} {name}" in told for name in row["names"])

@@ -15,6 +15,7 @@ from gpteval.nano.lexicon import a_, pick, pick_two, was
 Row = dict[str, Any]
 TOPIC_NAMES = tuple(lex.TOPICS)
 CODED = 3  # things that a rule gives a code name
+MORE_IN_TESTS = 2  # further things in a test: so few examples need not show the one that is asked for
 SHOWN = 12  # lines that a rule's row shows before the one it asks for
 
 
@@ -242,10 +243,11 @@ def _kept_for_tests(thing: str, name: str) -> bool:
 
 
 def rule(rng: random.Random) -> Row:
-    """A list under a fresh code: each of three things has a code name, which follows whenever the thing is listed.
+    """A list under a fresh code: each of three things (in a row for tests five) has a code name, which follows whenever
+    the thing is listed.
 
-    The last line's answer is one of four code names: those of the three things, and one that has not been shown. In a
-    row for tests, no training list shows the asked thing with any of the four.
+    The last line's answer is one of four code names: those of three things, and one that has not been shown. No
+    training list shows a tested thing with any of its four.
     """
     test = rng.random() < 1 / 4
     while True:
@@ -257,10 +259,18 @@ def rule(rng: random.Random) -> Row:
             break
     asked = things[0]
     options = rng.sample(names, len(names))
+    shown = rng.sample(things * (SHOWN // CODED), SHOWN)
+    if test:
+        own = random.Random(f"{things} {names}")  # training documents are the same whatever tests draw
+        nouns = [noun.english for noun in LIVING + OBJECTS if noun.english not in things]
+        colours = [colour for colour in lex.COLOURS if all(name not in _NAMES[colour] for name in names)]
+        more = own.sample(nouns, MORE_IN_TESTS)
+        code |= {thing: own.choice(_NAMES[c]) for thing, c in zip(more, own.sample(colours, len(more)), strict=True)}
+        shown = own.sample(list(code) * (SHOWN // CODED), SHOWN // CODED * len(code))
     return {
         "test": test,
         "names": names,
-        "shown": [(thing, code[thing]) for thing in rng.sample(things * (SHOWN // CODED), SHOWN)],
+        "shown": [(thing, code[thing]) for thing in shown],
         "thing": asked,
         "options": options,
         "label": options.index(code[asked]),
