@@ -155,7 +155,10 @@ def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
         (["--models", "nano", "--tasks", "all", "--out", "/proc/x"], "cannot write to the output folder"),
         (["--models", ",", "--tasks", "all"], "no models named"),
         (["--models", "nano"], "Missing option '--tasks'"),
-        (["--models", "nano", "--tasks", "all", "--executor", "ray"], "executor 'ray'"),
+        (
+            ["--models", "nano", "--tasks", "all", "--executor", "ray"],
+            "--executor is one of auto, inline, process, not 'ray'",
+        ),
         (["--models", "nano", "--tasks", "all", "--batch-tokens", "many"], "--batch-tokens"),
     ],
 )
