@@ -24,10 +24,12 @@ from gpteval.api.prices import price_of
 from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.nano import nano_models
+from gpteval.report import build_report
 from gpteval.run.api import evaluate
 from gpteval.run.units import RunOutcome
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
+from tests.made_runs import make_run, scores
 
 MODEL = "gpt2-nano"
 KEY = "sk-test-7Qz9secretKey42"
@@ -398,6 +400,25 @@ def test_the_cost_is_told_and_kept_to(server: ApiServer, tmp_path: Path, in_proc
         raise UsageError(
             run(server, tmp_path / "u", f"openai:{MODEL}", "nano_topic", ApiOptions(max_cost=1)).failures[0].error
         )
+
+
+def test_answers_that_are_asked_for_again_count(server: ApiServer, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(f"model,dollars_per_million_in,dollars_per_million_out,date\n{MODEL},1000,1000,2026-01-01\n")
+    api = replace(QUICK, prices=prices, max_cost=0.4, in_flight=1)
+    server.fault = lambda number, body: Fault(document={"model": MODEL, "choices": []})
+    made = run(server, tmp_path / "r", f"openai:{MODEL}", "nano_en_fr", api, limit=10)
+    assert "--max-cost 0.4 is reached" in made.failures[0].error
+    assert 1 < len(server.seen) < 8, "answers that cannot be read are paid for like others"
+
+
+def test_the_report_counts_the_parts_of_a_benchmark(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "r", {("paid", task): scores([1, 0]) for task in ("part_a", "part_b", "whole")})
+    document = json.loads((folder / "results.json").read_text())
+    for row, dollars in zip(document["results"], (0.25, 0.5, None), strict=True):
+        row |= {"dollars": dollars, "part_of": "" if row["task"] == "whole" else "whole"}
+    (folder / "results.json").write_text(json.dumps(document))
+    assert "0.7500 dollars for paid" in build_report([folder], tmp_path / "r.html").read_text()
 
 
 def test_no_trace_of_the_key(server: ApiServer, tmp_path: Path) -> None:

@@ -249,6 +249,17 @@ def test_another_version_and_a_missing_tokenizer(folder: Path, tmp_path: Path) -
     assert named.codec.encode(["the dog"]) == loaded(converted).codec.encode(["the dog"])
 
 
+def test_the_two_files_of_gpt2s_release_are_a_tokenizer(
+    shared_tokenizers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vocab.json and merges.txt, with nothing that says of which class they are."""
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    path = save_nanogpt(tmp_path / "ckpt.pt", GPT(50_304))
+    (info,) = resolve_models([str(path)])
+    named = HFModel(info, LoadOptions(device="cpu", tokenizer=str(shared_tokenizers / "gpt2")))
+    assert named.codec.encode(["Hello world"]) == [[15496, 995]]
+
+
 def test_gpt2s_vocabulary_means_gpt2s_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

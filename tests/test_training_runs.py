@@ -83,6 +83,9 @@ def test_several_revisions_of_one_model() -> None:
         ("pythia-160m", None, "", None),
         ("org/own@step3", "step3", "org/own", 3),
     ]
+    for asked in ("gpt2@,", "gpt2@step1,,step2"):
+        with pytest.raises(UsageError, match="has an empty revision"):
+            resolve_models([asked])
     with pytest.raises(UsageError, match="has no revisions"):
         resolve_models(["gpt2-nano@step5"])
 

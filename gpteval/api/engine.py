@@ -151,7 +151,11 @@ class _Exchange:
         return {"model": self.engine.model.info.location, **self.engine.body(self.rows[key])}
 
     def read(self, key: bytes, document: Document, seconds: float) -> RowResult:
-        result = self.engine.take(self.rows[key], document, seconds)
+        try:
+            result = self.engine.take(self.rows[key], document, seconds)
+        except Malformed:
+            self.engine.set_aside(self.rows[key])  # it is paid for, and the request is sent once more
+            raise
         self.engine.budget.correct((self.engine.dollars([result]) or 0.0) - self.aside[key])
         return result
 

@@ -64,9 +64,8 @@ def converted(path: Path, cache: Path, tokenizer: str | None = None) -> Path:
     else:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
-        near = Path(tokenizer) if tokenizer is not None else path.parent
-        beside = [near / name for name in _TOKENIZER_FILES if (near / name).is_file()]
-        told = b"".join(file.read_bytes() for file in beside) or (tokenizer or "").encode()
+        files = _tokenizer_files(Path(tokenizer) if tokenizer is not None else path.parent)
+        told = b"".join(file.read_bytes() for file in files) or (tokenizer or "").encode()
         content += "-" + hashlib.sha256(told).hexdigest()[:8]
     folder = cache / f"{content}-{CONVERSION}"
     if not folder.is_dir():
@@ -94,12 +93,16 @@ def _format(path: Path) -> Format | None:
     return formats.get(begin)
 
 
+def _tokenizer_files(folder: Path) -> list[Path]:
+    return [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+
+
 def _add_tokenizer(path: Path, folder: Path, tokenizer: str | None, vocabulary: int) -> None:
     from transformers import AutoTokenizer
 
-    beside = [path.parent / name for name in _TOKENIZER_FILES if (path.parent / name).is_file()]
-    if tokenizer is None and any(file.name in ("tokenizer.json", "merges.txt") for file in beside):
-        for file in beside:
+    files = _tokenizer_files(Path(tokenizer) if tokenizer is not None else path.parent)
+    if any(file.name in ("tokenizer.json", "merges.txt") for file in files):
+        for file in files:
             shutil.copyfile(file, folder / file.name)
         return
     if tokenizer is None and vocabulary not in GPT2_VOCABULARIES:

@@ -23,10 +23,13 @@ def step_of(name: str) -> int | None:
 def revisions(location: str, asked: str) -> list[str]:
     """The revisions that ``step0,step1000`` or ``steps`` name; all of a Hub repository's for the latter, in order.
 
-    Raises UsageError for a repository that has none, or cannot be asked.
+    Raises UsageError for an empty name, and for a repository that has none, or cannot be asked.
     """
     if asked != ALL_STEPS:
-        return [name.strip() for name in asked.split(",") if name.strip()]
+        named = [name.strip() for name in asked.split(",")]
+        if not all(named):
+            raise UsageError(f"{location}@{asked} has an empty revision", f"write {location}@step1000,step8000")
+        return named
     from huggingface_hub import HfApi
 
     try:

@@ -160,10 +160,12 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
 
 
 def _dollars(loaded: Loaded) -> dict[str, float]:
-    """What the answers of models behind an API cost; all metrics of a task share it."""
+    """What the answers of models behind an API cost. All metrics of a task share it; a benchmark's parts have it, the
+    benchmark has none.
+    """
     costs: dict[str, float] = {}
     for row in loaded.rows:
-        if row.get("primary") and isinstance(row.get("dollars"), int | float) and not row.get("part_of"):
+        if row.get("primary") and isinstance(row.get("dollars"), int | float):
             costs[row["model"]] = costs.get(row["model"], 0.0) + row["dollars"]
     return costs
 

@@ -21,6 +21,7 @@ from gpteval.engine.engine import Plan
 from gpteval.engine.rows import Row, RowResult
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.config import RunConfig
+from gpteval.run.units import Unit
 
 TRIES = 3  # of a part whose worker dies
 PART_TOKENS = 100_000  # a unit of more is handed out in several parts
@@ -32,7 +33,7 @@ AHEAD = 2  # parts a worker that lie ready
 class Part:
     """Every ``of``-th batch of a unit's rows, from batch ``number`` on. ``known``: rows that need not be computed."""
 
-    unit: Any  # run.units.Unit
+    unit: Unit
     rows: Mapping[bytes, Row]
     known: frozenset[bytes]
     number: int
