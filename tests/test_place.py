@@ -14,6 +14,7 @@ from gpteval.compare.place import place
 from gpteval.core.errors import UnknownNameError, UsageError
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
+from tests.tiny import save_tiny
 
 CATALOGUE = {"small", "middle", "large", "gpt2"}
 N = 400
@@ -109,6 +110,28 @@ def test_published_numbers_stand_beside_it_indirectly(tmp_path: Path) -> None:
     assert " on 1 of 1 task" in found.sentence
 
 
+def test_nobody_stands_beside_himself(tmp_path: Path) -> None:
+    """A model that ran is not there once more by its published numbers, under whatever name."""
+    shares = {"mine": 0.65, "pythia-70m": 0.5, "gpt2-xl": 0.6}
+    folder = make_run(tmp_path / "r", {(name, "piqa"): scores(right(share)) for name, share in shares.items()})
+    edit(folder, stderr=0.02)
+    (found,) = place([folder], CATALOGUE | {"pythia-70m", "gpt2-xl"})
+    names = [rival.name for rival in found.rivals]
+    assert names[:2] == ["gpt2-xl", "pythia-70m"]
+    assert "EleutherAI/pythia-70m" not in names
+    assert names.count("gpt2-xl") == 1
+    assert "EleutherAI/pythia-160m" in names
+    (known,) = place([folder], CATALOGUE, "pythia-70m")
+    assert "EleutherAI/pythia-70m" not in [rival.name for rival in known.rivals]
+
+
+def test_a_perfect_score_has_an_error_too(tmp_path: Path) -> None:
+    folder = run(tmp_path / "r", {"piqa": 1.0})
+    edit(folder, stderr=0.0, ci_low=0.99, ci_high=1.0)
+    (found,) = place([folder], CATALOGUE)
+    assert all(rival.meetings[0].sure for rival in found.rivals), "none is near 100 %"
+
+
 def test_what_cannot_be_compared_does_not_stand_beside_it(tmp_path: Path) -> None:
     folder = run(tmp_path / "r", {"piqa": 0.65})
     edit(folder, stderr=0.02, profile="paper")
@@ -144,10 +167,20 @@ def test_the_command(tmp_path: Path, in_process: RunCli) -> None:
     assert (done.returncode, "is no run's folder" in done.stderr) == (2, True)
 
 
+def test_what_failed_is_told_by_the_exit_code(tmp_path: Path, in_process: RunCli) -> None:
+    broken = save_tiny(tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    done = in_process(
+        *("place", "gpt1-nano", "--against", f"gpt2-nano,{broken}", "--tasks", "nano_topic", "--limit", 60),
+        *("--out", tmp_path / "run", "--model", "gpt1-nano"),
+    )
+    assert done.returncode == 1
+    assert "cannot load model broken" in done.stderr
+    assert "gpt1-nano stands below gpt2-nano" in done.stdout, "and what could be said is said"
+
+
 @pytest.mark.slow
 def test_a_model_is_run_beside_the_known_ones(tmp_path: Path, in_process: RunCli) -> None:
-    from tests.tiny import save_tiny
-
     model = save_tiny(tmp_path / "tiny", window=128)
     done = in_process(
         *("place", model, "--against", "gpt2-nano", "--tasks", "nano_topic,nano_sentiment", "--limit", 60),

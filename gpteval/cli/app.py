@@ -391,10 +391,11 @@ def place(
     from gpteval.models.loader import LoadOptions
 
     with _resumable(), document_only(as_json):
-        runs = run_for_placing(
+        runs, code = run_for_placing(
             target, against, tasks, limit, out, LoadOptions(device, dtype, tokenizer=tokenizer), _command_line()
         )
     place_command(runs, model, as_json)
+    raise typer.Exit(code)
 
 
 @app.command()

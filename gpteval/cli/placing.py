@@ -29,14 +29,14 @@ def run_for_placing(
     out: Path | None,
     load: LoadOptions,
     command: str,
-) -> list[Path]:
-    """The runs that ``target`` names; for a model, a run of it and of those it is to stand beside."""
+) -> tuple[list[Path], int]:
+    """The runs that ``target`` names; for a model, a run of it and of those it is to stand beside. The exit code."""
     from gpteval.cli.running import run_command
     from gpteval.run.config import RunConfig
 
     runs = [Path(name) for name in target if (Path(name) / "results.json").is_file()]
     if runs and len(runs) == len(target):
-        return runs
+        return runs, 0
     if len(target) > 1:
         raise UsageError(f"{next(n for n in target if Path(n) not in runs)} is no run's folder", "one model, or runs")
     config = RunConfig(
@@ -47,8 +47,8 @@ def run_for_placing(
         out=out,
         command=command,
     )
-    run_command(config, report=False, as_json=True)
-    return [config.folder]
+    code = run_command(config, report=False, as_json=True)
+    return [config.folder], code
 
 
 def place_command(runs: Sequence[Path], model: str | None, as_json: bool) -> None:

@@ -17,9 +17,10 @@ from gpteval.core.runs import load_runs
 from gpteval.core.task import DEFAULT
 from gpteval.metrics.registry import metric_registry
 from gpteval.reference.beside import beside
-from gpteval.reference.known import known_models
+from gpteval.reference.known import Known, known_models
 
 ENOUGH = 0.5  # share of the tasks that published numbers must cover for a model to be stood beside
+Z = 1.96  # standard errors in half of a 95 % interval
 Row = Mapping[str, Any]
 
 
@@ -157,9 +158,8 @@ def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = 
     """Place the runs' own models, or ``model``: all other models of the runs stand beside each, and those that have
     published numbers which can be compared on half of the tasks.
 
-    A run's own models are those that ``catalogue``, names in small letters, has not; of a training the last
-    checkpoint. Raises
-    UsageError where there is none or nothing to stand beside, UnknownNameError for a model that did not run.
+    A run's own models are those that ``catalogue``, names in small letters, has not; of a training the last checkpoint.
+    Raises UsageError where there is none or nothing to stand beside, UnknownNameError for a model that did not run.
     """
     loaded = load_runs(runs)
     of_model: dict[str, list[Row]] = {}
@@ -193,8 +193,7 @@ def _placed(
     if not rows:
         raise UsageError(f"{own} has no results", "see its failures in results.json")
     rivals = _paired(runs, own, of_model, left_out) if len(of_model) > 1 else []
-    ran = {rival.name for rival in rivals}
-    rivals += [rival for rival in _published(rows) if rival.name not in ran]
+    rivals += _published(rows, of_model)
     if not rivals:
         raise UsageError(
             f"nothing stands beside {own}: no other model ran, and no published number can be compared",
@@ -230,13 +229,18 @@ def _meeting(pair: Pair) -> Meeting:
     )
 
 
-def _published(rows: Sequence[Row]) -> list[Rival]:
-    """Models of the catalogue by their published numbers. A number and ours are taken as independent, each with the
-    error of ours: the items of both are the same, so that the true error of their difference is smaller.
+def _published(rows: Sequence[Row], ran: Collection[str]) -> list[Rival]:
+    """Models by their published numbers, but those that ran themselves.
+
+    A number and ours are taken as independent, each with the error of ours: the items of both are the same, so that
+    the true error of their difference is smaller.
     """
     tasks = task_registry()
-    found: list[tuple[Any, list[Meeting]]] = []
+    here = {name.lower() for name in ran}
+    found: list[tuple[Known, list[Meeting]]] = []
     for known in known_models():
+        if any(name.lower() in here or name.rpartition("/")[2].lower() in here for name in known.names):
+            continue
         meetings = []
         for row in rows:
             if row.get("template", DEFAULT) != DEFAULT:
@@ -262,8 +266,10 @@ def _published(rows: Sequence[Row]) -> list[Rival]:
 
 def _read(row: Row, published: Mapping[str, Any]) -> Meeting:
     other, own = float(published["value"]), float(row["value"])
-    error = math.sqrt(2) * row["stderr"] if row.get("stderr") else 0.0
-    p = math.erfc(abs(own - other) / error / math.sqrt(2)) if error else 1.0
+    error = row.get("stderr") or 0.0
+    if row.get("ci_low") is not None and row.get("ci_high") is not None:  # at 0 or 1 the usual formula gives no error
+        error = max(error, (row["ci_high"] - row["ci_low"]) / (2 * Z))
+    p = math.erfc(abs(own - other) / (math.sqrt(2) * error) / math.sqrt(2)) if error else 1.0
     higher = metric_registry()[row["metric"]].higher_is_better
     source = f"{published['source']}, {published['locator']}"
     return Meeting(row["task"], row["shots"], row["metric"], higher, own, other, p, source)
