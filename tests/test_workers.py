@@ -43,7 +43,7 @@ def run(out: Path, **settings: Any) -> Any:
 
 
 def test_two_processes_give_the_results_of_one(tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval.run.runner.PART_TOKENS", 2000)  # so that units are cut
+    monkeypatch.setattr("gpteval.run.ahead.PART_TOKENS", 2000)  # so that units are cut
     made = run(tmp_path)
     assert made.failures == ()
     assert results(tmp_path) == alone

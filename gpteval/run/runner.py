@@ -6,16 +6,14 @@ and samples/ at once. A unit that cannot be done becomes a failure, and the othe
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import gpteval
 from gpteval.api.prices import Budget
-from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.core.downloads import told
 from gpteval.core.errors import (
     PLUGIN_ERRORS,
@@ -26,8 +24,7 @@ from gpteval.core.errors import (
     StoreError,
     UsageError,
 )
-from gpteval.core.letters import with_letters
-from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
+from gpteval.core.prompts import TaskData
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
 from gpteval.core.text import without_paths
@@ -35,17 +32,18 @@ from gpteval.core.types import Failure, Generated, Prompt, Result, digest
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
+from gpteval.run.ahead import estimate, fill, processes
 from gpteval.run.config import RunConfig
 from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model
 from gpteval.run.facts import LOSSY, hardware, peak_memory, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
 from gpteval.run.journal import Journal, ResultStore, cache_path
-from gpteval.run.lock import Lock, read_lock
+from gpteval.run.lock import read_lock
+from gpteval.run.plan import RunPlan
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
 from gpteval.run.units import Listener, RunOutcome, Unit
-from gpteval.run.workers import PART_TOKENS, Part, Pool
 
 
 @dataclass
@@ -53,6 +51,7 @@ class _Run:
     """The state of a run under way."""
 
     config: RunConfig
+    plan: RunPlan
     folder: RunFolder
     store: ResultStore
     table: ResultTable
@@ -60,103 +59,19 @@ class _Run:
     listener: Listener
     results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
-    prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
-    lost: dict[str, GptevalError] = field(default_factory=dict)  # what worker processes could not do
+    lost: dict[str, ModelError] = field(default_factory=dict)  # units that worker processes could not do
     budget: Budget = field(default_factory=lambda: Budget(None))
-    letters: dict[str, Task] = field(default_factory=dict)  # by a task's label, the same by letter
-    lock: Lock | None = None
-
-    def load(self, task: Task) -> None:
-        """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""
-        config = self.config
-        most = max(self.config.shots or (task.shots,))
-        try:
-            task = self.lock.pin_task(task) if self.lock else task
-            data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
-            takes_examples(data)
-            if self.lock:
-                self.lock.check_task(data)
-            if task.template_name != DEFAULT:
-                data = with_template(data, task.template_name, config.max_bad_rows)
-            for note in data.notes:
-                self.listener.warned(f"{task.label}: {note}")
-            self.data[task.label] = data
-        except GptevalError as error:
-            self.data[task.label] = error
-
-    def add_letters(self, task: Task) -> None:
-        """The task's choices by letter beside them; a task without choices, or with letters already, stays alone."""
-        data = self.data[task.label]
-        if isinstance(data, TaskData) and (found := with_letters(data, self.config.max_bad_rows)) is not None:
-            self.letters[task.label] = found.task
-            self.data[found.task.label] = found
-
-    def asked_of(self, task: Task, protocol: str) -> list[Task]:
-        """The task as a protocol has it."""
-        lettered = self.letters.get(task.label, task)
-        both = {one.label: one for one in (task, lettered)}
-        return list(both.values()) if protocol == "both" else [task if protocol == "default" else lettered]
-
-    def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
-        """Without those that score whole texts. Raises UsageError where none is left."""
-        left = [t for t in tasks if not isinstance(data := self.data[t.label], TaskData) or takes_examples(data)]
-        for task in tasks:
-            if task not in left:
-                self.listener.warned(f"{task.label} scores whole texts and takes no examples: it is left out")
-        if not left:
-            raise UsageError("none of these tasks takes examples", "for example --tasks nano_topic")
-        return left
-
-    def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
-        """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
-        protocol = "letters" if model.api == "chat" else self.config.protocol
-        return [unit for task in tasks for one in self.asked_of(task, protocol) for unit in self.units(model, one)]
-
-    def units(self, model: ModelInfo, task: Task) -> list[Unit]:
-        """What to run of a task; of one that scores whole texts, without examples."""
-        config, data = self.config, self.data[task.label]
-        takes = not isinstance(data, TaskData) or takes_examples(data)
-        numbers = dict.fromkeys(config.shots or (task.shots,)) if takes else (0,)
-        units = []
-        for shots in numbers:
-            units.append(Unit(model, task, shots, config.seed))
-            if not shots:
-                continue  # no examples: nothing that a seed or a control could change
-            for seed in range(config.seed, config.seed + config.seeds):
-                further = partial(Unit, model, task, shots, seed, is_result=False)
-                if seed != config.seed:
-                    units.append(further())
-                if RANDOM_LABELS in config.controls:
-                    units.append(further(RANDOM_LABELS))
-            if ORDER in config.controls:
-                orders = min(max(2, config.seeds), other_orders(shots))
-                units += [
-                    Unit(model, task, shots, config.seed, f"{ORDER}-{n + 1}", is_result=False) for n in range(orders)
-                ]
-        return units
-
-    def prompts_of(self, data: TaskData, unit: Unit) -> list[Prompt]:
-        """The unit's prompts, those of results built once for all models. Raises TaskError, ItemError, ColumnError."""
-        key = (data.task.label, unit.shots)
-        if not unit.is_result or key not in self.prompts:
-            mode = self.config.shots_mode
-            made = build_prompts(data, shots=unit.shots, seed=unit.seed, mode=mode, control=unit.control)
-            if not unit.is_result:
-                return made
-            self.prompts[key] = made
-        return self.prompts[key]
 
     def run_unit(self, engine: AnyEngine, unit: Unit) -> list[Result]:
         """Score one unit and write its files. Raises GptevalError."""
-        data = self.data[unit.task.label]
+        data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
         if unit.label in self.lost:
             raise self.lost[unit.label]
         self.listener.loading(f"the prompts of {unit.label}")
-        prompts = self.prompts_of(data, unit)
+        prompts = self.plan.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
         plan = engine.plan(prompts)
         known = self.store.get(plan.rows)
@@ -327,24 +242,23 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
     run: _Run | None = None
     try:
         run = _open(config, folder, listener)
-        run.lock, run.budget = lock, Budget(config.api.max_cost)
+        run.plan.lock, run.budget = lock, Budget(config.api.max_cost)
         for number, task in enumerate(tasks, 1):
             with told(listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
-                run.load(task)
+                run.plan.load(task)
         if config.tasks_with_examples:
-            tasks = run.only_with_examples(tasks)
+            tasks = run.plan.only_with_examples(tasks)
         run.groups = groups_with(registry, tasks)
         if config.protocol != "default" or any(model.api == "chat" for model in models):
             for task in tasks:
-                run.add_letters(task)
-        units = {model: run.units_of(model, tasks) for model in models}
+                run.plan.add_letters(task)
+        units = {model: run.plan.units_of(model, tasks) for model in models}
         if config.dry_run:
-            for model, of_model in units.items():
-                _estimate(run, model, of_model)
-            return RunOutcome(folder.path, (), tuple(run.failures))
+            failures = estimate(run.plan, run.store, units, run.budget)
+            return RunOutcome(folder.path, (), tuple(failures))
         listener.began(sum(map(len, units.values())), folder.path)
-        if live is None and (count := _processes(config)):
-            _fill(run, units, count)
+        if live is None and (count := processes(config)):
+            run.lost = fill(run.plan, run.store, units, run.budget, run.manifest, count)
         for model, of_model in units.items():
             _run_model(run, model, of_model, live)
         run.save()
@@ -371,11 +285,11 @@ def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task
 def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel | None) -> None:
     config = run.config
     try:
-        info = run.lock.pin_model(info) if run.lock else info
+        info = run.plan.lock.pin_model(info) if run.plan.lock else info
         with told(run.listener.loading, f"the files of {info.name}"):
             model = live or open_model(info, config)
-        if run.lock:
-            run.lock.check_model(model)
+        if run.plan.lock:
+            run.plan.lock.check_model(model)
         run.note_model(model)
     except StoreError:
         raise
@@ -402,76 +316,6 @@ def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel 
             run.results += results
             run.listener.unit_done(unit, results)
     run.note_groups(info)
-
-
-def _processes(config: RunConfig) -> int:
-    """How many processes compute beside this one; 0 where it computes alone."""
-    import torch
-
-    gpus = torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0
-    if config.executor == "inline" or (config.executor == "auto" and gpus < 2):
-        return 0
-    return config.workers or gpus or min(4, os.cpu_count() or 1)
-
-
-def _fill(run: _Run, units: Mapping[ModelInfo, Sequence[Unit]], count: int) -> None:
-    """Have ``count`` processes compute what the journal lacks of models with weights."""
-    done = 0
-    wanted = {"tokens": 0}  # grows while units are looked at
-
-    def parts() -> Iterator[Part]:
-        for info, of_model in units.items():
-            if info.api:
-                continue
-            try:
-                engine = make_engine(open_model(info, run.config), run.config, run.budget)
-            except GptevalError:
-                continue  # told when its turn comes
-            for unit in of_model:
-                try:
-                    data = run.data[unit.task.label]
-                    if isinstance(data, GptevalError):
-                        continue
-                    plan = engine.plan(run.prompts_of(data, unit))
-                except GptevalError:
-                    continue
-                known = frozenset(run.store.get(plan.rows))
-                if len(known) < len(plan.rows):
-                    whole = Part(unit, plan.rows, known, 0, 1)
-                    wanted["tokens"] += whole.tokens
-                    of = max(1, min(2 * count, whole.tokens // PART_TOKENS))
-                    yield from (replace(whole, number=number, of=of) for number in range(of))
-
-    for part, batch, facts in Pool(run.config, count).compute(parts()):
-        if batch:
-            run.store.put(batch)
-            done += sum(part.rows[key].length for key in batch)
-            run.listener.filled(part.unit, done, wanted["tokens"], count)
-        if isinstance(facts, ModelError):
-            run.lost[part.unit.label] = facts
-        elif facts:
-            run.manifest["models"].setdefault(part.unit.model.name, {}).update(facts)
-
-
-def _estimate(run: _Run, info: ModelInfo, units: Sequence[Unit]) -> None:
-    """Tell what each unit would still ask of a model, and what that costs at most."""
-    try:
-        engine = make_engine(open_model(info, run.config), run.config, run.budget)
-    except GptevalError as error:
-        run.failures += [Failure(info.name, unit.task.label, str(error), unit.shots) for unit in units]
-        return
-    for unit in units:
-        try:
-            data = run.data[unit.task.label]
-            if isinstance(data, GptevalError):
-                raise data
-            plan = engine.plan(run.prompts_of(data, unit))
-        except GptevalError as error:
-            unavailable = isinstance(error, NotAvailable)
-            run.failures.append(Failure(info.name, unit.task.label, str(error), unit.shots, unavailable))
-            continue
-        known = run.store.get(plan.rows)
-        run.listener.estimated(unit, engine.estimate([row for key, row in plan.rows.items() if key not in known]))
 
 
 def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
@@ -508,4 +352,12 @@ def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
         "samples": manifest.get("samples") or [],
     }
     table = ResultTable(results)
-    return _Run(config, folder, ResultStore(journal, cache, listener.warned), table, manifest, listener)
+    return _Run(
+        config,
+        RunPlan(config, listener),
+        folder,
+        ResultStore(journal, cache, listener.warned),
+        table,
+        manifest,
+        listener,
+    )

@@ -1,0 +1,110 @@
+"""The plan of a run: the tasks' data, what is asked of each model, and the prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
+from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.letters import with_letters
+from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
+from gpteval.core.task import DEFAULT, Task
+from gpteval.core.types import Prompt
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.config import RunConfig
+from gpteval.run.lock import Lock
+from gpteval.run.units import Listener, Unit
+
+
+@dataclass
+class RunPlan:
+    """``data``: by a task's label what was loaded, or why it cannot be. ``letters``: the same task by letter."""
+
+    config: RunConfig
+    listener: Listener
+    lock: Lock | None = None
+    data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
+    prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
+    letters: dict[str, Task] = field(default_factory=dict)
+
+    def load(self, task: Task) -> None:
+        """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""
+        config = self.config
+        most = max(self.config.shots or (task.shots,))
+        try:
+            task = self.lock.pin_task(task) if self.lock else task
+            data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
+            takes_examples(data)
+            if self.lock:
+                self.lock.check_task(data)
+            if task.template_name != DEFAULT:
+                data = with_template(data, task.template_name, config.max_bad_rows)
+            for note in data.notes:
+                self.listener.warned(f"{task.label}: {note}")
+            self.data[task.label] = data
+        except GptevalError as error:
+            self.data[task.label] = error
+
+    def add_letters(self, task: Task) -> None:
+        """The task's choices by letter beside them; a task without choices, or with letters already, stays alone."""
+        data = self.data[task.label]
+        if isinstance(data, TaskData) and (found := with_letters(data, self.config.max_bad_rows)) is not None:
+            self.letters[task.label] = found.task
+            self.data[found.task.label] = found
+
+    def _asked_of(self, task: Task, protocol: str) -> list[Task]:
+        """The task as a protocol has it."""
+        lettered = self.letters.get(task.label, task)
+        both = {one.label: one for one in (task, lettered)}
+        return list(both.values()) if protocol == "both" else [task if protocol == "default" else lettered]
+
+    def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
+        """Without those that score whole texts. Raises UsageError where none is left."""
+        left = [t for t in tasks if not isinstance(data := self.data[t.label], TaskData) or takes_examples(data)]
+        for task in tasks:
+            if task not in left:
+                self.listener.warned(f"{task.label} scores whole texts and takes no examples: it is left out")
+        if not left:
+            raise UsageError("none of these tasks takes examples", "for example --tasks nano_topic")
+        return left
+
+    def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
+        """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
+        protocol = "letters" if model.api == "chat" else self.config.protocol
+        return [unit for task in tasks for one in self._asked_of(task, protocol) for unit in self._units(model, one)]
+
+    def _units(self, model: ModelInfo, task: Task) -> list[Unit]:
+        """What to run of a task; of one that scores whole texts, without examples."""
+        config, data = self.config, self.data[task.label]
+        takes = not isinstance(data, TaskData) or takes_examples(data)
+        numbers = dict.fromkeys(config.shots or (task.shots,)) if takes else (0,)
+        units = []
+        for shots in numbers:
+            units.append(Unit(model, task, shots, config.seed))
+            if not shots:
+                continue  # no examples: nothing that a seed or a control could change
+            for seed in range(config.seed, config.seed + config.seeds):
+                further = partial(Unit, model, task, shots, seed, is_result=False)
+                if seed != config.seed:
+                    units.append(further())
+                if RANDOM_LABELS in config.controls:
+                    units.append(further(RANDOM_LABELS))
+            if ORDER in config.controls:
+                orders = min(max(2, config.seeds), other_orders(shots))
+                units += [
+                    Unit(model, task, shots, config.seed, f"{ORDER}-{n + 1}", is_result=False) for n in range(orders)
+                ]
+        return units
+
+    def prompts_of(self, data: TaskData, unit: Unit) -> list[Prompt]:
+        """The unit's prompts, those of results built once for all models. Raises TaskError, ItemError, ColumnError."""
+        key = (data.task.label, unit.shots)
+        if not unit.is_result or key not in self.prompts:
+            mode = self.config.shots_mode
+            made = build_prompts(data, shots=unit.shots, seed=unit.seed, mode=mode, control=unit.control)
+            if not unit.is_result:
+                return made
+            self.prompts[key] = made
+        return self.prompts[key]
