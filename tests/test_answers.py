@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpteval.core.prompts import build_prompts, load_task
 from gpteval.core.types import Generate, Generated, Prompt
-from gpteval.engine.generate import _State
+from gpteval.engine.continuation import Continuation
 from gpteval.engine.rows import GenerateRow, Tokens
 from gpteval.metrics.registry import metric_registry
 from gpteval.metrics.text import normalise_answer
@@ -109,10 +108,10 @@ def written(codec: Codec, prompt: Prompt, answer: str) -> Generated:
     context, whole = codec.encode([request.prompt, request.prompt + answer])
     ends = [*codec.encode(["\n"])[0], *sorted(codec.eos)]
     row = GenerateRow(Tokens([0]), request.max_new_tokens, codec.stops(request.stop))
-    state = _State(row, torch.Generator())
+    state = Continuation(row)
     for token in [*whole[len(context) :], *ends]:
         if not state.ended:
-            state.advance(token, codec)
+            state.take([token], codec)
     return Generated(state.text, "stop", len(state.tokens))
 
 

@@ -78,7 +78,7 @@ def naive_text(model: HFModel, row: GenerateRow) -> str:
             break
         ids.append(token)
     text = model.codec.decode(ids[len(row.prompt) :])
-    return min((text.split(stop)[0] for stop in row.stop), key=len)
+    return min((text.split(stop)[0] for stop in row.stop), key=len, default=text)
 
 
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)

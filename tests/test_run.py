@@ -96,13 +96,13 @@ def without_timings(document: dict[str, Any]) -> dict[str, Any]:
 def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of rows in each batch that went through a model."""
     counted: list[int] = []
-    forward = Engine.forward
+    begin = Engine.begin
 
     def count(self: Engine, rows: Any) -> Any:
         counted.append(len(rows))
-        return forward(self, rows)
+        return begin(self, rows)
 
-    monkeypatch.setattr(Engine, "forward", count)
+    monkeypatch.setattr(Engine, "begin", count)
     return counted
 
 
@@ -266,20 +266,20 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
     import torch
 
     calm = run([model_a], GOOD, tmp_path / "calm", task_dir, cache=False)
-    forward, sizes = Engine.forward, []
+    begin, sizes = Engine.begin, []
 
     def small_memory(self: Engine, rows: Any) -> Any:
         sizes.append(len(rows))
         if len(rows) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, rows)
+        return begin(self, rows)
 
-    monkeypatch.setattr(Engine, "forward", small_memory)
+    monkeypatch.setattr(Engine, "begin", small_memory)
     tight = run([model_a], GOOD, tmp_path / "tight", task_dir, cache=False)
     assert max(sizes) > 4
     for a, b in zip(calm["results"], tight["results"], strict=True):
         assert a["value"] == pytest.approx(b["value"], abs=1e-5)
-    monkeypatch.setattr(Engine, "forward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("out of memory")))
+    monkeypatch.setattr(Engine, "begin", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("out of memory")))
     document = run([model_a], ("texts",), tmp_path / "none", task_dir, cache=False)
     assert "out of memory on a single row" in document["failures"][0]["error"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -117,10 +117,8 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
     results = []
     for name, rows in scored.items():
-        tokens, before, places = _unique(rows)
-        floor = max(shape.flops(tokens, before, places) / found.flops, 0.0)
         seconds = _median(engine, rows, rounds)
-        results.append(Measured(name, tokens, seconds, floor))
+        results.append(Measured(name, _unique(rows)[0], seconds, floor_seconds(rows, shape, found)))
     prompts = [GenerateRow(c, new, (), Sampling()) for c in contexts]
     results.append(_generation(engine, shape, found, prompts, f"{new} new tokens after {context}", rounds))
     return {
@@ -136,22 +134,36 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
 
 
+def floor_seconds(rows: Sequence[Row], shape: Shape, found: Rates) -> float:
+    """What rows, all of one kind, take at least.
+
+    Prompts are read once, each by itself. Then a step a token, to every row's limit: each step reads all weights, and
+    the keys and values of the rows that are on their way.
+    """
+    scored = [row for row in rows if isinstance(row, ScoreRow)]
+    if scored:
+        tokens, before, places = _unique(scored)
+        return shape.flops(tokens, before, places) / found.flops
+    prompts = [(len(row.prompt), row.max_new_tokens) for row in rows if isinstance(row, GenerateRow)]
+    floor = sum(shape.flops(length, length / 2, 1) for length, _ in prompts) / found.flops
+    for step in range(1, max(new for _, new in prompts)):
+        seen = [length + step for length, new in prompts if new > step]
+        work = shape.flops(len(seen), sum(seen) / len(seen), len(seen)) / found.flops
+        moved = (shape.weights + shape.head) * shape.item + sum(seen) * shape.token_bytes
+        floor += max(work, moved / found.bytes)
+    return floor
+
+
 def _generation(
     engine: Engine, shape: Shape, found: Rates, prompts: list[GenerateRow], name: str, rounds: int
 ) -> Measured:
-    """Prompts once, then a step a token: each reads all weights, and the keys and values of all rows."""
     count, new, context = len(prompts), prompts[0].max_new_tokens, len(prompts[0].prompt)
-    floor = shape.flops(count * context, context / 2, count) / found.flops
-    for step in range(1, new):
-        work = shape.flops(count, context + step, count) / found.flops
-        moved = (shape.weights + shape.head) * shape.item + count * (context + step) * shape.token_bytes
-        floor += max(work, moved / found.bytes)
     ends, engine.model.codec.eos = engine.model.codec.eos, frozenset()  # no row may end before its limit
     try:
         seconds = _median(engine, prompts, rounds)
     finally:
         engine.model.codec.eos = ends
-    return Measured(name, count * (context + new - 1), seconds, floor)
+    return Measured(name, count * (context + new - 1), seconds, floor_seconds(prompts, shape, found))
 
 
 def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
@@ -169,7 +181,7 @@ def _median(engine: Engine, rows: list[Any], rounds: int) -> float:
 
     def work() -> None:
         for batch in batches:
-            engine.forward([keyed[key] for key in batch])
+            engine.begin([keyed[key] for key in batch])()
 
     work()
     return statistics.median(_timed(engine.model, work) for _ in range(rounds))

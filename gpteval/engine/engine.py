@@ -5,18 +5,20 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from gpteval.core.errors import ModelError
 from gpteval.core.types import Outcome, Prompt
 from gpteval.engine.batches import form_batches
 from gpteval.engine.encode import Encoded, Encoder
 from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
+from gpteval.engine.trees import CACHED
 from gpteval.models.loader import HFModel
 
 GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
@@ -89,6 +91,8 @@ class Engine:
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
         self.alike = False  # generations read only prompts of one length together
+        self._slots: Any = None  # of the last batch of generations
+        self._free = 0.0  # when the last batch ended
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
@@ -121,60 +125,95 @@ class Engine:
         scores = any(isinstance(row, ScoreRow) for row in plan.rows.values())
         reach = self.scorer.reach if scores else 0
         batches = form_batches(plan.rows, self.budget, self.generation_budget, reach=reach)
+        ahead = int(self.model.device.startswith("cuda"))  # batches that the device has while the host makes the next
+        begun: deque[Callable[[], dict[bytes, RowResult]]] = deque()
         for batch in islice(batches, part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
                 padded = len(keys) * max((plan.rows[key].length for key in keys), default=0)
-                results = None if padded > self._limit and len(keys) > 1 else self._attempt(keys, plan.rows)
-                if results is not None:
-                    if results:
-                        yield results
-                elif len(keys) == 1:
-                    raise ModelError(
-                        f"model {self.model.info.name}: out of memory on a single row of {padded} tokens",
-                        "use a smaller model, --dtype bfloat16, or another device",
-                    )
-                else:
-                    middle = (len(keys) + 1) // 2
-                    queue[:0] = [keys[:middle], keys[middle:]]
+                if not keys:
+                    continue
+                if padded <= self._limit or len(keys) == 1:
+                    if results := self._attempt(keys, plan.rows):
+                        begun.append(results)
+                        if len(begun) > ahead:
+                            yield begun.popleft()()
+                        continue
+                    if len(keys) == 1:
+                        raise ModelError(
+                            f"model {self.model.info.name}: out of memory on a single row of {padded} tokens",
+                            "use a smaller model, --dtype bfloat16, or another device",
+                        )
+                middle = (len(keys) + 1) // 2
+                queue[:0] = [keys[:middle], keys[middle:]]
+        for results in begun:
+            yield results()
 
-    def _attempt(self, keys: Sequence[bytes], rows: Mapping[bytes, Row]) -> dict[bytes, RowResult] | None:
-        """Results of one batch with their cost, or None when it did not fit into memory."""
+    def _attempt(self, keys: Sequence[bytes], rows: Mapping[bytes, Row]) -> Callable[[], dict[bytes, RowResult]] | None:
+        """Begin a batch; what is returned gives its results with their cost. None when it did not fit into memory."""
         import torch
 
-        if not keys:
-            return {}
         begin = time.perf_counter()
         try:
-            results = self.forward([rows[key] for key in keys])
+            results = self.begin([rows[key] for key in keys])
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise ModelError(f"model {self.model.info.name} failed: {error}") from error
             self._limit = len(keys) * max(rows[key].length for key in keys) // 2
             self.backoffs += 1
-            results = []
+            self._slots = results = None
         if not results:  # outside of the handler, so that the failed batch's tensors are free
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return None
-        share = (time.perf_counter() - begin) / max(1, sum(r.processed for r in results))
-        return {
-            key: replace(result, seconds=share * result.processed) for key, result in zip(keys, results, strict=True)
-        }
+        return lambda: self._timed(keys, begin, results)
 
-    def forward(self, rows: Sequence[Row]) -> list[RowResult]:
-        """Results of one batch, all of one kind, in order."""
+    def _timed(
+        self, keys: Sequence[bytes], begin: float, results: Callable[[], list[RowResult]]
+    ) -> dict[bytes, RowResult]:
+        """A batch's results with their seconds: from its begin on, or from the end of the one before."""
+        try:
+            found = results()
+        except RuntimeError as error:  # a device may tell late what failed
+            raise ModelError(f"model {self.model.info.name} failed: {error}") from error
+        begin, self._free = max(begin, self._free), time.perf_counter()
+        share = (self._free - begin) / max(1, sum(r.processed for r in found))
+        return {key: replace(result, seconds=share * result.processed) for key, result in zip(keys, found, strict=True)}
+
+    def begin(self, rows: Sequence[Row]) -> Callable[[], list[RowResult]]:
+        """Begin a batch, all of one kind; what is returned gives its results in order."""
         from gpteval.engine.generate import generate_batch
 
-        results: list[RowResult]
         if isinstance(rows[0], ScoreRow):
-            results = self.scorer.score(rows)
+            self._slots = None
+            begun: Callable[[], list[RowResult]] = self.scorer.begin(rows)
+            return begun
+        rows = cast(Sequence[GenerateRow], rows)
+        model, codec = self.model.module, self.model.codec
+        if slots := self._slots_of(rows):
+            self._slots = slots
+            results = slots.generate(codec, rows, self.budget)
         else:
             self.alike = not self._padding_is_ignored
-            model, codec = self.model.module, self.model.codec
             results = generate_batch(model, codec, rows, self.budget, alike=self.alike, joins=self._joins)
-        return results
+        return lambda: results
+
+    def _slots_of(self, rows: Sequence[GenerateRow]) -> Any:
+        """Slots for a batch of generations, on a device that takes whole steps; else None."""
+        if not self._takes_slots:
+            return None
+        from gpteval.engine.slots import slots_for, token_bytes
+
+        module = self.model.module
+        held = self.budget * min(CACHED, 1.25 * token_need(self.model) / token_bytes(module))
+        return slots_for(module, rows, int(held), self.model.window, self.scorer.head, self._slots)
+
+    @cached_property
+    def _takes_slots(self) -> bool:
+        from gpteval.engine.slots import takes_slots
+
+        return self.model.device.startswith("cuda") and takes_slots(self.model.module)
 
     @cached_property
     def _padding_is_ignored(self) -> bool:
@@ -226,6 +265,7 @@ class Engine:
         return {
             "attention": self.model.attention,
             "shared": self._shared,
+            "captured_steps": bool(self._slots and self._slots.captures),
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }
@@ -252,12 +292,19 @@ def auto_budget(model: HFModel) -> int:
     """
     import torch
 
-    text = model.config.get_text_config()
-    need = text.hidden_size * (96 + 8 * text.num_hidden_layers)
+    need = token_need(model)
     if model.device.startswith("cuda"):
-        free, _ = torch.cuda.mem_get_info()
+        _ = model.module  # what is free is what the weights leave
+        free, _ = torch.cuda.mem_get_info(model.device)
         return int(min(65536, max(1024, 0.4 * free / need)))
     return int(min(4096, max(1024, 2**28 / need)))
+
+
+def token_need(model: HFModel) -> int:
+    """Bytes that a token of a batch needs, roughly: the widest activations, and keys and values in float32."""
+    text = model.config.get_text_config()
+    need: int = text.hidden_size * (96 + 8 * text.num_hidden_layers)
+    return need
 
 
 def _is_out_of_memory(error: Exception) -> bool:

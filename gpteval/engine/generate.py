@@ -6,55 +6,17 @@ import inspect
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gpteval.engine.cache import join, keep_last, roomy_cache, select
-from gpteval.engine.rows import GenerateRow, RowResult, Sampling, Tokens
-from gpteval.engine.score import NOT_FINITE
+from gpteval.engine.cache import ROOM, Prefixes, join, keep_last, roomy_cache, select
+from gpteval.engine.continuation import Continuation, choose, continuations
+from gpteval.engine.rows import NONE, GenerateRow, RowResult, Tokens
 from gpteval.engine.trees import CACHED, local_window
 from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.models.tokenizer import Codec
-
-
-@dataclass
-class _State:
-    """A row on its way."""
-
-    row: GenerateRow
-    generator: torch.Generator
-    tokens: list[int] = field(default_factory=list)
-    text: str = ""
-    finish: str = ""
-    error: str = ""
-
-    @property
-    def ended(self) -> bool:
-        return bool(self.finish or self.error)
-
-    def advance(self, token: int, codec: Codec) -> None:
-        """Take the next token; set ``finish`` when an end token, a stop string or the limit is reached."""
-        if token in codec.eos:
-            self.finish = "eos"
-            return
-        self.tokens.append(token)
-        self.text = codec.decode(self.tokens)
-        ends = [at for stop in self.row.stop if (at := self.text.find(stop)) >= 0]
-        if ends:
-            self.text, self.finish = self.text[: min(ends)], "stop"
-        elif len(self.tokens) >= self.row.max_new_tokens:
-            self.finish = "length"
-
-    def result(self) -> RowResult:
-        return RowResult(
-            tokens=len(self.tokens),
-            text=self.text,
-            finish=self.finish,
-            error=self.error,
-            processed=len(self.row.prompt) + len(self.tokens),
-        )
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
@@ -67,20 +29,21 @@ def generate_batch(
     of one length are read together, for a model whose numbers depend on padding. ``joins``: waiting rows take the
     places of those that have ended, for a model that takes caches of ours (``joins_rows``).
     """
-    states = [_State(row, torch.Generator().manual_seed(_seed(row))) for row in rows]
+    states, prefix = continuations(rows, sharing=joins and not alike)
     waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
-    reader = _Reader(model, max(row.length for row in rows), joins=joins and not alike)
+    reader = _Reader(model, max(row.length for row in rows), prefix, joins=joins and not alike)
     flight: _Flight | None = None
     while waiting or flight:
         while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
             part = [waiting.popleft()]
             longest = len(part[0].row.prompt)
-            while waiting and (len(part) + 1) * longest <= budget:
+            read = max(longest - len(prefix), longest // CACHED)
+            while waiting and (len(part) + 1) * read <= budget:
                 if alike and len(waiting[0].row.prompt) < longest:
                     break
                 part.append(waiting.popleft())
-            read = reader.read(part, codec)
-            flight = flight.joined(read) if flight and read else flight or read
+            begun = reader.read(part, codec)
+            flight = flight.joined(begun) if flight and begun else flight or begun
         if flight:
             flight = reader.step(flight, codec)
     return [state.result() for state in states]
@@ -93,7 +56,7 @@ class _Flight:
     ``mask``: [rows, columns], 1 where a row has a token; ``fed``: [rows, 1], each row's last token.
     """
 
-    states: list[_State]
+    states: list[Continuation]
     mask: torch.Tensor
     fed: torch.Tensor
     cache: Any
@@ -116,15 +79,20 @@ class _Flight:
 
 
 class _Reader:
-    """Feeds a model. ``longest``: the most tokens that a row can have; ``joins``: its cache is one of ours."""
+    """Feeds a model. ``longest``: the most tokens that a row can have; ``joins``: its cache is one of ours.
 
-    def __init__(self, model: Any, longest: int, *, joins: bool = False) -> None:
+    ``prefix``: what all prompts begin with; it is read once, into a cache of ours.
+    """
+
+    def __init__(self, model: Any, longest: int, prefix: Tokens = NONE, *, joins: bool = False) -> None:
         self.joins = joins or model.config.model_type == "openai-gpt"  # CachedGPT1 knows no other
         self.layers = model.config.get_text_config().num_hidden_layers
         self.model = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
         self.accepts = set(inspect.signature(self.model.forward).parameters)
         self.caches = "past_key_values" in self.accepts  # else all is read again at each step
         self.longest = longest
+        self.prefix = prefix
+        self.prefixes = Prefixes()
 
     def logits(self, flight: _Flight) -> torch.Tensor:
         """Of each row's next token, [rows, vocabulary]; what was fed goes into the flight's cache."""
@@ -142,18 +110,22 @@ class _Reader:
         last: torch.Tensor = output.logits[:, -1].float()
         return last
 
-    def read(self, states: list[_State], codec: Codec) -> _Flight | None:
+    def read(self, states: list[Continuation], codec: Codec) -> _Flight | None:
         """The prompts' first new tokens. Prompts are padded on the left, with explicit positions."""
         return self.step(self.flight(states), codec)
 
-    def flight(self, states: list[_State]) -> _Flight:
-        width = max(len(state.row.prompt) for state in states)
+    def flight(self, states: list[Continuation]) -> _Flight:
+        prompts = [list(state.row.prompt[len(self.prefix) :]) for state in states]
+        width = max(map(len, prompts))
         ids = torch.zeros(len(states), width, dtype=torch.long)
         mask = torch.zeros_like(ids)
-        for number, state in enumerate(states):
-            ids[number, width - len(state.row.prompt) :] = torch.tensor(list(state.row.prompt))
-            mask[number, width - len(state.row.prompt) :] = 1
+        for number, prompt in enumerate(prompts):
+            ids[number, width - len(prompt) :] = torch.tensor(prompt)
+            mask[number, width - len(prompt) :] = 1
+        mask = torch.cat([torch.ones(len(states), len(self.prefix), dtype=torch.long), mask], dim=1)
         cache = roomy_cache(self.layers) if self.joins else None
+        if self.prefix:
+            cache = self.prefixes.expanded(self.model, self.prefix, len(states), width + ROOM)
         device = self.model.device
         return _Flight(states, mask.to(device), ids.to(device), cache)
 
@@ -161,11 +133,11 @@ class _Reader:
         """Each row's next token. Rows that have ended leave when they are a quarter, or when their length leaves the
         others no column; None when all have.
         """
-        chosen = _choose(self.logits(flight), flight.states)
+        chosen = choose(self.logits(flight), flight.states)
         states, mask, fed, cache = flight.states, flight.mask, flight.fed, flight.cache
         for state, token in zip(states, chosen.tolist(), strict=True):
             if not state.ended:
-                state.advance(token, codec)
+                state.take([token], codec)
         going = [number for number, state in enumerate(states) if not state.ended]
         if not going:
             return None
@@ -189,7 +161,7 @@ def ignores_padding(model: Any) -> bool:
     """Whether a padded pair of prompts gives the logits that each gives alone."""
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
-    states = [_State(GenerateRow(prompt, 1, ()), torch.Generator()) for prompt in prompts]
+    states = [Continuation(GenerateRow(prompt, 1, ())) for prompt in prompts]
     reader = _Reader(model, max(map(len, prompts)))
     if not reader.caches:
         return False
@@ -208,7 +180,7 @@ def joins_rows(model: Any) -> bool:
         return False
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
-    states = [_State(GenerateRow(prompt, 2, ()), torch.Generator()) for prompt in prompts]
+    states = [Continuation(GenerateRow(prompt, 2, ())) for prompt in prompts]
     reader = _Reader(model, 16, joins=True)
     if not reader.caches:
         return False
@@ -220,7 +192,7 @@ def joins_rows(model: Any) -> bool:
         together = reader.logits(flight)
     except Exception:  # another architecture's cache may refuse ours in any way
         return False
-    longer = [_State(GenerateRow(prompt + Tokens([7 % size]), 1, ()), torch.Generator()) for prompt in prompts]
+    longer = [Continuation(GenerateRow(prompt + Tokens([7 % size]), 1, ())) for prompt in prompts]
     alone = torch.cat([reader.logits(reader.flight([state])) for state in longer])
     return _close(together, alone, model)
 
@@ -228,33 +200,3 @@ def joins_rows(model: Any) -> bool:
 def _close(found: torch.Tensor, expected: torch.Tensor, model: Any) -> bool:
     tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
     return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
-
-
-def _seed(row: GenerateRow) -> int:
-    """A row's own random stream: the same in any batch."""
-    return hash((row.sampling.seed, tuple(row.prompt))) & (2**63 - 1)
-
-
-def _choose(logits: torch.Tensor, states: Sequence[_State]) -> torch.Tensor:
-    """The next token of each row, [rows]; a row whose logits are not finite gets an error."""
-    greedy = logits.argmax(dim=-1)
-    for number, bad in enumerate((~logits.amax(dim=-1).isfinite()).tolist()):
-        if bad and not states[number].ended:
-            states[number].error = NOT_FINITE
-    if all(state.row.sampling.temperature == 0 for state in states):
-        return greedy
-    rows = logits.cpu()
-    picks = [
-        int(greedy[number]) if state.ended else _sample(rows[number], state.row.sampling, state.generator)
-        for number, state in enumerate(states)
-    ]
-    return torch.tensor(picks, device=logits.device)
-
-
-def _sample(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    if 0 < sampling.top_k < logits.numel():
-        logits = logits.masked_fill(logits < logits.topk(sampling.top_k).values[-1], -torch.inf)
-    probabilities = torch.softmax(logits / sampling.temperature, dim=-1)
-    return int(torch.multinomial(probabilities, 1, generator=generator))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gpteval.engine.head import trunk_states
+from gpteval.engine.head import agree, trunk_states
 
 PART = "mlp"  # what most architectures call it; where there is none of that name, the layer runs whole
 Places = tuple[torch.Tensor, torch.Tensor]  # lines and columns
@@ -56,4 +56,4 @@ def find_last_block(model: Any) -> Any | None:
             states = trunk_states(model, inputs)[places]
     except Exception:  # another architecture's part may take or give something else
         return None
-    return block if torch.allclose(states, expected, rtol=1e-3, atol=1e-4) else None
+    return block if agree(states, expected) else None

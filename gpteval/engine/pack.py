@@ -39,12 +39,13 @@ class Packed:
         """Whether some token must not see all that lies before it."""
         return bool((self.branch > 1).any())
 
-    def mask(self, dtype: torch.dtype) -> torch.Tensor:
+    def mask(self, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         """Additive attention mask, [trees, 1, width, prefix + width]: the prefix, the stem, and the own branch."""
         width = self.ids.shape[1]
-        own = self.branch[:, None, :]
-        seen = ((own == 0) | (own == self.branch[:, :, None])).tril()
-        mask = torch.zeros(len(self.ids), 1, width, len(self.prefix) + width, dtype=dtype)
+        branch = self.branch.to(device)
+        own = branch[:, None, :]
+        seen = ((own == 0) | (own == branch[:, :, None])).tril()
+        mask = torch.zeros(len(self.ids), 1, width, len(self.prefix) + width, dtype=dtype, device=device)
         mask[:, 0, :, len(self.prefix) :].masked_fill_(~seen, torch.finfo(dtype).min)
         return mask
 

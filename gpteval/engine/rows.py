@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import overload
 
-ENGINE_VERSION = 8  # raise when a change alters numbers: cached results of older versions are then not used
+ENGINE_VERSION = 9  # raise when a change alters numbers: cached results of older versions are then not used
 
 
 class Tokens(Sequence[int]):

@@ -8,6 +8,7 @@ that beginning from a cache. Whether a model takes masks and positions of our ow
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from gpteval.engine.rows import ScoreRow, Tokens
 
 CACHED = 4  # a batch may hold this many times the tokens that it reads: what is cached costs memory, not work
 BEGINNING = 32  # tokens: trees that share this many may share a cached prefix
-FAMILY = 4  # trees, at least, that a cached prefix serves
+PAIRS = 4096  # pairs of tokens in a layer's attention that cost as much as its matrices for one token (6 x width)
+FAMILY = 4  # trees or prompts, at least, that a cached prefix serves
 
 
 def local_window(config: Any) -> int:
@@ -42,17 +44,37 @@ class Tree:
 
 
 def make_trees(rows: Mapping[int, ScoreRow], *, branching: bool) -> list[Tree]:
-    """The trees of numbered rows, in the order of their first rows; without ``branching``, of equal inputs only."""
-    trees: dict[Tokens, Tree] = {}
+    """The trees of numbered rows, in the order of their first rows; without ``branching``, of equal inputs only.
+
+    In a tree every token is held against every other. So a tree ends where a further branch would cost more in that
+    than its stem (``most``), and the next branch begins another.
+    """
+    trees: list[Tree] = []
+    growing: dict[Tokens, tuple[Tree, set[Tokens]]] = {}
     for number, row in rows.items():
-        stem = row.context if branching else row.input
-        if stem in trees:
-            trees[stem].rows.append(number)
-        else:
-            trees[stem] = Tree(stem, [number])
-    for tree in trees.values():
-        tree.length = len(tree.stem) + sum(map(len, branches(rows[n] for n in tree.rows) if branching else ()))
-    return list(trees.values())
+        stem, branch = (row.context, row.targets[:-1]) if branching else (row.input, Tokens())
+        tree, grown = growing.get(stem, (None, set()))
+        new = 0 if branch in grown else len(branch)
+        if tree is None or (new and grown and tree.length + new > most(len(stem))):
+            tree, grown = Tree(stem, [], len(stem)), set()
+            new = len(branch)
+            growing[stem] = tree, grown
+            trees.append(tree)
+        tree.rows.append(number)
+        tree.length += new
+        if branch:
+            grown.add(branch)
+    return trees
+
+
+def most(stem: int) -> float:
+    """Tokens of a tree with a stem of so many, at which a further branch gains nothing.
+
+    A tree of T tokens computes T^2 pairs in each layer, where its k rows alone would read the stem k - 1 more times.
+    With s tokens of stem, branches of b, and a token that costs as much as ``PAIRS`` pairs, a branch costs
+    (s + k b)/k + (s + k b)^2/(PAIRS k), which is least where T = s + sqrt(s^2 + PAIRS s).
+    """
+    return stem + math.sqrt(stem * (stem + PAIRS))
 
 
 def branches(rows: Iterable[ScoreRow]) -> list[Tokens]:
@@ -62,11 +84,16 @@ def branches(rows: Iterable[ScoreRow]) -> list[Tokens]:
 
 def common_prefix(trees: Sequence[Tree]) -> Tokens:
     """The tokens that all stems begin with and that leave each at least one token; none where they serve too few."""
-    if len(trees) < FAMILY:
+    return common_beginning([tree.stem for tree in trees])
+
+
+def common_beginning(inputs: Sequence[Tokens]) -> Tokens:
+    """The same of any inputs."""
+    if len(inputs) < FAMILY:
         return Tokens()
-    first, last = min(tree.stem for tree in trees), max(tree.stem for tree in trees)  # the two that differ soonest
+    first, last = min(inputs), max(inputs)  # the two that differ soonest
     shared = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    shared = min(shared, *(len(tree.stem) - 1 for tree in trees))
+    shared = min(shared, *(len(one) - 1 for one in inputs))
     return first[:shared] if shared >= BEGINNING else Tokens()
 
 

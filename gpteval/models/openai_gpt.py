@@ -15,6 +15,7 @@ class CachedGPT1:
         self.model = model
         self.config = model.config
         self.device = model.device
+        self.base_model = self  # where others have a trunk that keeps the same cache
 
     def __call__(self, **inputs: Any) -> SimpleNamespace:
         return self.forward(**inputs)
@@ -22,23 +23,30 @@ class CachedGPT1:
     def forward(
         self,
         input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        position_ids: torch.Tensor,
         past_key_values: Any,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
         use_cache: bool = True,
     ) -> SimpleNamespace:
         """``logits`` of the last position, [rows, 1, vocabulary]; the new tokens go into the cache.
 
-        ``input_ids`` and ``position_ids`` are [rows, new tokens], ``attention_mask`` [rows, all tokens],
-        ``past_key_values`` a cache of transformers, empty at first.
+        ``input_ids`` and ``position_ids`` are [rows, new tokens], ``past_key_values`` a cache of transformers, empty
+        at first. ``attention_mask``: [rows, all tokens], 1 where there is one; or additive, [rows, 1, new, all].
         """
         trunk = self.model.transformer
-        new, total = input_ids.shape[1], attention_mask.shape[1]
-        causal = torch.ones(new, total, dtype=torch.bool, device=self.device).tril(total - new)
-        allowed = causal & attention_mask[:, None, None, :].bool()
+        new = input_ids.shape[1]
+        total = past_key_values.get_seq_length() + new
+        if position_ids is None:
+            position_ids = torch.arange(total - new, total, device=self.device)[None]
         hidden = trunk.tokens_embed(input_ids) + trunk.positions_embed(position_ids)
-        bias = torch.zeros(allowed.shape, dtype=hidden.dtype, device=self.device)
-        bias.masked_fill_(~allowed, torch.finfo(hidden.dtype).min)
+        if attention_mask is not None and attention_mask.dim() == 4:
+            bias = attention_mask
+        else:
+            seen = torch.ones(new, total, dtype=torch.bool, device=self.device).tril(total - new)[None, None]
+            if attention_mask is not None:
+                seen = seen & attention_mask[:, None, None, :].bool()
+            bias = torch.zeros(seen.shape, dtype=hidden.dtype, device=self.device)
+            bias.masked_fill_(~seen, torch.finfo(hidden.dtype).min)
         for number, block in enumerate(trunk.h):
             heads = block.attn.n_head
             query, key, value = (
