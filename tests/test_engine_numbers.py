@@ -16,7 +16,7 @@ import transformers
 from gpteval.core.types import Prompt, Rolled, Rolling
 from gpteval.engine import head
 from gpteval.engine.engine import Engine
-from gpteval.engine.score import Scorer
+from gpteval.engine.score import LONGEST, Scorer
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.tiny import byte_level_tokenizer, save_tiny, score_row
@@ -131,7 +131,7 @@ def test_trees_and_windows(kind: str, seed: int) -> None:
     """Which models take trees is found out; beyond a window rows are read plainly. The numbers are the naive ones."""
     module = tiny(kind, **WINDOWS[kind])
     scorer = Scorer(module)
-    assert scorer.reach == (64 if "sliding_window" in WINDOWS[kind] or kind == "gpt_neo" else sys.maxsize)
+    assert scorer.reach == (64 if "sliding_window" in WINDOWS[kind] or kind == "gpt_neo" else LONGEST)
     rng = random.Random(seed)
     most = min(140, module.config.max_position_embeddings - 8)
 

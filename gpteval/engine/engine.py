@@ -90,6 +90,7 @@ class Engine:
         self._asked = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
+        self.captured = False  # steps of generations were captured and replayed
         self.alike = False  # generations read only prompts of one length together
         self._slots: Any = None  # of the last batch of generations
         self._free = 0.0  # when the last batch ended
@@ -194,6 +195,7 @@ class Engine:
         if slots := self._slots_of(rows):
             self._slots = slots
             results = slots.generate(codec, rows, self.budget)
+            self.captured |= slots.captures
         else:
             self.alike = not self._padding_is_ignored
             results = generate_batch(model, codec, rows, self.budget, alike=self.alike, joins=self._joins)
@@ -265,7 +267,7 @@ class Engine:
         return {
             "attention": self.model.attention,
             "shared": self._shared,
-            "captured_steps": bool(self._slots and self._slots.captures),
+            "captured_steps": self.captured,
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }

@@ -61,9 +61,9 @@ def estimate(
         return Estimate(value, None, None, None, 1, "")
     if metric.kind == "mean":
         stderr = float(stats[:, 0].std(ddof=1) / math.sqrt(n))
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-        half = float(t.ppf((1 + level) / 2, n - 1)) * stderr
+        half = float(stdtrit(n - 1, (1 + level) / 2)) * stderr
         bottom, top = (-math.inf, math.inf) if metric.scale is None else (0.0, metric.scale)
         return Estimate(value, max(bottom, value - half), min(top, value + half), stderr, n, "t")
     values = bootstrap(metric, stats, seed=seed, draws=draws)
@@ -77,7 +77,7 @@ def estimate(
 def _clustered(
     metric: Metric, stats: Floats, clusters: Sequence[str], value: float, *, seed: int, draws: int, level: float
 ) -> Estimate:
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     places = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
     sums = np.zeros((len(places), stats.shape[1]))
@@ -90,7 +90,7 @@ def _clustered(
         return replace(found, n=n, method=f"{found.method} over {groups} clusters")
     residuals = sums[:, 0] - value * sums[:, 1]
     stderr = float(np.sqrt((residuals**2).sum() * groups / (groups - 1)) / n)
-    half = float(t.ppf((1 + level) / 2, groups - 1)) * stderr
+    half = float(stdtrit(groups - 1, (1 + level) / 2)) * stderr
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (0.0, metric.scale)
     return Estimate(value, max(bottom, value - half), min(top, value + half), stderr, n, f"t over {groups} clusters")
 
@@ -122,8 +122,19 @@ def bootstrap(metric: Metric, stats: Floats, *, seed: int, draws: int) -> Floats
 
 
 def proportion(successes: int, n: int, method: str, level: float = 0.95) -> tuple[float, float]:
-    """The interval of a proportion by scipy's ``binomtest``; ``method`` is "exact" (Clopper-Pearson) or "wilson"."""
-    from scipy.stats import binomtest
+    """The interval of a proportion; ``method`` is "exact" (Clopper and Pearson 1934) or "wilson" (Wilson 1927).
 
-    interval = binomtest(successes, n).proportion_ci(level, method)
-    return float(interval.low), float(interval.high)
+    Of scipy, ``special`` has what is needed; to import ``stats`` takes a tenth of a small run's start.
+    """
+    from scipy.special import betaincinv, ndtri
+
+    tail = (1 - level) / 2
+    if method == "exact":
+        low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+        high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+        return low, high
+    z = float(-ndtri(tail))
+    share, more = successes / n, z * z / n
+    middle = (share + more / 2) / (1 + more)
+    half = z / (1 + more) * math.sqrt(share * (1 - share) / n + more / (4 * n))
+    return max(0.0, middle - half) if successes else 0.0, min(1.0, middle + half) if successes < n else 1.0

@@ -7,7 +7,9 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from gpteval.core.errors import ModelError
@@ -55,17 +57,44 @@ def refuse_pickles(info: ModelInfo, parts: Iterable[str]) -> None:
         )
 
 
-def folder_fingerprint(info: ModelInfo, parts: Iterable[str]) -> str:
+class Digests:
+    """SHA-256 of files. Those of a local model are begun in a thread, while what runs it is imported."""
+
+    def __init__(self, info: ModelInfo) -> None:
+        self._root = Path(info.location)
+        self._found: dict[Path, bytes] = {}
+        self._thread = Thread(target=self._begin, daemon=True)
+        if info.local:
+            self._thread.start()
+
+    def _begin(self) -> None:
+        with suppress(OSError):  # it is told when the file is needed
+            self._found |= {path: _sha256(path) for path in _own_files(self._root)}
+
+    def of(self, path: Path) -> bytes:
+        if self._thread.is_alive():
+            self._thread.join()
+        return self._found[path] if path in self._found else _sha256(path)
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()
+
+
+def _own_files(root: Path) -> set[Path]:
+    return {path for path in root.iterdir() if path.suffix in _DETERMINING and path.is_file()}
+
+
+def folder_fingerprint(info: ModelInfo, parts: Iterable[str], digests: Digests) -> str:
     """Digest of a local folder: the files at its top that decide outcomes, the index's parts, and all code."""
     root = Path(info.location)
     total = hashlib.sha256()
     try:
-        paths = {path for path in root.iterdir() if path.suffix in _DETERMINING and path.is_file()}
+        paths = _own_files(root)
         paths |= {root / part for part in parts if (root / part).is_file()} | set(root.rglob("*.py"))
         for path in sorted(paths):
-            with path.open("rb") as handle:
-                name = path.relative_to(root).as_posix()
-                total.update(name.encode() + hashlib.file_digest(handle, "sha256").digest())
+            total.update(path.relative_to(root).as_posix().encode() + digests.of(path))
     except OSError as error:
         raise ModelError(f"cannot read model {info.name}: {error.strerror}") from error
     return f"sha256:{total.hexdigest()[:24]}"

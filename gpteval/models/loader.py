@@ -15,7 +15,14 @@ from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.core.files import cache_root
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
-from gpteval.models.checkpoint import end_tokens, folder_fingerprint, refuse_pickles, remote_code, weights_in_parts
+from gpteval.models.checkpoint import (
+    Digests,
+    end_tokens,
+    folder_fingerprint,
+    refuse_pickles,
+    remote_code,
+    weights_in_parts,
+)
 from gpteval.models.foreign import converted, is_foreign
 from gpteval.models.tokenizer import Codec
 
@@ -65,15 +72,16 @@ class HFModel:
     """
 
     def __init__(self, info: ModelInfo, options: LoadOptions | None = None) -> None:
+        self.options = options or LoadOptions()
+        if info.local and is_foreign(Path(info.location)):
+            folder = converted(Path(info.location), cache_root() / "converted", self.options.tokenizer or None)
+            info = replace(info, location=str(folder))
+        self._digests = Digests(info)
         import torch
         import transformers
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        self.options = options or LoadOptions()
-        if info.local and is_foreign(Path(info.location)):
-            folder = converted(Path(info.location), cache_root() / "converted", self.options.tokenizer or None)
-            info = replace(info, location=str(folder))
         self.info = info
         self.device = pick_device(self.options.device)
         self.attention = ""  # the implementation that runs, known once the weights are loaded
@@ -126,7 +134,7 @@ class HFModel:
         """What identifies weights, configuration and tokenizer: the Hub's commit, or a digest of local files."""
         if not self.info.local:
             return f"{self.info.location}@{self.revision}"
-        return folder_fingerprint(self.info, self._parts)
+        return folder_fingerprint(self.info, self._parts, self._digests)
 
     @property
     def key(self) -> str:
