@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpteval.engine.rows import ScoreRow, Tokens
+from gpteval.engine.rows import NONE, ScoreRow, Tokens
 
 CACHED = 4  # a batch may hold this many times the tokens that it reads: what is cached costs memory, not work
 BEGINNING = 32  # tokens: trees that share this many may share a cached prefix
@@ -49,21 +49,22 @@ def make_trees(rows: Mapping[int, ScoreRow], *, branching: bool) -> list[Tree]:
     In a tree every token is held against every other. So a tree ends where a further branch would cost more in that
     than its stem (``most``), and the next branch begins another.
     """
-    trees: list[Tree] = []
-    growing: dict[Tokens, tuple[Tree, set[Tokens]]] = {}
+    alike: dict[Tokens, list[int]] = {}
     for number, row in rows.items():
-        stem, branch = (row.context, row.targets[:-1]) if branching else (row.input, Tokens())
-        tree, grown = growing.get(stem, (None, set()))
-        new = 0 if branch in grown else len(branch)
-        if tree is None or (new and grown and tree.length + new > most(len(stem))):
-            tree, grown = Tree(stem, [], len(stem)), set()
-            new = len(branch)
-            growing[stem] = tree, grown
-            trees.append(tree)
-        tree.rows.append(number)
-        tree.length += new
-        if branch:
-            grown.add(branch)
+        alike.setdefault(row.context if branching else row.input, []).append(number)
+    trees = []
+    for stem, numbers in alike.items():
+        tree, seen = Tree(stem, [], len(stem)), set[Tokens]()
+        trees.append(tree)
+        for number in numbers:
+            branch = rows[number].targets[:-1] if branching else NONE
+            if branch and branch not in seen:
+                if seen and tree.length + len(branch) > most(len(stem)):
+                    tree, seen = Tree(stem, [], len(stem)), set()
+                    trees.append(tree)
+                tree.length += len(branch)
+                seen.add(branch)
+            tree.rows.append(number)
     return trees
 
 
