@@ -465,6 +465,48 @@ def pretrain(
 
 
 @app.command()
+def finetune(
+    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
+    task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
+    method: Annotated[str, typer.Option(help="what is trained: full, lora or head")] = "full",
+    examples: Annotated[int | None, typer.Option(help="to train on; default: all of the training split")] = None,
+    epochs: Annotated[int, typer.Option(help="passes over the examples")] = 3,
+    rate: Annotated[float | None, typer.Option(help="of learning; default: 6.25e-5 for full, more for others")] = None,
+    batch: Annotated[int, typer.Option(help="items an update")] = 32,
+    accumulate: Annotated[int, typer.Option(help="parts of a batch, computed one after the other")] = 1,
+    weight: Annotated[float, typer.Option(help="of the auxiliary language-modelling loss")] = 0.5,
+    dropout: Annotated[float, typer.Option(help="before the head, in training")] = 0.1,
+    rank: Annotated[int, typer.Option(help="of LoRA's matrices")] = 4,
+    patience: Annotated[int, typer.Option(help="epochs without a lower loss on watched examples, then stop")] = 1,
+    cut: Annotated[bool, typer.Option("--cut", help="cut texts that are longer than the window")] = False,
+    seed: Annotated[int, typer.Option(help="for the examples, the new weights and the order")] = 0,
+    out: Annotated[Path | None, typer.Option(help="a new folder; default: one under runs/ft/")] = None,
+    device: Device = "auto",
+    task_dir: TaskDir = None,
+) -> None:
+    """Tune a model for a task with a head on its last state, as GPT-1 was evaluated; `run` evaluates the outcome."""
+    from gpteval.cli.finetuning import finetune_command
+    from gpteval.tune.training import Settings
+
+    settings = Settings(
+        method=method,
+        examples=examples,
+        epochs=epochs,
+        rate=rate,
+        batch=batch,
+        accumulate=accumulate,
+        weight=weight,
+        dropout=dropout,
+        rank=rank,
+        patience=patience,
+        seed=seed,
+        cut=cut,
+    )
+    with _resumable():
+        finetune_command(model, task, settings, out, device, task_dir or [])
+
+
+@app.command()
 def convert(
     checkpoint: Annotated[
         Path, typer.Argument(help="nanoGPT's ckpt.pt, llm.c's .bin, a .gguf file, or an adapter's folder")

@@ -87,7 +87,7 @@ class Engine:
         self.model = model
         vocabulary = model.config.get_text_config().vocab_size
         self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, like_peer)
-        self._asked = batch_tokens
+        self.batch_tokens = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
         self.captured = False  # steps of generations were captured and replayed
@@ -102,7 +102,7 @@ class Engine:
     @cached_property
     def budget(self) -> int:
         """Padded tokens a batch. It does not follow the window: a longer row is a batch alone."""
-        return self._asked or auto_budget(self.model)
+        return self.batch_tokens or auto_budget(self.model)
 
     @property
     def generation_budget(self) -> int:
@@ -123,12 +123,9 @@ class Engine:
         """
         if len(known) == len(plan.rows):
             return
-        scores = any(isinstance(row, ScoreRow) for row in plan.rows.values())
-        reach = self.scorer.reach if scores else 0
-        batches = form_batches(plan.rows, self.budget, self.generation_budget, reach=reach)
         ahead = int(self.model.device.startswith("cuda"))  # batches that the device has while the host makes the next
         begun: deque[Callable[[], dict[bytes, RowResult]]] = deque()
-        for batch in islice(batches, part, None, of):
+        for batch in islice(self.batches(plan.rows), part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
@@ -150,6 +147,12 @@ class Engine:
                 queue[:0] = [keys[:middle], keys[middle:]]
         for results in begun:
             yield results()
+
+    def batches(self, rows: Mapping[bytes, Row]) -> Iterator[list[bytes]]:
+        """The keys of rows that go through the model together, in the order in which they do."""
+        scores = any(isinstance(row, ScoreRow) for row in rows.values())
+        reach = self.scorer.reach if scores else 0
+        return form_batches(rows, self.budget, self.generation_budget, reach=reach)
 
     def _attempt(self, keys: Sequence[bytes], rows: Mapping[bytes, Row]) -> Callable[[], dict[bytes, RowResult]] | None:
         """Begin a batch; what is returned gives its results with their cost. None when it did not fit into memory."""

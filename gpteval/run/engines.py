@@ -1,6 +1,8 @@
-"""Which engine runs a model: our own on its weights, or one that asks a server."""
+"""Which engine runs a model: our own on its weights, one that asks a server, or one that asks a tuned head."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from gpteval.api.chat import ChatEngine
 from gpteval.api.completions import CompletionsEngine
@@ -11,6 +13,9 @@ from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.run.config import RunConfig
+from gpteval.run.units import Unit
+from gpteval.tune.engine import HeadEngine
+from gpteval.tune.saved import read_tuned
 
 AnyModel = HFModel | ApiModel
 AnyEngine = Engine | ChatEngine | CompletionsEngine
@@ -29,3 +34,13 @@ def make_engine(model: AnyModel, config: RunConfig, budget: Budget) -> AnyEngine
     if model.info.api == "chat":
         return ChatEngine(model, budget)
     return CompletionsEngine(model, budget, stride=config.stride, like_peer=peer)
+
+
+def head_of(engine: AnyEngine, unit: Unit) -> HeadEngine | None:
+    """A tuned model's head for the task that it was tuned for, where no examples are shown; else None."""
+    if unit.shots or not isinstance(engine, Engine) or not engine.model.info.local:
+        return None
+    tuned = read_tuned(Path(engine.model.info.location))
+    if tuned is None or tuned.task != unit.task.label:
+        return None
+    return HeadEngine(engine.model, tuned, batch_tokens=engine.batch_tokens)

@@ -34,7 +34,7 @@ from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
 from gpteval.run.ahead import estimate, fill, processes
 from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model
+from gpteval.run.engines import AnyEngine, AnyModel, head_of, make_engine, open_model
 from gpteval.run.facts import LOSSY, hardware, peak_memory, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
@@ -44,6 +44,8 @@ from gpteval.run.plan import RunPlan
 from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
 from gpteval.run.samples import samples_parquet
 from gpteval.run.units import Listener, RunOutcome, Unit
+from gpteval.tune.engine import PROTOCOL as FINETUNE
+from gpteval.tune.engine import by_prediction
 
 
 @dataclass
@@ -70,6 +72,9 @@ class _Run:
             raise data
         if unit.label in self.lost:
             raise self.lost[unit.label]
+        head = head_of(engine, unit)
+        if head:
+            engine, data = head, by_prediction(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
@@ -101,14 +106,14 @@ class _Run:
             "template": unit.task.template_name,
             "family": unit.task.family,
             "shots": unit.shots,
-            "protocol": protocol(unit.shots),
+            "protocol": FINETUNE if head else protocol(unit.shots),
             "profile": self.config.profile,
             "dollars": engine.dollars(known[key] for key in plan.rows),
             "seconds": sum(known[key].seconds for key in plan.rows),
             "tokens": sum(known[key].processed for key in plan.rows),
             "fingerprint": engine.model.fingerprint,
         }
-        notes = unit_notes(engine, plan, outcomes)
+        notes = [*unit_notes(engine, plan, outcomes), *([head.tuned.note] if head else [])]
         rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
         results = make_results(
             records,

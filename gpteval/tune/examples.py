@@ -1,0 +1,126 @@
+"""What a head reads of an item: the input transformations of GPT-1 (Radford et al. 2018, section 3.3).
+
+Three tokens that no vocabulary has stand at the start, between two parts, and at the end; the head looks at the last.
+Where all items share their answers, these are classes, and an item is one sequence: start, text, extract. Where each
+has answers of its own, it is one sequence an answer, start, context, delimiter, answer, extract, and each gets a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gpteval.core.errors import TaskError, UsageError
+from gpteval.core.types import Choice, Prompt, Request
+from gpteval.engine.rows import Tokens
+from gpteval.models.tokenizer import Codec
+
+SPECIAL = ("start", "delimiter", "extract")  # ids behind the vocabulary, in this order
+Kind = Literal["classes", "answers"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a task's items become sequences. ``classes``: the answers that all items share, for kind "classes".
+
+    ``vocabulary``: rows of the model's embedding, behind which the special tokens are numbered. ``window``: tokens
+    that the model can read.
+    """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    vocabulary: int
+    window: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives for a sequence."""
+        return len(self.classes) if self.kind == "classes" else 1
+
+    def sequences(self, prompt: Prompt, codec: Codec) -> tuple[tuple[Tokens, ...], int]:
+        """The item's sequences, each cut from its front to the window, and how many tokens that took from the longest.
+
+        Raises TaskError where the item's answers are not the task's classes.
+        """
+        request = choice_of(prompt)
+        start, delimiter, extract = (Tokens([self.vocabulary + n]) for n in range(len(SPECIAL)))
+        if self.kind == "classes":
+            if request.answers != self.classes:
+                raise TaskError(
+                    f"item {prompt.item_id} has the answers {', '.join(map(repr, request.answers))}, "
+                    f"and the head the classes {', '.join(map(repr, self.classes))}",
+                    "tune for the task as it is now",
+                )
+            parts = [codec.encode([prompt.text().strip()])]
+        else:
+            context = codec.encode([prompt.text().strip()])[0]
+            parts = [[context, answer] for answer in codec.encode([text.strip() for text in request.answers])]
+        found, most = [], 0
+        for part in parts:
+            room = self.window - len(part) - 1 - sum(map(len, part[1:]))
+            cut = max(0, len(part[0]) - room)
+            most = max(most, cut)
+            sequence = start + Tokens(part[0][cut:])
+            for more in part[1:]:
+                sequence = sequence + delimiter + Tokens(more)
+            found.append((sequence + extract)[-self.window :])
+        return tuple(found), most
+
+
+def choice_of(prompt: Prompt) -> Choice:
+    """The prompt's request. Raises TaskError where it is none with choices."""
+    request: Request = prompt.request
+    if not isinstance(request, Choice) or len(request.continuations) < 2:
+        raise TaskError(
+            f"item {prompt.item_id} has no choices: a head chooses among answers",
+            "name a classification or a choice task, as sst2 or arc_easy",
+        )
+    return request
+
+
+def form_of(prompts: Sequence[Prompt], vocabulary: int, window: int) -> Form:
+    """How these items become sequences. Raises TaskError."""
+    answers = {choice_of(prompt).answers for prompt in prompts}
+    if len(answers) == 1:
+        return Form("classes", answers.pop(), vocabulary, window)
+    return Form("answers", (), vocabulary, window)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An item to train on: its sequences, and which class or sequence is right."""
+
+    item_id: str
+    sequences: tuple[Tokens, ...]
+    label: int
+
+
+def make_examples(prompts: Sequence[Prompt], form: Form, codec: Codec, *, cut: bool = False) -> list[Example]:
+    """Examples of items that have a right answer.
+
+    Raises TaskError where there is none to learn from, or one class only; UsageError where texts are longer than the
+    window, unless they may be ``cut``.
+    """
+    labels = [(prompt, choice_of(prompt).gold) for prompt in prompts]
+    if not labels:
+        raise TaskError("there are no examples to train on", "give more of them with --examples")
+    if form.kind == "classes" and len({label for _, label in labels}) < 2:
+        raise TaskError(
+            f"all {len(labels)} examples are of the class {form.classes[labels[0][1]]!r}: nothing to learn",
+            "give more of them with --examples, or another --seed",
+        )
+    made, longer = [], []
+    for prompt, label in labels:
+        sequences, over = form.sequences(prompt, codec)
+        if over:
+            longer.append((over, prompt.item_id))
+        made.append(Example(prompt.item_id, sequences, label))
+    if longer and not cut:
+        over, item = max(longer)
+        raise UsageError(
+            f"{len(longer)} of {len(made)} texts are longer than the window of {form.window} tokens, "
+            f"that of item {item} by {over}",
+            "--cut takes what is too much from their beginnings",
+        )
+    return made

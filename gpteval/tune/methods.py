@@ -1,0 +1,46 @@
+"""Which weights are trained, and how many that are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpteval.core.errors import ModelError, UsageError
+
+METHODS = ("full", "lora", "head")
+# The paper's rate moves all weights; few of them need a larger one. Those are ours, chosen on the embedded models.
+RATES = {"full": 6.25e-5, "lora": 1e-3, "head": 1e-2}
+RANK = 4
+
+
+def apply(causal: Any, method: str, rank: int = RANK) -> Any:
+    """Freeze what the method does not train, and add what it trains. Returns what ``merged`` takes.
+
+    Raises UsageError for an unknown method or without peft, ModelError where the architecture cannot take it.
+    """
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}", f"one of {', '.join(METHODS)}")
+    if method != "full":
+        causal.requires_grad_(False)
+    if method != "lora":
+        return causal
+    try:
+        import peft
+    except ImportError as error:
+        raise UsageError("method lora needs peft", "pip install 'gpteval[peft,train]'") from error
+    settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    try:
+        return peft.get_peft_model(causal, settings)
+    except ValueError as error:
+        raise ModelError(
+            f"method lora finds no layers in this architecture: {' '.join(str(error).split())[:200]}", "--method full"
+        ) from error
+
+
+def merged(adapted: Any) -> Any:
+    """The model of transformers with what was trained in its own weights."""
+    return adapted.merge_and_unload() if hasattr(adapted, "merge_and_unload") else adapted
+
+
+def trained(module: Any) -> int:
+    """The number of weights that are trained."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

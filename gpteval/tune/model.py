@@ -1,0 +1,98 @@
+"""A language model with a head on its last state: what is trained, and what is asked afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from gpteval.engine.rows import Tokens
+from gpteval.tune.examples import SPECIAL, Form
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences, padded on the right: [sequences, tokens]. ``owners``: the number of each one's item, [sequences]."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    owners: torch.Tensor
+
+    @classmethod
+    def of(cls, items: Sequence[Sequence[Tokens]]) -> Batch:
+        flat = [sequence for item in items for sequence in item]
+        ids = torch.zeros(len(flat), max(map(len, flat)), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for line, sequence in enumerate(flat):
+            ids[line, : len(sequence)] = torch.tensor(list(sequence))
+            mask[line, : len(sequence)] = 1
+        owners = torch.tensor([number for number, item in enumerate(items) for _ in item])
+        return cls(ids, mask, owners)
+
+
+class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
+    """``causal``, a model of transformers, with vectors for the special tokens and a linear head.
+
+    ``weight``: of the auxiliary language-modelling loss (section 3.2 of the paper: 0.5). The head's weights begin as
+    the paper's, normal with a deviation of 0.02, and its input is dropped out with ``dropout`` in training.
+    """
+
+    def __init__(self, causal: Any, form: Form, *, weight: float = 0.5, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.causal = causal
+        self.form, self.weight = form, weight
+        width = causal.get_input_embeddings().embedding_dim
+        self.special = torch.nn.Parameter(torch.empty(len(SPECIAL), width).normal_(std=0.02))
+        self.head = torch.nn.Linear(width, form.outputs)
+        torch.nn.init.normal_(self.head.weight, std=0.02)
+        torch.nn.init.zeros_(self.head.bias)
+        self.dropout = torch.nn.Dropout(dropout)
+
+    def states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The trunk's last states, [sequences, tokens, width]."""
+        table = self.causal.get_input_embeddings()
+        own = ids >= self.form.vocabulary
+        embedded = table(ids.masked_fill(own, 0))
+        special = self.special.to(embedded.dtype)[(ids - self.form.vocabulary).clamp(min=0)]
+        embedded = torch.where(own[..., None], special, embedded)
+        states: torch.Tensor = self.causal.base_model(inputs_embeds=embedded, attention_mask=mask)[0]
+        return states
+
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, owners: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        """``logits`` of each item's classes or answers, [items, most of them], -inf where an item has fewer; and with
+        ``labels``, [items], the ``loss`` and its two parts.
+        """
+        states = self.states(ids, mask)
+        last = mask.sum(1) - 1
+        chosen = states[torch.arange(len(ids), device=ids.device), last]
+        scores = self.head(self.dropout(chosen.to(self.head.weight.dtype)))
+        logits = scores if self.form.kind == "classes" else grouped(scores[:, 0], owners)
+        if labels is None:
+            return {"logits": logits}
+        task = cross_entropy(logits.float(), labels)
+        language = self.language_loss(states, ids, mask) if self.weight else task.new_zeros(())
+        return {"loss": task + self.weight * language, "logits": logits, "task": task, "language": language}
+
+    def language_loss(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The mean negative log-likelihood of the texts' own tokens, in nats; the special ones are none to predict."""
+        targets = ids.masked_fill((mask == 0) | (ids >= self.form.vocabulary), IGNORED)[:, 1:]
+        places = targets != IGNORED
+        logits = self.causal.get_output_embeddings()(states[:, :-1][places])
+        return cross_entropy(logits.float(), targets[places])
+
+
+def grouped(scores: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
+    """Scores of sequences, [sequences], as those of items' answers, [items, most answers]; -inf where there is none."""
+    counts = torch.bincount(owners)
+    rows = torch.full((len(counts), int(counts.max())), float("-inf"), dtype=scores.dtype, device=scores.device)
+    first = counts.cumsum(0) - counts
+    places = torch.arange(len(owners), device=owners.device) - first[owners]
+    rows[owners, places] = scores
+    return rows

@@ -1,0 +1,121 @@
+"""A tuned model's folder: a model of the Hub's format, with the head and what it was made from beside it.
+
+Plain transformers loads the language model; the head, the special tokens' vectors and their description are in files
+of their own, which it passes over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import ModelError
+from gpteval.tune.examples import Form, Kind
+
+ABOUT, HEAD, ITEMS = "finetune.json", "finetune.safetensors", "finetune_items.txt"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a model was tuned for and how. ``task``: the task's label; ``trained``: weights that were trained.
+
+    ``examples`` were trained on and ``watched`` told when to stop. ``seconds`` of training, ``peak_memory`` in bytes.
+    ``losses``: step and training loss, ``watched_losses``: step and the loss on watched examples.
+    """
+
+    base: str
+    task: str
+    kind: Kind
+    classes: tuple[str, ...]
+    vocabulary: int
+    window: int
+    method: str
+    settings: dict[str, Any]
+    trained: int
+    parameters: int
+    examples: int
+    watched: int
+    seconds: float
+    peak_memory: int
+    losses: tuple[tuple[int, float], ...]
+    watched_losses: tuple[tuple[int, float], ...]
+
+    @property
+    def note(self) -> str:
+        """What a reader of its results should know."""
+        share = f"{self.trained:,} weights ({self.trained / self.parameters:.1%}) trained on {self.examples:,} examples"
+        return (
+            f"tuned for this task: {self.method}, {share} in {self.seconds:.0f} s, {self.peak_memory / 2**20:,.0f} MiB"
+        )
+
+    @property
+    def form(self) -> Form:
+        return Form(self.kind, self.classes, self.vocabulary, self.window)
+
+
+def read_tuned(folder: Path) -> Tuned | None:
+    """What a folder says of its tuning; None where it is not a tuned model. Raises ModelError."""
+    path = folder / ABOUT
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        found["classes"] = tuple(found["classes"])
+        for losses in ("losses", "watched_losses"):
+            found[losses] = tuple((int(step), float(loss)) for step, loss in found[losses])
+        return Tuned(**found)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder.name}: {ABOUT} cannot be read: {error}", "tune the model again") from error
+
+
+def trained_items(folder: Path) -> frozenset[str]:
+    """The ids of the items that a tuned model has seen. Raises ModelError."""
+    try:
+        return frozenset((folder / ITEMS).read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise ModelError(
+            f"{folder.name} does not say what it was trained on: {ITEMS}: {error.strerror}", "tune the model again"
+        ) from error
+
+
+def write_tuned(folder: Path, about: Tuned, module: Any, tokenizer: Any, items: Iterable[str]) -> None:
+    """Write a ``TunedModel``, whose ``causal`` is a plain model of transformers, and its description.
+
+    ``finetune.json`` comes last: a folder that has it is whole.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    module.causal.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    head = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("causal.")}
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
+    (folder / ITEMS).write_text("\n".join(sorted(items)) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(_card(about), encoding="utf-8")
+    (folder / ABOUT).write_text(json.dumps(asdict(about), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _card(about: Tuned) -> str:
+    settings = "\n".join(f"| {name} | {value} |" for name, value in about.settings.items())
+    how = f"{about.trained:,} of {about.parameters:,} weights trained on {about.examples:,} examples"
+    loss = f"{about.watched:,} others told when to stop; the last loss on those is {about.watched_losses[-1][1]:.4f}"
+    return f"""---
+base_model: {about.base}
+library_name: transformers
+pipeline_tag: text-generation
+---
+# {about.base}, tuned for {about.task}
+
+Method {about.method}: {how} in {about.seconds:.0f} s; {loss}.
+
+Evaluate it on what it has not seen: `gpteval run --models THIS_FOLDER --tasks {about.task}`.
+
+The language model loads with plain transformers. The head ({about.kind}) is in `{HEAD}`, described in `{ABOUT}`.
+
+| setting | |
+| --- | --- |
+{settings}
+"""

@@ -1,0 +1,126 @@
+"""transformers' Trainer for a ``TunedModel``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from gpteval.tune.examples import Example
+from gpteval.tune.methods import RATES
+from gpteval.tune.model import Batch
+
+WEIGHTS = "model.safetensors"
+
+
+@dataclass
+class Losses:
+    """The losses by step, as they are logged. ``step`` is told step, steps and training loss."""
+
+    step: Callable[[int, int, float], None]
+    training: list[tuple[int, float]] = field(default_factory=list)
+    watched: list[tuple[int, float]] = field(default_factory=list)
+
+    def of(self, history: Sequence[dict[str, Any]]) -> None:
+        """All of a training, that before an interruption included."""
+        self.training = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
+        self.watched = [(entry["step"], entry["eval_loss"]) for entry in history if "eval_loss" in entry]
+
+
+class _Tell(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is not type-checked
+    def __init__(self, losses: Losses) -> None:
+        self.losses = losses
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            self.losses.step(state.global_step, state.max_steps, logs["loss"])
+
+
+class _Trainer(transformers.Trainer):  # type: ignore[misc]
+    """Saves the weights that are trained; the others are those of the base model."""
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        found = model(**inputs)
+        return (found["loss"], found) if return_outputs else found["loss"]
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        from safetensors.torch import save_file
+
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {n: p.detach().cpu().contiguous() for n, p in self.model.named_parameters() if p.requires_grad}
+        save_file(tensors, folder / WEIGHTS)
+        torch.save(self.args, folder / "training_args.bin")
+
+    def _load(self, folder: str) -> None:
+        from safetensors.torch import load_file
+
+        self.model.load_state_dict(load_file(Path(folder) / WEIGHTS), strict=False)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        self._load(resume_from_checkpoint)
+
+    def _load_best_model(self) -> None:
+        self._load(self.state.best_model_checkpoint)
+
+
+def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """What a ``TunedModel`` takes."""
+    batch = asdict(Batch.of([example.sequences for example in examples]))
+    return batch | {"labels": torch.tensor([example.label for example in examples])}
+
+
+def make_trainer(
+    module: Any,
+    train: Sequence[Example],
+    watched: Sequence[Example],
+    folder: Path,
+    settings: Any,
+    device: str,
+    losses: Losses,
+) -> transformers.Trainer:
+    """A trainer that evaluates and saves once an epoch, and ends with the best. ``settings``: see ``Settings``."""
+    updates = settings.epochs * math.ceil(len(train) / settings.batch)
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=settings.rate or RATES[settings.method],
+        per_device_train_batch_size=settings.batch // settings.accumulate,
+        per_device_eval_batch_size=settings.batch,
+        gradient_accumulation_steps=settings.accumulate,
+        num_train_epochs=settings.epochs,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(settings.warmup * updates),
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        prediction_loss_only=True,
+        logging_steps=max(1, updates // 50),
+        remove_unused_columns=False,
+        label_names=["labels"],
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=device == "cpu",
+        bf16=device.startswith("cuda") and torch.cuda.is_bf16_supported(),
+    )
+    trainer = _Trainer(
+        model=module,
+        args=arguments,
+        train_dataset=list(train),
+        eval_dataset=list(watched),
+        data_collator=collate,
+        callbacks=[_Tell(losses), transformers.EarlyStoppingCallback(settings.patience)],
+    )
+    trainer.remove_callback(transformers.PrinterCallback)
+    return trainer

@@ -1,0 +1,167 @@
+"""Tuning a model for a task: transformers' Trainer, the paper's settings, checkpoints from which it goes on."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from gpteval.core.errors import OutputError, UsageError
+from gpteval.core.task import Task
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.run.facts import peak_memory
+from gpteval.tune.data import split_of
+from gpteval.tune.examples import Example, form_of, make_examples
+from gpteval.tune.methods import RANK, RATES, apply, merged, trained
+from gpteval.tune.saved import Tuned, read_tuned, write_tuned
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is tuned; the paper's settings (section 4.1), where it has them.
+
+    ``examples``: None is all of the training split that is not watched. ``rate``: of learning, None is the method's own
+    (``RATES``). ``batch``: items an update, ``accumulate`` parts of it that are computed one after the other.
+    ``warmup``: share of the updates until the full rate, which then falls linearly. ``weight``: of the auxiliary
+    language-modelling loss. ``patience``: epochs without a lower loss on the watched examples, after which it stops.
+    ``cut``: texts longer than the window lose their beginnings.
+    """
+
+    method: str = "full"
+    examples: int | None = None
+    epochs: int = 3
+    rate: float | None = None
+    batch: int = 32
+    accumulate: int = 1
+    warmup: float = 0.002
+    weight: float = 0.5
+    dropout: float = 0.1
+    rank: int = RANK
+    patience: int = 1
+    seed: int = 0
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        if self.method not in RATES:
+            raise UsageError(f"unknown method {self.method!r}", f"one of {', '.join(RATES)}")
+        for name in ("epochs", "batch", "accumulate", "rank", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"--{name} is {getattr(self, name)}; it must be at least 1")
+        if self.batch % self.accumulate:
+            raise UsageError(f"--batch {self.batch} does not divide into --accumulate {self.accumulate} parts")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise UsageError(f"--rate is {self.rate}; it must be above 0")
+        if not (0 <= self.dropout < 1 and 0 <= self.weight < math.inf and 0 <= self.warmup < 1):
+            raise UsageError("--dropout and --warmup must be from 0 to below 1, and --weight at least 0")
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told of the progress: stages in words, and steps with their loss."""
+
+    stage: Callable[[str], None] = lambda text: None
+    step: Callable[[int, int, float], None] = lambda step, steps, loss: None
+
+
+def tune(
+    info: ModelInfo,
+    task: Task,
+    out: Path,
+    settings: Settings,
+    load: LoadOptions | None = None,
+    told: Told | None = None,
+) -> Tuned:
+    """Train, and write the tuned model to ``out``. An interrupted training there goes on.
+
+    Raises GptevalError before any training for what cannot be: no training split, one class only, texts that are too
+    long, a method that the architecture cannot take; and OutputError where ``out`` holds something else.
+    """
+    told = told or Told()
+    began = time.monotonic()
+    _refuse_other(out, info, task, settings)
+    told.stage(f"the training split of {task.name}")
+    split = split_of(task, examples=settings.examples, seed=settings.seed)
+    told.stage(f"the files of {info.name}")
+    model = HFModel(info, load)
+    form = form_of([*split.train, *split.watched], model.config.get_text_config().vocab_size, model.window)
+    train = make_examples(split.train, form, model.codec, cut=settings.cut)
+    watched = make_examples(split.watched, form, model.codec, cut=True) if len(split.watched) > 1 else train
+    told.stage(f"the weights of {info.name}")
+
+    import torch
+    import transformers
+
+    from gpteval.models.kernels import fuse
+    from gpteval.tune.model import TunedModel
+    from gpteval.tune.trainer import Losses, make_trainer
+
+    transformers.set_seed(settings.seed)
+    causal = transformers.AutoModelForCausalLM.from_pretrained(
+        info.location, revision=info.revision, dtype=torch.float32, use_safetensors=True
+    )
+    fuse(causal)
+    parameters = causal.num_parameters()
+    adapted = apply(causal, settings.method, settings.rank)
+    module = TunedModel(causal, form, weight=settings.weight, dropout=settings.dropout)
+    count = trained(module)
+    told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
+    losses = Losses(told.step)
+    trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses)
+    last = transformers.trainer_utils.get_last_checkpoint(str(out / CHECKPOINTS)) if out.exists() else None
+    if last:
+        told.stage(f"goes on from {Path(last).name}")
+    trainer.train(resume_from_checkpoint=last)
+    losses.of(trainer.state.log_history)
+    module.causal = merged(adapted)
+    about = Tuned(
+        base=info.name,
+        task=task.label,
+        kind=form.kind,
+        classes=form.classes,
+        vocabulary=form.vocabulary,
+        window=form.window,
+        method=settings.method,
+        settings=asdict(settings) | {"rate": settings.rate or RATES[settings.method], "revision": split.revision},
+        trained=count,
+        parameters=parameters,
+        examples=len(train),
+        watched=len(split.watched),
+        seconds=time.monotonic() - began,
+        peak_memory=peak_memory(model.device),
+        losses=tuple(losses.training),
+        watched_losses=tuple(losses.watched),
+    )
+    seen = [*_ids(train), *(prompt.item_id for prompt in split.watched)]
+    write_tuned(out, about, module, model.codec.tokenizer, seen)
+    return about
+
+
+def _ids(examples: Sequence[Example]) -> list[str]:
+    return [example.item_id for example in examples]
+
+
+def _refuse_other(out: Path, info: ModelInfo, task: Task, settings: Settings) -> None:
+    """Raise OutputError where ``out`` holds a finished tuning, or one that was begun with other settings."""
+    import json
+
+    if read_tuned(out):
+        raise OutputError(f"{out} holds a tuned model already", "name another folder with --out, or remove it")
+    wanted = {"base": info.name, "task": task.label} | {f.name: getattr(settings, f.name) for f in fields(settings)}
+    begun = out / "settings.json"
+    if begun.is_file():
+        had = json.loads(begun.read_text(encoding="utf-8"))
+        if differing := [name for name, value in wanted.items() if had.get(name) != value]:
+            raise OutputError(
+                f"{out} holds a training that was begun with another {differing[0]}: "
+                f"{had.get(differing[0])!r}, not {wanted[differing[0]]!r}",
+                "name another folder with --out, or remove it",
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise OutputError(f"{out} is not empty", "name another folder with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    begun.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
