@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import pytest
 import torch
 import transformers
 
-from gpteval.core.errors import DataError, GptevalError, OutputError, TaskError, UsageError
+from gpteval.core.errors import DataError, GptevalError, ItemError, ModelError, OutputError, TaskError, UsageError
 from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine.rows import Tokens
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.api import evaluate
+from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
-from gpteval.tune.methods import METHODS, apply, trained
+from gpteval.tune.methods import METHODS, SIZES, apply, trained
 from gpteval.tune.model import Batch, TunedModel, grouped
 from gpteval.tune.saved import ABOUT, HEAD, Tuned, read_tuned
 from gpteval.tune.trainer import collate
@@ -181,6 +183,83 @@ class TestArithmetic:
         assert float(found["loss"]) == pytest.approx(float((-first + torch.log(torch.tensor(3.0))) / 2), abs=1e-5)
 
 
+class TestAdded:
+    """Prefix and adapters work while the head reads, and leave the language model as it was."""
+
+    @pytest.mark.parametrize("method", ["prefix", "adapter"])
+    @pytest.mark.parametrize("kind", ["gpt2", "gpt_neo", "gptj", "gpt_neox"])
+    def test_only_while_it_reads(self, method: str, kind: str, tmp_path: Path) -> None:
+        model = causal(save_tiny(tmp_path / kind, kind))
+        ids = torch.tensor([[5, 6, 7, 8]])
+        vocabulary = model.config.vocab_size
+        item = Batch.of([(Tokens([vocabulary, 5, 6, 7, vocabulary + 2]),)])
+        with torch.no_grad():
+            before = model(ids).logits
+            plain = TunedModel(model, Form("classes", ("a", "b"), vocabulary, 48)).eval()
+            extra = added(model, method, 3)
+            module = TunedModel(model, Form("classes", ("a", "b"), vocabulary, 48, extra.reads), extra).eval()
+            module.load_state_dict(plain.state_dict(), strict=False)
+            for weight in extra.parameters():
+                weight.add_(torch.randn_like(weight))
+            read = module(item.ids, item.mask, item.owners)["logits"]
+            assert not torch.allclose(read, plain(item.ids, item.mask, item.owners)["logits"], atol=1e-3)
+            assert torch.equal(model(ids).logits, before)
+
+    def test_a_prefix_is_what_comes_before_a_text(self, base: Path) -> None:
+        """As it begins, it is the keys and values of tokens: those tokens before the text give the same state."""
+        model = causal(base)
+        extra = added(model, "prefix", 3)
+        module = TunedModel(model, Form("classes", ("a", "b"), 400, 48, 3), extra).eval()
+        item = Batch.of([(Tokens([400, 5, 6, 402]),)])
+        with torch.no_grad():
+            found = module.states(item.ids, item.mask)
+            table = model.get_input_embeddings()
+            embedded = torch.cat(
+                [table(torch.tensor([[0, 7, 14]])), module.special[None, :1], table(item.ids[:, 1:3])], 1
+            )
+            embedded = torch.cat([embedded, module.special[None, 2:]], 1)
+            expected = model.base_model(inputs_embeds=embedded)[0][:, 3:]
+        assert torch.allclose(found, expected, atol=1e-5)
+
+    @pytest.mark.parametrize(("method", "kind"), [("prefix", "openai-gpt"), ("adapter", "opt")])
+    def test_not_every_architecture_takes_them(self, method: str, kind: str, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match=kind):
+            added(causal(save_tiny(tmp_path / kind, kind)), method, 3)
+
+
+class TestPairs:
+    def codec(self, base: Path) -> Any:
+        return HFModel(resolve_models([str(base)])[0]).codec
+
+    def test_a_delimiter_stands_between_and_similar_ones_have_both_orders(self, base: Path) -> None:
+        codec = self.codec(base)
+        asked = Choice("Q", [" no", " yes"], 0, pair=("the fox", "a dog"))
+        form = form_of([Prompt("i", asked)], 400, 48)
+        ((sequence,), _) = form.sequences(Prompt("i", asked), codec)
+        first, second = codec.encode(["the fox", "a dog"])
+        assert list(sequence) == [400, *first, 401, *second, 402]
+        both, _ = form.sequences(Prompt("i", replace(asked, similar=True)), codec)
+        assert [list(one) for one in both] == [list(sequence), [400, *second, 401, *first, 402]]
+
+    def test_a_similarity_does_not_depend_on_the_order(self, base: Path) -> None:
+        codec = self.codec(base)
+        one = Choice("Q", [" no", " yes"], 0, pair=("the fox", "a dog jumps"), similar=True)
+        other = replace(one, pair=("a dog jumps", "the fox"))
+        form = form_of([Prompt("i", one)], 400, 48)
+        module = TunedModel(causal(base), form).eval()
+        batch = Batch.of([form.sequences(Prompt("i", request), codec)[0] for request in (one, other)])
+        with torch.no_grad():
+            found = module(batch.ids, batch.mask, batch.owners)["logits"]
+            states = module.states(batch.ids, batch.mask)[torch.arange(4), batch.mask.sum(1) - 1]
+            expected = module.head(states[0] + states[1])
+        assert torch.allclose(found[0], found[1], atol=1e-5)
+        assert torch.allclose(found[0], expected, atol=1e-5)
+
+    def test_a_pair_is_two(self) -> None:
+        with pytest.raises(ItemError, match="a pair has two texts, not 1"):
+            Choice("Q", [" no", " yes"], 0, pair=("x",))
+
+
 class TestInputs:
     def test_classes_are_one_sequence_and_answers_one_each(self, base: Path) -> None:
         codec = HFModel(resolve_models([str(base)])[0]).codec
@@ -263,8 +342,9 @@ def test_methods_train_few_weights_or_all() -> None:
     for method in METHODS:
         model = causal(Path(info.location))
         whole = model.num_parameters()
-        apply(model, method)
-        count = trained(TunedModel(model, Form("classes", ("a", "b"), 3072, 384)))
+        extra = added(model, method, SIZES[method])
+        apply(model, method, SIZES[method])
+        count = trained(TunedModel(model, Form("classes", ("a", "b"), 3072, 384), extra))
         assert count > whole if method == "full" else count < 0.05 * whole
         if method != "full":
             assert not model.get_input_embeddings().weight.requires_grad
@@ -335,14 +415,15 @@ class TestTheTunedModel:
             tuned(base, task_dir, "fox", fox, epochs=4)
 
 
-@pytest.mark.parametrize("method", ["lora", "head"])
+@pytest.mark.parametrize("method", ["lora", "prefix", "adapter", "head"])
 def test_other_methods_learn_too(base: Path, task_dir: Path, tmp_path: Path, method: str) -> None:
-    about = tuned(base, task_dir, "fox", tmp_path / method, method=method, epochs=12, rate=3e-2, patience=12)
+    epochs = 30 if method == "prefix" else 12
+    about = tuned(base, task_dir, "fox", tmp_path / method, method=method, epochs=epochs, rate=3e-2, patience=epochs)
     evaluate([str(tmp_path / method)], ("fox",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
     (row,) = [r for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"] if r["primary"]]
     assert row["value"] > 0.85
     assert about.watched_losses[-1][1] < about.watched_losses[0][1]
-    if method == "head":
+    if method != "lora":
         assert torch.equal(causal(tmp_path / method).lm_head.weight, causal(base).lm_head.weight)
 
 

@@ -468,7 +468,7 @@ def pretrain(
 def finetune(
     model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
     task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
-    method: Annotated[str, typer.Option(help="what is trained: full, lora or head")] = "full",
+    method: Annotated[str, typer.Option(help="what is trained: full, lora, prefix, adapter or head")] = "full",
     examples: Annotated[int | None, typer.Option(help="to train on; default: all of the training split")] = None,
     epochs: Annotated[int, typer.Option(help="passes over the examples")] = 3,
     rate: Annotated[float | None, typer.Option(help="of learning; default: 6.25e-5 for full, more for others")] = None,
@@ -476,7 +476,9 @@ def finetune(
     accumulate: Annotated[int, typer.Option(help="parts of a batch, computed one after the other")] = 1,
     weight: Annotated[float, typer.Option(help="of the auxiliary language-modelling loss")] = 0.5,
     dropout: Annotated[float, typer.Option(help="before the head, in training")] = 0.1,
-    rank: Annotated[int, typer.Option(help="of LoRA's matrices")] = 4,
+    size: Annotated[
+        int | None, typer.Option(help="of LoRA's matrices (4), the prefix (16 tokens), the adapters (32 numbers)")
+    ] = None,
     patience: Annotated[int, typer.Option(help="epochs without a lower loss on watched examples, then stop")] = 1,
     cut: Annotated[bool, typer.Option("--cut", help="cut texts that are longer than the window")] = False,
     seed: Annotated[int, typer.Option(help="for the examples, the new weights and the order")] = 0,
@@ -497,7 +499,7 @@ def finetune(
         accumulate=accumulate,
         weight=weight,
         dropout=dropout,
-        rank=rank,
+        size=size,
         patience=patience,
         seed=seed,
         cut=cut,

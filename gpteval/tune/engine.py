@@ -73,7 +73,7 @@ class HeadEngine(Engine):
         rows: dict[bytes, Any] = {}
         for prompt in prompts:
             sequences, cut = self.tuned.form.sequences(prompt, self.model.codec)
-            count = max(len(self.tuned.classes), len(sequences))
+            count = len(self.tuned.classes) or len(sequences)
             own = tuple(HeadRow(sequences, answer) for answer in range(count))
             encoded.append(Encoded(cast(Any, prompt.request), cast(Any, own), tokens_cut=cut))
             keys.append(tuple(row.key(self.model.key) for row in own))
@@ -133,12 +133,14 @@ class HeadEngine(Engine):
         """The ``TunedModel`` in evaluation mode."""
         from safetensors.torch import load_file
 
+        from gpteval.tune.added import added
         from gpteval.tune.model import TunedModel
 
-        module = TunedModel(self.model.module, self.tuned.form)
+        causal = self.model.module
+        module = TunedModel(causal, self.tuned.form, added(causal, self.tuned.method, self.tuned.settings["size"]))
         found = load_file(self.folder / HEAD)
         module.load_state_dict(found, strict=False)
         missing = {name for name in module.state_dict() if not name.startswith("causal.")} - set(found)
         if missing:
             raise UsageError(f"{self.folder.name}: {HEAD} lacks {', '.join(sorted(missing))}", "tune the model again")
-        return module.to(self.model.module.device).eval()
+        return module.to(causal.device).eval()

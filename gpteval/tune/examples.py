@@ -3,6 +3,7 @@
 Three tokens that no vocabulary has stand at the start, between two parts, and at the end; the head looks at the last.
 Where all items share their answers, these are classes, and an item is one sequence: start, text, extract. Where each
 has answers of its own, it is one sequence an answer, start, context, delimiter, answer, extract, and each gets a score.
+Of a pair of texts the delimiter stands between them; where the two have no order, both orders are read and added.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ class Form:
     """How a task's items become sequences. ``classes``: the answers that all items share, for kind "classes".
 
     ``vocabulary``: rows of the model's embedding, behind which the special tokens are numbered. ``window``: tokens
-    that the model can read.
+    that the model can read, of which ``reads`` are the method's.
     """
 
     kind: Kind
     classes: tuple[str, ...]
     vocabulary: int
     window: int
+    reads: int = 0
 
     @property
     def outputs(self) -> int:
@@ -52,19 +54,22 @@ class Form:
                     f"and the head the classes {', '.join(map(repr, self.classes))}",
                     "tune for the task as it is now",
                 )
-            parts = [codec.encode([prompt.text().strip()])]
+            texts = [text.strip() for text in request.pair] or [prompt.text().strip()]
+            parts = [codec.encode(texts)]
+            if request.similar:
+                parts.append(parts[0][::-1])
         else:
             context = codec.encode([prompt.text().strip()])[0]
             parts = [[context, answer] for answer in codec.encode([text.strip() for text in request.answers])]
         found, most = [], 0
         for part in parts:
-            room = self.window - len(part) - 1 - sum(map(len, part[1:]))
-            cut = max(0, len(part[0]) - room)
+            room = self.window - self.reads - len(part) - 1 - sum(map(len, part[1:]))
+            cut = max(0, len(part[0]) - max(0, room))
             most = max(most, cut)
             sequence = start + Tokens(part[0][cut:])
             for more in part[1:]:
                 sequence = sequence + delimiter + Tokens(more)
-            found.append((sequence + extract)[-self.window :])
+            found.append((sequence + extract)[-(self.window - self.reads) :])
         return tuple(found), most
 
 
@@ -79,12 +84,12 @@ def choice_of(prompt: Prompt) -> Choice:
     return request
 
 
-def form_of(prompts: Sequence[Prompt], vocabulary: int, window: int) -> Form:
+def form_of(prompts: Sequence[Prompt], vocabulary: int, window: int, reads: int = 0) -> Form:
     """How these items become sequences. Raises TaskError."""
     answers = {choice_of(prompt).answers for prompt in prompts}
     if len(answers) == 1:
-        return Form("classes", answers.pop(), vocabulary, window)
-    return Form("answers", (), vocabulary, window)
+        return Form("classes", answers.pop(), vocabulary, window, reads)
+    return Form("answers", (), vocabulary, window, reads)
 
 
 @dataclass(frozen=True)

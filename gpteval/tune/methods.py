@@ -6,14 +6,15 @@ from typing import Any
 
 from gpteval.core.errors import ModelError, UsageError
 
-METHODS = ("full", "lora", "head")
+METHODS = ("full", "lora", "prefix", "adapter", "head")
 # The paper's rate moves all weights; few of them need a larger one. Those are ours, chosen on the embedded models.
-RATES = {"full": 6.25e-5, "lora": 1e-3, "head": 1e-2}
-RANK = 4
+RATES = {"full": 6.25e-5, "lora": 1e-3, "prefix": 1e-2, "adapter": 1e-3, "head": 1e-2}
+SIZES = {"full": 0, "lora": 4, "prefix": 16, "adapter": 32, "head": 0}  # ranks, tokens, numbers between
 
 
-def apply(causal: Any, method: str, rank: int = RANK) -> Any:
-    """Freeze what the method does not train, and add what it trains. Returns what ``merged`` takes.
+def apply(causal: Any, method: str, size: int) -> Any:
+    """Freeze what the method does not train, and put in what becomes a part of its weights. Returns what ``merged``
+    takes.
 
     Raises UsageError for an unknown method or without peft, ModelError where the architecture cannot take it.
     """
@@ -27,7 +28,7 @@ def apply(causal: Any, method: str, rank: int = RANK) -> Any:
         import peft
     except ImportError as error:
         raise UsageError("method lora needs peft", "pip install 'gpteval[peft,train]'") from error
-    settings = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    settings = peft.LoraConfig(r=size, lora_alpha=2 * size, target_modules="all-linear", task_type="CAUSAL_LM")
     try:
         return peft.get_peft_model(causal, settings)
     except ValueError as error:

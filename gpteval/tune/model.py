@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from gpteval.engine.rows import Tokens
+from gpteval.tune.added import Added
 from gpteval.tune.examples import SPECIAL, Form
 
 IGNORED = -100
@@ -38,13 +39,17 @@ class Batch:
 class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
     """``causal``, a model of transformers, with vectors for the special tokens and a linear head.
 
-    ``weight``: of the auxiliary language-modelling loss (section 3.2 of the paper: 0.5). The head's weights begin as
-    the paper's, normal with a deviation of 0.02, and its input is dropped out with ``dropout`` in training.
+    ``added``: what the method adds. ``weight``: of the auxiliary language-modelling loss (section 3.2 of the paper:
+    0.5). The head's weights begin as the paper's, normal with a deviation of 0.02; its input is dropped out with
+    ``dropout`` in training.
     """
 
-    def __init__(self, causal: Any, form: Form, *, weight: float = 0.5, dropout: float = 0.1) -> None:
+    def __init__(
+        self, causal: Any, form: Form, added: Added | None = None, *, weight: float = 0.5, dropout: float = 0.1
+    ) -> None:
         super().__init__()
         self.causal = causal
+        self.added = added or Added()
         self.form, self.weight = form, weight
         width = causal.get_input_embeddings().embedding_dim
         self.special = torch.nn.Parameter(torch.empty(len(SPECIAL), width).normal_(std=0.02))
@@ -60,7 +65,10 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
         embedded = table(ids.masked_fill(own, 0))
         special = self.special.to(embedded.dtype)[(ids - self.form.vocabulary).clamp(min=0)]
         embedded = torch.where(own[..., None], special, embedded)
-        states: torch.Tensor = self.causal.base_model(inputs_embeds=embedded, attention_mask=mask)[0]
+        before = mask.new_ones(len(mask), self.added.reads)
+        inputs = {"inputs_embeds": embedded, "attention_mask": torch.cat([before, mask], dim=1)}
+        with self.added.applied(self.causal):
+            states: torch.Tensor = self.causal.base_model(**inputs, **self.added.inputs(len(ids)))[0]
         return states
 
     def forward(
@@ -72,7 +80,10 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
         states = self.states(ids, mask)
         last = mask.sum(1) - 1
         chosen = states[torch.arange(len(ids), device=ids.device), last]
-        scores = self.head(self.dropout(chosen.to(self.head.weight.dtype)))
+        chosen = chosen.to(self.head.weight.dtype)
+        if self.form.kind == "classes":  # of a similarity, both orders are added
+            chosen = chosen.new_zeros(int(owners.max()) + 1, chosen.shape[1]).index_add(0, owners, chosen)
+        scores = self.head(self.dropout(chosen))
         logits = scores if self.form.kind == "classes" else grouped(scores[:, 0], owners)
         if labels is None:
             return {"logits": logits}

@@ -32,6 +32,7 @@ class Tuned:
     classes: tuple[str, ...]
     vocabulary: int
     window: int
+    reads: int
     method: str
     settings: dict[str, Any]
     trained: int
@@ -53,7 +54,7 @@ class Tuned:
 
     @property
     def form(self) -> Form:
-        return Form(self.kind, self.classes, self.vocabulary, self.window)
+        return Form(self.kind, self.classes, self.vocabulary, self.window, self.reads)
 
 
 def read_tuned(folder: Path) -> Tuned | None:

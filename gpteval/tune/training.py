@@ -15,7 +15,7 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.facts import peak_memory
 from gpteval.tune.data import split_of
 from gpteval.tune.examples import Example, form_of, make_examples
-from gpteval.tune.methods import RANK, RATES, apply, merged, trained
+from gpteval.tune.methods import RATES, SIZES, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
 
 CHECKPOINTS = "checkpoints"
@@ -28,7 +28,8 @@ class Settings:
     ``examples``: None is all of the training split that is not watched. ``rate``: of learning, None is the method's own
     (``RATES``). ``batch``: items an update, ``accumulate`` parts of it that are computed one after the other.
     ``warmup``: share of the updates until the full rate, which then falls linearly. ``weight``: of the auxiliary
-    language-modelling loss. ``patience``: epochs without a lower loss on the watched examples, after which it stops.
+    language-modelling loss. ``size``: of LoRA's matrices, the prefix or the adapters; None is the method's own
+    (``SIZES``). ``patience``: epochs without a lower loss on the watched examples, after which it stops.
     ``cut``: texts longer than the window lose their beginnings.
     """
 
@@ -41,7 +42,7 @@ class Settings:
     warmup: float = 0.002
     weight: float = 0.5
     dropout: float = 0.1
-    rank: int = RANK
+    size: int | None = None
     patience: int = 1
     seed: int = 0
     cut: bool = False
@@ -49,9 +50,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.method not in RATES:
             raise UsageError(f"unknown method {self.method!r}", f"one of {', '.join(RATES)}")
-        for name in ("epochs", "batch", "accumulate", "rank", "patience"):
+        for name in ("epochs", "batch", "accumulate", "patience"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be at least 1")
+        if self.size is not None and self.size < 1:
+            raise UsageError(f"--size is {self.size}; it must be at least 1")
         if self.batch % self.accumulate:
             raise UsageError(f"--batch {self.batch} does not divide into --accumulate {self.accumulate} parts")
         if self.rate is not None and not 0 < self.rate < math.inf:
@@ -88,7 +91,9 @@ def tune(
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     told.stage(f"the files of {info.name}")
     model = HFModel(info, load)
-    form = form_of([*split.train, *split.watched], model.config.get_text_config().vocab_size, model.window)
+    size = settings.size or SIZES[settings.method]
+    reads = size if settings.method == "prefix" else 0
+    form = form_of([*split.train, *split.watched], model.config.get_text_config().vocab_size, model.window, reads)
     train = make_examples(split.train, form, model.codec, cut=settings.cut)
     watched = make_examples(split.watched, form, model.codec, cut=True) if len(split.watched) > 1 else train
     told.stage(f"the weights of {info.name}")
@@ -97,6 +102,7 @@ def tune(
     import transformers
 
     from gpteval.models.kernels import fuse
+    from gpteval.tune.added import added
     from gpteval.tune.model import TunedModel
     from gpteval.tune.trainer import Losses, make_trainer
 
@@ -106,8 +112,9 @@ def tune(
     )
     fuse(causal)
     parameters = causal.num_parameters()
-    adapted = apply(causal, settings.method, settings.rank)
-    module = TunedModel(causal, form, weight=settings.weight, dropout=settings.dropout)
+    extra = added(causal, settings.method, size)
+    adapted = apply(causal, settings.method, size)
+    module = TunedModel(causal, form, extra, weight=settings.weight, dropout=settings.dropout)
     count = trained(module)
     told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
     losses = Losses(told.step)
@@ -125,8 +132,10 @@ def tune(
         classes=form.classes,
         vocabulary=form.vocabulary,
         window=form.window,
+        reads=form.reads,
         method=settings.method,
-        settings=asdict(settings) | {"rate": settings.rate or RATES[settings.method], "revision": split.revision},
+        settings=asdict(settings)
+        | {"rate": settings.rate or RATES[settings.method], "size": size, "revision": split.revision},
         trained=count,
         parameters=parameters,
         examples=len(train),
