@@ -38,6 +38,7 @@ from gpteval.cli.options import (
     model_names,
     names,
     numbers,
+    sizes,
 )
 from gpteval.core.errors import UsageError
 from gpteval.core.text import without_paths
@@ -506,6 +507,32 @@ def finetune(
     )
     with _resumable():
         finetune_command(model, task, settings, out, device, task_dir or [])
+
+
+@app.command()
+def protocols(
+    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
+    task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
+    shots: Annotated[str, typer.Option(help="numbers of examples in the prompt")] = "0,1,5",
+    methods: Annotated[str, typer.Option(help="of tuning: full, lora, prefix, adapter, head")] = "full,lora",
+    examples: Annotated[str, typer.Option(help="numbers of examples to train on, and all")] = "8,32,128,512,all",
+    seeds: Annotated[int, typer.Option(min=1, help="trainings for each of them, on other examples")] = 3,
+    epochs: Annotated[int, typer.Option(help="passes over the examples; few are passed over more often")] = 3,
+    rate: Annotated[float | None, typer.Option(help="of learning; default: each method's own")] = None,
+    limit: Limit = None,
+    out: Annotated[Path | None, typer.Option(help="a folder; default: one under runs/protocols/")] = None,
+    device: Device = "auto",
+    task_dir: TaskDir = None,
+) -> None:
+    """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
+    from gpteval.cli.finetuning import protocols_command
+    from gpteval.tune.protocols import Asked
+    from gpteval.tune.training import Settings
+
+    asked = Asked(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
+    with _resumable():
+        code = protocols_command(model, task, asked, Settings(epochs=epochs, rate=rate), out, device, task_dir or [])
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``gpteval finetune``: progress while it trains, and how to evaluate what comes out."""
+"""``gpteval finetune`` and ``gpteval protocols``: progress while they train, and what comes out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpteval.cli.console import say
+from gpteval.cli.running import ConsoleListener, report_folder
 from gpteval.cli.training import Shown
 from gpteval.core.registry import select_tasks, task_registry
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
+from gpteval.tune.protocols import FILE, Asked, compare_protocols
 from gpteval.tune.training import Settings, Told, tune
 
 
@@ -27,3 +29,34 @@ def finetune_command(
     print(folder)
     say(about.note, sys.stderr)
     say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)
+
+
+def protocols_command(
+    model: str, task: str, asked: Asked, settings: Settings, out: Path | None, device: str, task_dirs: Sequence[Path]
+) -> int:
+    """Compare, print a line a protocol and what they say, and return the exit code."""
+    (info,) = resolve_models([model])
+    (chosen,) = select_tasks(task_registry(tuple(task_dirs)), [task])
+    folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
+    shown, listener = Shown(), ConsoleListener(as_json=True)
+    told = Told(shown.stage, shown.step)
+    try:
+        found = compare_protocols(
+            info, chosen, folder, asked, settings, LoadOptions(device=device), told, listener, tuple(task_dirs)
+        )
+    finally:
+        listener.close()
+    say(f"{'protocol':<10} {'examples':>8} {found.metric:>8} {'interval':>16} {'seeds ±':>8} {'trained':>12} {'s':>7}")
+    for row in found.rows:
+        interval = "" if row.ci_low is None or row.ci_high is None else f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
+        spread = "" if row.spread is None else f"{row.spread:.3f}"
+        say(
+            f"{row.protocol:<10} {row.examples:>8,} {row.value:>8.3f} {interval:>16} {spread:>8} {row.trained:>12,} "
+            f"{row.seconds:>7.0f}"
+        )
+    for sentence in found.sentences:
+        say(sentence)
+    for failure in found.failures:
+        say(f"failed: {failure}", sys.stderr)
+    say(f"results: {folder / FILE}", sys.stderr)
+    return report_folder(folder / "run", lambda text: say(text, sys.stderr)) or (1 if found.failures else 0)

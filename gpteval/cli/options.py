@@ -80,6 +80,14 @@ def numbers(text: str | None) -> tuple[int, ...] | None:
         raise UsageError(f"--shots takes numbers such as 0,1,5, not {text!r}") from None
 
 
+def sizes(text: str) -> tuple[int | None, ...]:
+    """Numbers of examples to train on; "all" is None. Raises UsageError."""
+    try:
+        return tuple(dict.fromkeys(None if part == "all" else int(part) for part in names(text)))
+    except ValueError:
+        raise UsageError(f"--examples takes numbers and all, such as 8,32,all, not {text!r}") from None
+
+
 def batch_tokens_of(text: str) -> int | None:
     """``auto`` or a number. Raises UsageError."""
     if text != "auto" and not (text.isascii() and text.isdigit()):
