@@ -16,6 +16,8 @@ from gpteval.core.errors import DataError, GptevalError, ItemError, ModelError, 
 from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine.rows import Tokens
+from gpteval.experiments import protocols
+from gpteval.experiments.protocols import Protocols, Row
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.api import evaluate
@@ -23,7 +25,6 @@ from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
 from gpteval.tune.methods import METHODS, SIZES, apply, trained
 from gpteval.tune.model import Batch, TunedModel, grouped
-from gpteval.tune.protocols import Protocols, Row
 from gpteval.tune.saved import ABOUT, HEAD, Tuned, read_tuned
 from gpteval.tune.trainer import collate
 from gpteval.tune.training import Settings, Told, tune
@@ -487,8 +488,9 @@ def test_a_batch_for_the_trainer_has_its_labels(base: Path) -> None:
 
 class TestProtocols:
     def test_side_by_side_over_the_number_of_examples(
-        self, base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli
+        self, base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(protocols, "UPDATES", 8)
         asked = ["protocols", "--model", base, "--task", "fox", "--shots", "0,1", "--methods", "full,head"]
         asked += ["--examples", "8,64,all", "--seeds", "2", "--rate", "0.01", "--epochs", "6", "--device", "cpu"]
         asked += ["--task-dir", task_dir, "--out", tmp_path / "p"]

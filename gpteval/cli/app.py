@@ -526,7 +526,7 @@ def protocols(
 ) -> None:
     """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
     from gpteval.cli.finetuning import protocols_command
-    from gpteval.tune.protocols import Asked
+    from gpteval.experiments.protocols import Asked
     from gpteval.tune.training import Settings
 
     asked = Asked(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)

@@ -10,9 +10,9 @@ from gpteval.cli.console import say
 from gpteval.cli.running import ConsoleListener, report_folder
 from gpteval.cli.training import Shown
 from gpteval.core.registry import select_tasks, task_registry
+from gpteval.experiments.protocols import FILE, Asked, compare_protocols
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
-from gpteval.tune.protocols import FILE, Asked, compare_protocols
 from gpteval.tune.training import Settings, Told, tune
 
 

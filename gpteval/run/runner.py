@@ -24,6 +24,7 @@ from gpteval.core.errors import (
     StoreError,
     UsageError,
 )
+from gpteval.core.memory import peak_memory
 from gpteval.core.prompts import TaskData
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import DEFAULT, Task
@@ -35,7 +36,7 @@ from gpteval.reference.beside import beside
 from gpteval.run.ahead import estimate, fill, processes
 from gpteval.run.config import RunConfig
 from gpteval.run.engines import AnyEngine, AnyModel, head_of, make_engine, open_model
-from gpteval.run.facts import LOSSY, hardware, peak_memory, unit_notes, versions
+from gpteval.run.facts import LOSSY, hardware, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
 from gpteval.run.journal import Journal, ResultStore, cache_path

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from gpteval.core.errors import OutputError, UsageError
+from gpteval.core.memory import peak_memory
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.run.facts import peak_memory
 from gpteval.tune.data import split_of
 from gpteval.tune.examples import Example, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, apply, merged, trained
