@@ -14,7 +14,7 @@ import transformers
 
 from gpteval.core.errors import DataError, GptevalError, ItemError, ModelError, OutputError, TaskError, UsageError
 from gpteval.core.registry import task_registry
-from gpteval.core.types import Choice, Generate, Prompt
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.rows import Tokens
 from gpteval.experiments import protocols
 from gpteval.experiments.protocols import Protocols, Row
@@ -24,7 +24,7 @@ from gpteval.run.api import evaluate
 from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
 from gpteval.tune.methods import METHODS, SIZES, apply, trained
-from gpteval.tune.model import Batch, TunedModel, grouped
+from gpteval.tune.model import Batch, TextModel, TunedModel, grouped
 from gpteval.tune.saved import ABOUT, HEAD, Tuned, read_tuned
 from gpteval.tune.trainer import collate
 from gpteval.tune.training import Settings, Told, tune
@@ -32,7 +32,7 @@ from tests.conftest import RunCli
 from tests.tiny import ARCHITECTURES, save_tiny
 
 TASKS = '''
-from gpteval import Choice, Generate, file, task
+from gpteval import Choice, Generate, Rolling, file, task
 
 ROWS = file("test.jsonl", train="train.jsonl")
 SAME = file("train.jsonl", train="train.jsonl")
@@ -72,9 +72,13 @@ def unlabelled(item):
 def long(item):
     return Choice(item["text"] * 20, [" no", " yes"], gold=item["fox"])
 
-@task(family="summarization", source=ROWS, shots_from="train", metric="rouge1")
+@task(family="qa", source=ROWS, shots_from="train", metric="exact_match")
+def says(item):
+    return Generate(f"{item['text']}\\nA fox?", ["yes" if item["fox"] else "no"], max_new_tokens=6)
+
+@task(family="lm", source=ROWS, shots_from="train", metric="bits_per_byte")
 def texts(item):
-    return Generate(item["text"], ["x"])
+    return Rolling(item["text"])
 '''
 ANIMALS = ["fox", "dog", "man", "sky"]
 
@@ -293,7 +297,7 @@ class TestInputs:
         with pytest.raises(TaskError, match="has the answers"):
             form.sequences(Prompt("i", Choice("x", [" no", " yes"], 0)), codec)
         with pytest.raises(TaskError, match="has no choices"):
-            form_of([Prompt("i", Generate("x", ["y"]))], 400, 48)
+            form_of([Prompt("i", Rolling("x"))], 400, 48)
 
 
 class TestRefused:
@@ -478,12 +482,65 @@ def test_the_command(base: Path, task_dir: Path, tmp_path: Path, in_process: Run
     assert "holds a tuned model already" in again.stderr
 
 
+def test_tensorboard_is_told_when_asked(base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli) -> None:
+    asked = ["finetune", "--model", base, "--task", "fox", "--epochs", "1", "--examples", "64", "--device", "cpu"]
+    for folder, more in (("quiet", []), ("told", ["--track", "tensorboard"])):
+        done = in_process(*asked, *more, "--task-dir", task_dir, "--out", tmp_path / folder)
+        assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "quiet" / "logs").exists()
+    assert list((tmp_path / "told" / "logs").glob("events.*"))
+    assert not (tmp_path / "told" / "checkpoints").exists(), "nobody needs them any more"
+    done = in_process(*asked, "--track", "paper", "--task-dir", task_dir, "--out", tmp_path / "x")
+    assert done.returncode == 2
+    assert "tensorboard" in done.stderr
+
+
 def test_a_batch_for_the_trainer_has_its_labels(base: Path) -> None:
     codec = HFModel(resolve_models([str(base)])[0]).codec
     prompts = [Prompt(str(n), Choice(f"text {n}", [" no", " yes"], n % 2)) for n in range(3)]
     batch = collate(make_examples(prompts, form_of(prompts, 400, 48), codec))
     assert batch["labels"].tolist() == [0, 1, 0]
     assert set(batch) == {"ids", "mask", "owners", "labels"}
+
+
+class TestTexts:
+    """Tasks of texts: the loss is that of the text that is wanted, and the language model writes it."""
+
+    def test_the_loss_is_that_of_transformers(self, base: Path) -> None:
+        model = causal(base)
+        items = [(Tokens([5, 6, 7, 8, 9]),), (Tokens([5, 6, 7]),)]
+        batch = Batch.of(items)
+        with torch.no_grad():
+            found = TextModel(model)(batch.ids, batch.mask, batch.owners, torch.tensor([2, 1]))["loss"]
+            targets = torch.tensor([[-100, -100, -100, 8, 9], [-100, -100, 7, -100, -100]])
+            expected = model(input_ids=batch.ids, attention_mask=batch.mask, labels=targets).loss
+        assert float(found) == pytest.approx(float(expected), abs=1e-5)
+
+    def test_a_target_ends_with_the_stop_and_an_end_token(self, base: Path) -> None:
+        codec = HFModel(resolve_models([str(base)])[0]).codec
+        prompt = Prompt("i", Generate("the fox", ["a dog"]))
+        form = form_of([prompt], 400, 48)
+        (example,) = make_examples([prompt], form, codec)
+        (sequence,) = example.sequences
+        assert codec.decode(list(sequence[: -example.label])) == "the fox"
+        assert codec.decode(list(sequence[-example.label : -1])) == " a dog\n"
+        assert sequence[-1] in codec.eos
+
+    def test_it_writes_what_it_learned(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
+        tuned(base, task_dir, "says", tmp_path / "says", epochs=6, rate=3e-3, patience=6)
+        assert not (tmp_path / "says" / HEAD).exists()
+        evaluate(
+            [str(base), str(tmp_path / "says")], ("says",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,)
+        )
+        results = json.loads((tmp_path / "run" / "results.json").read_text())["results"]
+        before, after = (row for row in results if row["primary"])
+        assert (before["protocol"], after["protocol"]) == ("zero_shot", "finetune")
+        assert before["value"] < 0.1
+        assert after["value"] > 0.7, "yes or no, and nothing else"
+
+    def test_a_head_is_no_method_for_it(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="head takes no part in it"):
+            tuned(base, task_dir, "says", tmp_path / "out", method="head")
 
 
 class TestProtocols:

@@ -484,6 +484,7 @@ def finetune(
     cut: Annotated[bool, typer.Option("--cut", help="cut texts that are longer than the window")] = False,
     seed: Annotated[int, typer.Option(help="for the examples, the new weights and the order")] = 0,
     out: Annotated[Path | None, typer.Option(help="a new folder; default: one under runs/ft/")] = None,
+    track: Annotated[str, typer.Option(help="also tell tensorboard or wandb (offline)")] = "",
     device: Device = "auto",
     task_dir: TaskDir = None,
 ) -> None:
@@ -506,7 +507,7 @@ def finetune(
         cut=cut,
     )
     with _resumable():
-        finetune_command(model, task, settings, out, device, task_dir or [])
+        finetune_command(model, task, settings, out, device, task_dir or [], names(track))
 
 
 @app.command()

@@ -17,7 +17,13 @@ from gpteval.tune.training import Settings, Told, tune
 
 
 def finetune_command(
-    model: str, task: str, settings: Settings, out: Path | None, device: str, task_dirs: Sequence[Path]
+    model: str,
+    task: str,
+    settings: Settings,
+    out: Path | None,
+    device: str,
+    task_dirs: Sequence[Path],
+    track: Sequence[str] = (),
 ) -> None:
     """Tune, and print the folder; what to do with it goes to stderr. Raises GptevalError before any training."""
     (info,) = resolve_models([model])
@@ -25,7 +31,7 @@ def finetune_command(
     name = f"{info.name}-{chosen.label}-{settings.method}" + (f"-{settings.examples}" if settings.examples else "")
     folder = out or Path("runs/ft") / name.replace("/", "-").replace(":", "-")
     shown = Shown()
-    about = tune(info, chosen, folder, settings, LoadOptions(device=device), Told(shown.stage, shown.step))
+    about = tune(info, chosen, folder, settings, LoadOptions(device=device), Told(shown.stage, shown.step), track)
     print(folder)
     say(about.note, sys.stderr)
     say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)

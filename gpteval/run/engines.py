@@ -14,7 +14,7 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.run.config import RunConfig
 from gpteval.run.units import Unit
-from gpteval.tune.engine import HeadEngine
+from gpteval.tune.engine import HeadEngine, TunedEngine
 from gpteval.tune.saved import read_tuned
 
 AnyModel = HFModel | ApiModel
@@ -36,11 +36,12 @@ def make_engine(model: AnyModel, config: RunConfig, budget: Budget) -> AnyEngine
     return CompletionsEngine(model, budget, stride=config.stride, like_peer=peer)
 
 
-def head_of(engine: AnyEngine, unit: Unit) -> HeadEngine | None:
-    """A tuned model's head for the task that it was tuned for, where no examples are shown; else None."""
+def tuned_for(engine: AnyEngine, unit: Unit) -> TunedEngine | None:
+    """The engine of a tuned model for the task that it was tuned for, where no examples are shown; else None."""
     if unit.shots or not isinstance(engine, Engine) or not engine.model.info.local:
         return None
     tuned = read_tuned(Path(engine.model.info.location))
     if tuned is None or tuned.task != unit.task.label:
         return None
-    return HeadEngine(engine.model, tuned, batch_tokens=engine.batch_tokens)
+    kind = TunedEngine if tuned.kind == "texts" else HeadEngine
+    return kind(engine.model, tuned, batch_tokens=engine.batch_tokens)

@@ -35,7 +35,7 @@ from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
 from gpteval.run.ahead import estimate, fill, processes
 from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyEngine, AnyModel, head_of, make_engine, open_model
+from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model, tuned_for
 from gpteval.run.facts import LOSSY, hardware, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
@@ -46,7 +46,6 @@ from gpteval.run.records import judged_by, make_records, make_results, protocol,
 from gpteval.run.samples import samples_parquet
 from gpteval.run.units import Listener, RunOutcome, Unit
 from gpteval.tune.engine import PROTOCOL as FINETUNE
-from gpteval.tune.engine import by_prediction
 
 
 @dataclass
@@ -73,9 +72,8 @@ class _Run:
             raise data
         if unit.label in self.lost:
             raise self.lost[unit.label]
-        head = head_of(engine, unit)
-        if head:
-            engine, data = head, by_prediction(data)
+        if tuned := tuned_for(engine, unit):
+            engine, data = tuned, tuned.suited(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
@@ -107,14 +105,14 @@ class _Run:
             "template": unit.task.template_name,
             "family": unit.task.family,
             "shots": unit.shots,
-            "protocol": FINETUNE if head else protocol(unit.shots),
+            "protocol": FINETUNE if tuned else protocol(unit.shots),
             "profile": self.config.profile,
             "dollars": engine.dollars(known[key] for key in plan.rows),
             "seconds": sum(known[key].seconds for key in plan.rows),
             "tokens": sum(known[key].processed for key in plan.rows),
             "fingerprint": engine.model.fingerprint,
         }
-        notes = [*unit_notes(engine, plan, outcomes), *([head.tuned.note] if head else [])]
+        notes = [*unit_notes(engine, plan, outcomes), *([tuned.tuned.note] if tuned else [])]
         rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
         results = make_results(
             records,

@@ -48,11 +48,8 @@ def by_prediction(data: TaskData) -> TaskData:
     return replace(data, task=replace(data.task, metric=metric, metrics=tuple(others)))
 
 
-class HeadEngine(Engine):
-    """Asks the head of ``model``, a folder that ``tuned`` describes, for each item's answers.
-
-    A score is the logarithm of the probability that the head gives an answer among the item's.
-    """
+class TunedEngine(Engine):
+    """The engine of ``model``, a folder that ``tuned`` describes, for the task that it was tuned for."""
 
     def __init__(self, model: HFModel, tuned: Tuned, *, batch_tokens: int | None = None) -> None:
         super().__init__(model, batch_tokens=batch_tokens)
@@ -60,7 +57,7 @@ class HeadEngine(Engine):
         self.folder = Path(model.info.location)
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        """Raises UsageError where the model was trained on one of the items, TaskError where answers are others."""
+        """Raises UsageError where the model was trained on one of the items, else what an engine's plan raises."""
         seen = trained_items(self.folder)
         if known := [prompt.item_id for prompt in prompts if prompt.item_id in seen]:
             raise UsageError(
@@ -68,6 +65,27 @@ class HeadEngine(Engine):
                 f"{known[0]}: it would be asked what it was told",
                 "evaluate it on a split that it has not seen",
             )
+        return self.planned(prompts)
+
+    def planned(self, prompts: Sequence[Prompt]) -> Plan:
+        return super().plan(prompts)
+
+    def suited(self, data: TaskData) -> TaskData:
+        """The task as it is asked of this model."""
+        return data
+
+
+class HeadEngine(TunedEngine):
+    """Asks the head for each item's answers.
+
+    A score is the logarithm of the probability that the head gives an answer among the item's.
+    """
+
+    def suited(self, data: TaskData) -> TaskData:
+        return by_prediction(data)
+
+    def planned(self, prompts: Sequence[Prompt]) -> Plan:
+        """A row an answer. Raises TaskError where the answers are not those that it was tuned for."""
         encoded: list[Encoded] = []
         keys: list[tuple[bytes, ...]] = []
         rows: dict[bytes, Any] = {}

@@ -4,21 +4,23 @@ Three tokens that no vocabulary has stand at the start, between two parts, and a
 Where all items share their answers, these are classes, and an item is one sequence: start, text, extract. Where each
 has answers of its own, it is one sequence an answer, start, context, delimiter, answer, extract, and each gets a score.
 Of a pair of texts the delimiter stands between them; where the two have no order, both orders are read and added.
+
+A task of texts needs no head: the prompt, then the text that is wanted, and the loss is that text's alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from gpteval.core.errors import TaskError, UsageError
-from gpteval.core.types import Choice, Prompt, Request
+from gpteval.core.types import Choice, Generate, Prompt, Request
 from gpteval.engine.rows import Tokens
 from gpteval.models.tokenizer import Codec
 
 SPECIAL = ("start", "delimiter", "extract")  # ids behind the vocabulary, in this order
-Kind = Literal["classes", "answers"]
+Kind = Literal["classes", "answers", "texts"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Form:
 
         Raises TaskError where the item's answers are not the task's classes.
         """
+        if self.kind == "texts":
+            return self._text(prompt, codec)
         request = choice_of(prompt)
         start, delimiter, extract = (Tokens([self.vocabulary + n]) for n in range(len(SPECIAL)))
         if self.kind == "classes":
@@ -72,6 +76,19 @@ class Form:
             found.append((sequence + extract)[-(self.window - self.reads) :])
         return tuple(found), most
 
+    def _text(self, prompt: Prompt, codec: Codec) -> tuple[tuple[Tokens, ...], int]:
+        target = target_of(prompt, codec)
+        context = Tokens(codec.prefix) + Tokens(codec.encode([prompt.text()])[0])
+        cut = max(0, len(context) + len(target) - self.window)
+        return ((context[min(cut, len(context)) :] + target)[-self.window :],), cut
+
+
+def target_of(prompt: Prompt, codec: Codec) -> Tokens:
+    """The text that is wanted, as an example in the prompt would show it, and what ends it: its stop, an end token."""
+    request = cast(Generate, prompt.request)
+    (ids,) = codec.encode([request.answer + (request.stop[0] if request.stop else "")])
+    return Tokens(ids) + Tokens(sorted(codec.eos)[:1])
+
 
 def choice_of(prompt: Prompt) -> Choice:
     """The prompt's request. Raises TaskError where it is none with choices."""
@@ -79,13 +96,15 @@ def choice_of(prompt: Prompt) -> Choice:
     if not isinstance(request, Choice) or len(request.continuations) < 2:
         raise TaskError(
             f"item {prompt.item_id} has no choices: a head chooses among answers",
-            "name a classification or a choice task, as sst2 or arc_easy",
+            "name a classification or a choice task, as sst2 or arc_easy, or one of translation or summarization",
         )
     return request
 
 
 def form_of(prompts: Sequence[Prompt], vocabulary: int, window: int, reads: int = 0) -> Form:
     """How these items become sequences. Raises TaskError."""
+    if all(isinstance(prompt.request, Generate) for prompt in prompts):
+        return Form("texts", (), vocabulary, window)
     answers = {choice_of(prompt).answers for prompt in prompts}
     if len(answers) == 1:
         return Form("classes", answers.pop(), vocabulary, window, reads)
@@ -94,7 +113,7 @@ def form_of(prompts: Sequence[Prompt], vocabulary: int, window: int, reads: int 
 
 @dataclass(frozen=True)
 class Example:
-    """An item to train on: its sequences, and which class or sequence is right."""
+    """An item to train on: its sequences, and which class or sequence is right; of a text how many tokens it has."""
 
     item_id: str
     sequences: tuple[Tokens, ...]
@@ -107,7 +126,10 @@ def make_examples(prompts: Sequence[Prompt], form: Form, codec: Codec, *, cut: b
     Raises TaskError where there is none to learn from, or one class only; UsageError where texts are longer than the
     window, unless they may be ``cut``.
     """
-    labels = [(prompt, choice_of(prompt).gold) for prompt in prompts]
+    if form.kind == "texts":
+        labels = [(prompt, min(len(target_of(prompt, codec)), form.window - 1)) for prompt in prompts]
+    else:
+        labels = [(prompt, choice_of(prompt).gold) for prompt in prompts]
     if not labels:
         raise TaskError("there are no examples to train on", "give more of them with --examples")
     if form.kind == "classes" and len({label for _, label in labels}) < 2:

@@ -99,6 +99,26 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
         return cross_entropy(logits.float(), targets[places])
 
 
+class TextModel(torch.nn.Module):  # type: ignore[misc]
+    """``causal`` with the loss of the texts that are wanted, as ``TunedModel`` is called; nothing is added to it."""
+
+    def __init__(self, causal: Any) -> None:
+        super().__init__()
+        self.causal = causal
+
+    def forward(
+        self, ids: torch.Tensor, mask: torch.Tensor, owners: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """``loss``: the mean negative log-likelihood, in nats, of each sequence's last ``labels`` tokens."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        ends = mask.sum(1, keepdim=True)
+        wanted = (places >= ends - labels[:, None]) & (places < ends)
+        targets = ids.masked_fill(~wanted, IGNORED)[:, 1:]
+        states = self.causal.base_model(input_ids=ids, attention_mask=mask)[0]
+        logits = self.causal.get_output_embeddings()(states[:, :-1][targets != IGNORED])
+        return {"loss": cross_entropy(logits.float(), targets[targets != IGNORED])}
+
+
 def grouped(scores: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
     """Scores of sequences, [sequences], as those of items' answers, [items, most answers]; -inf where there is none."""
     counts = torch.bincount(owners)

@@ -93,7 +93,8 @@ def write_tuned(folder: Path, about: Tuned, module: Any, tokenizer: Any, items: 
     module.causal.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     head = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("causal.")}
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
+    if head:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
     (folder / ITEMS).write_text("\n".join(sorted(items)) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(about), encoding="utf-8")
     (folder / ABOUT).write_text(json.dumps(asdict(about), indent=1, ensure_ascii=False), encoding="utf-8")
@@ -103,6 +104,7 @@ def _card(about: Tuned) -> str:
     settings = "\n".join(f"| {name} | {value} |" for name, value in about.settings.items())
     how = f"{about.trained:,} of {about.parameters:,} weights trained on {about.examples:,} examples"
     loss = f"{about.watched:,} others told when to stop; the last loss on those is {about.watched_losses[-1][1]:.4f}"
+    head = f"The head ({about.kind}) is in `{HEAD}`, described in `{ABOUT}`." if about.kind != "texts" else ""
     return f"""---
 base_model: {about.base}
 library_name: transformers
@@ -114,7 +116,7 @@ Method {about.method}: {how} in {about.seconds:.0f} s; {loss}.
 
 Evaluate it on what it has not seen: `gpteval run --models THIS_FOLDER --tasks {about.task}`.
 
-The language model loads with plain transformers. The head ({about.kind}) is in `{HEAD}`, described in `{ABOUT}`.
+The language model loads with plain transformers. {head}
 
 | setting | |
 | --- | --- |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -83,8 +84,14 @@ def make_trainer(
     settings: Any,
     device: str,
     losses: Losses,
+    track: Sequence[str] = (),
 ) -> transformers.Trainer:
-    """A trainer that evaluates and saves once an epoch, and ends with the best. ``settings``: see ``Settings``."""
+    """A trainer that evaluates and saves once an epoch, and ends with the best. ``settings``: see ``Settings``;
+    ``track``: who is told besides (``TRACKERS``), their files lie beside ``folder``.
+    """
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
+    os.environ["WANDB_DIR"] = str(folder.parent)
+    os.environ.setdefault("WANDB_MODE", "offline")
     updates = settings.epochs * math.ceil(len(train) / settings.batch)
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
@@ -109,7 +116,8 @@ def make_trainer(
         logging_steps=max(1, updates // 50),
         remove_unused_columns=False,
         label_names=["labels"],
-        report_to="none",
+        report_to=list(track) or "none",
+        run_name=folder.parent.name,
         disable_tqdm=True,
         use_cpu=device == "cpu",
         bf16=device.startswith("cuda") and torch.cuda.is_bf16_supported(),

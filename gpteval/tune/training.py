@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from gpteval.core.errors import OutputError, UsageError
 from gpteval.core.memory import peak_memory
@@ -19,6 +22,7 @@ from gpteval.tune.methods import RATES, SIZES, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
 
 CHECKPOINTS = "checkpoints"
+TRACKERS = ("tensorboard", "wandb")
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,20 @@ def tune(
     settings: Settings,
     load: LoadOptions | None = None,
     told: Told | None = None,
+    track: Sequence[str] = (),
 ) -> Tuned:
     """Train, and write the tuned model to ``out``. An interrupted training there goes on.
 
     Raises GptevalError before any training for what cannot be: no training split, one class only, texts that are too
-    long, a method that the architecture cannot take; and OutputError where ``out`` holds something else.
+    long, a method that the architecture cannot take, a tracker that is not installed; and OutputError where ``out``
+    holds something else.
     """
     told = told or Told()
+    for name in track:
+        if name not in TRACKERS or find_spec(name) is None:
+            raise UsageError(
+                f"--track {name} cannot be had", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
+            )
     began = time.monotonic()
     _refuse_other(out, info, task, settings)
     told.stage(f"the training split of {task.name}")
@@ -94,6 +105,11 @@ def tune(
     size = settings.size or SIZES[settings.method]
     reads = size if settings.method == "prefix" else 0
     form = form_of([*split.train, *split.watched], model.config.get_text_config().vocab_size, model.window, reads)
+    if form.kind == "texts" and settings.method not in ("full", "lora"):
+        raise UsageError(
+            f"task {task.name} wants texts, which the language model writes: {settings.method} takes no part in it",
+            "--method full or lora",
+        )
     train = make_examples(split.train, form, model.codec, cut=settings.cut)
     watched = make_examples(split.watched, form, model.codec, cut=True) if len(split.watched) > 1 else train
     told.stage(f"the weights of {info.name}")
@@ -103,7 +119,7 @@ def tune(
 
     from gpteval.models.kernels import fuse
     from gpteval.tune.added import added
-    from gpteval.tune.model import TunedModel
+    from gpteval.tune.model import TextModel, TunedModel
     from gpteval.tune.trainer import Losses, make_trainer
 
     transformers.set_seed(settings.seed)
@@ -114,11 +130,13 @@ def tune(
     parameters = causal.num_parameters()
     extra = added(causal, settings.method, size)
     adapted = apply(causal, settings.method, size)
-    module = TunedModel(causal, form, extra, weight=settings.weight, dropout=settings.dropout)
+    module: Any = TextModel(causal)
+    if form.kind != "texts":
+        module = TunedModel(causal, form, extra, weight=settings.weight, dropout=settings.dropout)
     count = trained(module)
     told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
     losses = Losses(told.step)
-    trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses)
+    trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses, track)
     last = transformers.trainer_utils.get_last_checkpoint(str(out / CHECKPOINTS)) if out.exists() else None
     if last:
         told.stage(f"goes on from {Path(last).name}")
@@ -147,6 +165,7 @@ def tune(
     )
     seen = [*_ids(train), *(prompt.item_id for prompt in split.watched)]
     write_tuned(out, about, module, model.codec.tokenizer, seen)
+    shutil.rmtree(out / CHECKPOINTS)
     return about
 
 
