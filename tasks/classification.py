@@ -17,7 +17,8 @@ from gpteval import Choice, Item, hub, task
 def sst2(item: Item) -> Choice:
     """Sentiment of film reviews (Socher et al. 2013; GLUE), lm-evaluation-harness's prompt."""
     question = "Is this sentence positive or negative?"  # the sentence keeps its trailing space, as there
-    return Choice(f"{item['sentence']}\nQuestion: {question}\nAnswer:", [" negative", " positive"], item["label"])
+    text = f"{item['sentence']}\nQuestion: {question}\nAnswer:"
+    return Choice(text, [" negative", " positive"], gold=item["label"], parts=(item["sentence"],))
 
 
 @sst2.template("review")
@@ -48,7 +49,8 @@ def _(item: Item) -> Choice:
 def cola(item: Item) -> Choice:
     """Grammatical acceptability (Warstadt et al. 2018; GLUE), lm-evaluation-harness's prompt."""
     question = "Does this sentence make sense?"
-    return Choice(f"{item['sentence']}\nQuestion: {question}\nAnswer:", [" no", " yes"], gold=item["label"])
+    text = f"{item['sentence']}\nQuestion: {question}\nAnswer:"
+    return Choice(text, [" no", " yes"], gold=item["label"], parts=(item["sentence"],))
 
 
 @cola.template("acceptable")
@@ -82,7 +84,8 @@ NEWS = ["World", "Sports", "Business", "Technology"]  # the last is Sci/Tech in 
 def ag_news(item: Item) -> Choice:
     """Topic of news in four classes (Zhang et al. 2015)."""
     question = "Is this article about World, Sports, Business or Technology?"
-    return Choice(f"{item['text']}\nQuestion: {question}\nAnswer:", [f" {topic}" for topic in NEWS], gold=item["label"])
+    text, topics = f"{item['text']}\nQuestion: {question}\nAnswer:", [f" {topic}" for topic in NEWS]
+    return Choice(text, topics, gold=item["label"], parts=(item["text"],))
 
 
 @ag_news.template("section")

@@ -22,14 +22,14 @@ glue = partial(
 def entailment(item: Item, hypothesis: str, labels: list[str]) -> Choice:
     """What follows from ``premise``; ``labels`` in the order of the data's."""
     pair = item["premise"], item["hypothesis"]
-    return Choice(f"{item['premise']}\nQuestion: {hypothesis}\nAnswer:", labels, gold=item["label"], pair=pair)
+    return Choice(f"{item['premise']}\nQuestion: {hypothesis}\nAnswer:", labels, gold=item["label"], parts=pair)
 
 
 @glue(source=hub("nyu-mll/glue", "rte", split="validation"))
 def rte(item: Item) -> Choice:
     """Whether a sentence follows from another (Dagan et al. 2005 and later; GLUE and SuperGLUE)."""
     text = f"{item['sentence1']}\nQuestion: {item['sentence2']} True or False?\nAnswer:"
-    return Choice(text, [" True", " False"], gold=item["label"], pair=(item["sentence1"], item["sentence2"]))
+    return Choice(text, [" True", " False"], gold=item["label"], parts=(item["sentence1"], item["sentence2"]))
 
 
 @rte.as_in("paper", metrics=(), shots=32)
@@ -42,7 +42,7 @@ def _(item: Item) -> Choice:
 def wnli(item: Item) -> Choice:
     """Winograd sentences as entailment (Levesque et al. 2011; GLUE)."""
     text = f"{item['sentence1']}\nQuestion: {item['sentence2']} True or False?\nAnswer:"
-    return Choice(text, [" False", " True"], gold=item["label"], pair=(item["sentence1"], item["sentence2"]))
+    return Choice(text, [" False", " True"], gold=item["label"], parts=(item["sentence1"], item["sentence2"]))
 
 
 @glue(source=hub("nyu-mll/glue", "mrpc", split="validation"))
@@ -50,7 +50,7 @@ def mrpc(item: Item) -> Choice:
     """Whether two sentences of the news say the same (Dolan and Brockett 2005; GLUE)."""
     pair = f"Sentence 1: {item['sentence1']}\nSentence 2: {item['sentence2']}"
     text = f"{pair}\nQuestion: Do both sentences mean the same thing?\nAnswer:"
-    return Choice(text, NO_YES, gold=item["label"], pair=(item["sentence1"], item["sentence2"]), similar=True)
+    return Choice(text, NO_YES, gold=item["label"], parts=(item["sentence1"], item["sentence2"]), similar=True)
 
 
 @glue(source=hub("nyu-mll/glue", "qqp", split="validation"))
@@ -58,14 +58,14 @@ def qqp(item: Item) -> Choice:
     """Whether two questions of Quora ask the same (GLUE)."""
     pair = f"Question 1: {item['question1']}\nQuestion 2: {item['question2']}"
     text = f"{pair}\nQuestion: Do both questions ask the same thing?\nAnswer:"
-    return Choice(text, NO_YES, gold=item["label"], pair=(item["question1"], item["question2"]), similar=True)
+    return Choice(text, NO_YES, gold=item["label"], parts=(item["question1"], item["question2"]), similar=True)
 
 
 @glue(source=hub("nyu-mll/glue", "qnli", split="validation"))
 def qnli(item: Item) -> Choice:
     """Whether a sentence answers a question (Rajpurkar et al. 2016; GLUE)."""
     text = f"{item['question']}\n{item['sentence']}\nQuestion: Does this response answer the question?\nAnswer:"
-    return Choice(text, [" yes", " no"], gold=item["label"], pair=(item["question"], item["sentence"]))
+    return Choice(text, [" yes", " no"], gold=item["label"], parts=(item["question"], item["sentence"]))
 
 
 def _mnli(item: Item) -> Choice:

@@ -239,7 +239,7 @@ class TestPairs:
 
     def test_a_delimiter_stands_between_and_similar_ones_have_both_orders(self, base: Path) -> None:
         codec = self.codec(base)
-        asked = Choice("Q", [" no", " yes"], 0, pair=("the fox", "a dog"))
+        asked = Choice("Q", [" no", " yes"], 0, parts=("the fox", "a dog"))
         form = form_of([Prompt("i", asked)], 400, 48)
         ((sequence,), _) = form.sequences(Prompt("i", asked), codec)
         first, second = codec.encode(["the fox", "a dog"])
@@ -249,8 +249,8 @@ class TestPairs:
 
     def test_a_similarity_does_not_depend_on_the_order(self, base: Path) -> None:
         codec = self.codec(base)
-        one = Choice("Q", [" no", " yes"], 0, pair=("the fox", "a dog jumps"), similar=True)
-        other = replace(one, pair=("a dog jumps", "the fox"))
+        one = Choice("Q", [" no", " yes"], 0, parts=("the fox", "a dog jumps"), similar=True)
+        other = replace(one, parts=("a dog jumps", "the fox"))
         form = form_of([Prompt("i", one)], 400, 48)
         module = TunedModel(causal(base), form).eval()
         batch = Batch.of([form.sequences(Prompt("i", request), codec)[0] for request in (one, other)])
@@ -261,9 +261,16 @@ class TestPairs:
         assert torch.allclose(found[0], found[1], atol=1e-5)
         assert torch.allclose(found[0], expected, atol=1e-5)
 
-    def test_a_pair_is_two(self) -> None:
-        with pytest.raises(ItemError, match="a pair has two texts, not 1"):
-            Choice("Q", [" no", " yes"], 0, pair=("x",))
+    def test_one_text_in_place_of_the_prompt(self, base: Path) -> None:
+        codec = self.codec(base)
+        asked = Prompt("i", Choice("Question: a fox? Answer:", [" no", " yes"], 0, parts=("a fox",)))
+        ((sequence,), _) = form_of([asked], 400, 48).sequences(asked, codec)
+        assert list(sequence) == [400, *codec.encode(["a fox"])[0], 402]
+
+    @pytest.mark.parametrize(("parts", "similar"), [(("x", "y", "z"), False), (("x",), True), ((), True)])
+    def test_one_or_two(self, parts: tuple[str, ...], similar: bool) -> None:
+        with pytest.raises(ItemError, match="about one text or two"):
+            Choice("Q", [" no", " yes"], 0, parts=parts, similar=similar)
 
 
 class TestInputs:
@@ -454,6 +461,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_loss(base: Path, task_d
     with pytest.raises(KeyboardInterrupt):
         tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), Told(step=stop))
     assert read_tuned(tmp_path / "part") is None
+    (tmp_path / "part" / "checkpoints" / "checkpoint-999").mkdir()  # killed while it was written
     with pytest.raises(OutputError, match="begun with another epochs: 3, not 4"):
         tuned(base, task_dir, "fox", tmp_path / "part", epochs=4)
     said: list[str] = []

@@ -475,7 +475,9 @@ def finetune(
     rate: Annotated[float | None, typer.Option(help="of learning; default: 6.25e-5 for full, more for others")] = None,
     batch: Annotated[int, typer.Option(help="items an update")] = 32,
     accumulate: Annotated[int, typer.Option(help="parts of a batch, computed one after the other")] = 1,
-    weight: Annotated[float, typer.Option(help="of the auxiliary language-modelling loss")] = 0.5,
+    weight: Annotated[
+        float | None, typer.Option(help="of the auxiliary language-modelling loss; default: 0.5 for full, else 0")
+    ] = None,
     dropout: Annotated[float, typer.Option(help="before the head, in training")] = 0.1,
     size: Annotated[
         int | None, typer.Option(help="of LoRA's matrices (4), the prefix (16 tokens), the adapters (32 numbers)")

@@ -103,8 +103,8 @@ class Choice:
     ``stop_words``: words that greedy decoding passes over where a continuation begins, so that the greedy flag tells
     whether the continuation is the likeliest that does not begin with one of them (those that are one token).
 
-    ``pair``: the two texts that the question is about, if it is about two, which a tuned head reads in their place;
-    ``similar``: they have no order, and it reads both.
+    ``parts``: the text that the question is about, or the two, which a tuned head reads in place of the context;
+    ``similar``: two have no order, and it reads both.
     """
 
     context: str
@@ -113,14 +113,14 @@ class Choice:
     neutral: str | None = None
     leads: Sequence[str] = ()
     stop_words: Sequence[str] = ()
-    pair: Sequence[str] = ()
+    parts: Sequence[str] = ()
     similar: bool = False
 
     def __post_init__(self) -> None:
         _text("context", self.context)
-        object.__setattr__(self, "pair", _tuple("pair", self.pair))
-        if len(self.pair) not in (0, 2) or (self.similar and not self.pair):
-            raise ItemError(f"a pair has two texts, not {len(self.pair)}")
+        object.__setattr__(self, "parts", _tuple("parts", self.parts))
+        if len(self.parts) > 2 or (self.similar and len(self.parts) != 2):
+            raise ItemError(f"a question is about one text or two, and a similarity about two, not {len(self.parts)}")
         if self.neutral is not None:
             _text("neutral", self.neutral)
         if isinstance(self.continuations, str):

@@ -141,11 +141,11 @@ class Slots:
             self.model.base_model(input_ids=ids.to(device), past_key_values=cache, use_cache=True)
         numbers = torch.tensor(slots, device=device)
         for own, layer in zip(self.cache.layers, cache.layers, strict=True):
+            for slot in self._spoilt.intersection(slots):
+                own.keys[slot], own.values[slot] = 0, 0
             if skip + width:
                 if not own.is_initialized:
                     own.lazy_initialization(layer.keys, layer.values)
-                for slot in self._spoilt.intersection(slots):
-                    own.keys[slot], own.values[slot] = 0, 0
                 own.keys[numbers, :, : skip + width] = layer.keys
                 own.values[numbers, :, : skip + width] = layer.values
         self._spoilt.difference_update(slots)

@@ -152,16 +152,26 @@ class HFModel:
     @cached_property
     def module(self) -> Any:
         """The ``PreTrainedModel`` on its device, in evaluation mode."""
+        from gpteval.models.kernels import few_rows, join_gelu
+
+        model = self.fresh(self.dtype)
+        if (self.device, self.dtype) == ("cpu", "float32"):
+            few_rows(model)
+            join_gelu(model)
+        return model.to(self.device).eval()
+
+    def fresh(self, dtype: str) -> Any:
+        """The model once more, as it was saved but for fused kernels, on the CPU: what is trained further."""
         import torch
         import transformers
 
-        from gpteval.models.kernels import few_rows, fuse, join_gelu
+        from gpteval.models.kernels import fuse
 
         with self._explained():
             model, loading = transformers.AutoModelForCausalLM.from_pretrained(
                 self.info.location,
                 **self._pinned,
-                dtype=getattr(torch, self.dtype),
+                dtype=getattr(torch, dtype),
                 use_safetensors=None if self.options.allow_pickle else True,
                 output_loading_info=True,
                 **self._remote,
@@ -179,10 +189,7 @@ class HFModel:
                 "the tokenizer belongs to another model",
             )
         self.attention = fuse(model)
-        if (self.device, self.dtype) == ("cpu", "float32"):
-            few_rows(model)
-            join_gelu(model)
-        return model.to(self.device).eval()
+        return model
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -30,6 +30,8 @@ from gpteval.report.tables import (
     show,
     show_interval,
 )
+from gpteval.report.tuning import ID as TUNING
+from gpteval.report.tuning import loss_figure, tuned
 
 LONGEST = 2000  # characters of a prompt or output that are shown
 
@@ -64,6 +66,8 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
     trained = training(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
     figures |= {view.id: figure(view) for view in trained}
+    if tunings := tuned(loaded):
+        figures[TUNING] = loss_figure(tunings)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -83,6 +87,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         ranks=pairs.ranks,
         examples=shown,
         trained=trained,
+        tunings=tunings,
         published=published,
         agreement=agreement(published),
         pair_data=Markup(script_json(pairs.data)),

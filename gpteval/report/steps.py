@@ -123,9 +123,9 @@ def figure(view: TaskSteps) -> dict[str, Any]:
     for number, row in enumerate(sorted(view.levels, key=lambda row: row["value"])):
         at = ends[0] + (ends[1] - ends[0]) * (0.1 + 0.8 * (number % SLOTS) / (SLOTS - 1))  # of levels close together
         name = row["model"] if not row["shots"] else f"{row['model']}, {row['shots']}-shot"
-        trace = _trace(row, [ends[0], at, ends[1]], [factor * row["value"]] * 3, name)
+        level = trace(row, [ends[0], at, ends[1]], [factor * row["value"]] * 3, name)
         data.append(
-            trace
+            level
             | {
                 "text": ["", plain(name), ""],
                 "textposition": "top center",
@@ -140,12 +140,12 @@ def figure(view: TaskSteps) -> dict[str, Any]:
         x = [_place(row["step"]) for row in line.rows]
         low = [factor * _bound(row, "ci_low") for row in line.rows]
         high = [factor * _bound(row, "ci_high") for row in line.rows]
-        band = _trace(line.rows[0], [*x, *x[::-1]], [*high, *low[::-1]], line.name)
+        band = trace(line.rows[0], [*x, *x[::-1]], [*high, *low[::-1]], line.name)
         data.append(band | {"fill": "toself", "mode": "none", "showlegend": False, "hoverinfo": "skip"})
-        trace = _trace(line.rows[0], x, [factor * row["value"] for row in line.rows], line.name)
+        curve = trace(line.rows[0], x, [factor * row["value"] for row in line.rows], line.name)
         symbol = list(SYMBOLS.values())[families.index(line.family) % len(SYMBOLS)]
         data.append(
-            trace
+            curve
             | {
                 "text": [plain(f"{line.name}, step {row['step']:,}: {_told(row)}") for row in line.rows],
                 "mode": "lines+markers",
@@ -173,10 +173,11 @@ def figure(view: TaskSteps) -> dict[str, Any]:
     return {"data": data, "layout": layout}
 
 
-def _trace(row: Row, x: Sequence[float], y: Sequence[float], name: str) -> dict[str, Any]:
+def trace(row: Row, x: Sequence[float], y: Sequence[float], name: str) -> dict[str, Any]:
+    """A plotly trace in the colour of the row's generation."""
     generation = row["generation"] if row["generation"] in SYMBOLS else "other"
-    trace: dict[str, Any] = {"type": "scatter", "x": list(x), "y": list(y), "hoverinfo": "text"}
-    return trace | {"name": plain(name), "legendgroup": name, "meta": {"generation": generation}}
+    made: dict[str, Any] = {"type": "scatter", "x": list(x), "y": list(y), "hoverinfo": "text"}
+    return made | {"name": plain(name), "legendgroup": name, "meta": {"generation": generation}}
 
 
 def _place(step: int) -> float:

@@ -15,7 +15,7 @@ from gpteval.models.loader import HFModel
 from gpteval.run.config import RunConfig
 from gpteval.run.units import Unit
 from gpteval.tune.engine import HeadEngine, TunedEngine
-from gpteval.tune.saved import read_tuned
+from gpteval.tune.saved import Tuned, read_tuned
 
 AnyModel = HFModel | ApiModel
 AnyEngine = Engine | ChatEngine | CompletionsEngine
@@ -36,11 +36,16 @@ def make_engine(model: AnyModel, config: RunConfig, budget: Budget) -> AnyEngine
     return CompletionsEngine(model, budget, stride=config.stride, like_peer=peer)
 
 
+def tuning_of(model: AnyModel) -> Tuned | None:
+    """What a tuned model's folder says of its tuning; None of any other. Raises ModelError."""
+    return read_tuned(Path(model.info.location)) if model.info.local else None
+
+
 def tuned_for(engine: AnyEngine, unit: Unit) -> TunedEngine | None:
     """The engine of a tuned model for the task that it was tuned for, where no examples are shown; else None."""
-    if unit.shots or not isinstance(engine, Engine) or not engine.model.info.local:
+    if unit.shots or not isinstance(engine, Engine):
         return None
-    tuned = read_tuned(Path(engine.model.info.location))
+    tuned = tuning_of(engine.model)
     if tuned is None or tuned.task != unit.task.label:
         return None
     kind = TunedEngine if tuned.kind == "texts" else HeadEngine

@@ -7,7 +7,7 @@ and samples/ at once. A unit that cannot be done becomes a failure, and the othe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ from gpteval.models.loader import HFModel, pick_device
 from gpteval.reference.beside import beside
 from gpteval.run.ahead import estimate, fill, processes
 from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model, tuned_for
+from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model, tuned_for, tuning_of
 from gpteval.run.facts import LOSSY, hardware, unit_notes, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
 from gpteval.run.groups import add_groups, groups_with
@@ -178,6 +178,8 @@ class _Run:
             "lossy_tokenizer": model.codec.lossy,
             "notes": list(model.codec.notes),
         }
+        if tuning := tuning_of(model):
+            self.manifest["models"][info.name]["finetune"] = asdict(tuning)
 
     def _note_unit(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
         task = unit.task

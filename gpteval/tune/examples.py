@@ -58,7 +58,7 @@ class Form:
                     f"and the head the classes {', '.join(map(repr, self.classes))}",
                     "tune for the task as it is now",
                 )
-            texts = [text.strip() for text in request.pair] or [prompt.text().strip()]
+            texts = [text.strip() for text in request.parts] or [prompt.text().strip()]
             parts = [codec.encode(texts)]
             if request.similar:
                 parts.append(parts[0][::-1])

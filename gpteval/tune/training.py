@@ -18,7 +18,7 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tune.data import split_of
 from gpteval.tune.examples import Example, form_of, make_examples
-from gpteval.tune.methods import RATES, SIZES, apply, merged, trained
+from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
 
 CHECKPOINTS = "checkpoints"
@@ -32,8 +32,9 @@ class Settings:
     ``examples``: None is all of the training split that is not watched. ``rate``: of learning, None is the method's own
     (``RATES``). ``batch``: items an update, ``accumulate`` parts of it that are computed one after the other.
     ``warmup``: share of the updates until the full rate, which then falls linearly. ``weight``: of the auxiliary
-    language-modelling loss. ``size``: of LoRA's matrices, the prefix or the adapters; None is the method's own
-    (``SIZES``). ``patience``: epochs without a lower loss on the watched examples, after which it stops.
+    language-modelling loss; None is the paper's 0.5 where all weights move, and none where few do. ``size``: of LoRA's
+    matrices, the prefix or the adapters; None is the method's own (``SIZES``). ``patience``: epochs without a lower
+    loss on the watched examples, after which it stops.
     ``cut``: texts longer than the window lose their beginnings.
     """
 
@@ -44,7 +45,7 @@ class Settings:
     batch: int = 32
     accumulate: int = 1
     warmup: float = 0.002
-    weight: float = 0.5
+    weight: float | None = None
     dropout: float = 0.1
     size: int | None = None
     patience: int = 1
@@ -63,7 +64,7 @@ class Settings:
             raise UsageError(f"--batch {self.batch} does not divide into --accumulate {self.accumulate} parts")
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise UsageError(f"--rate is {self.rate}; it must be above 0")
-        if not (0 <= self.dropout < 1 and 0 <= self.weight < math.inf and 0 <= self.warmup < 1):
+        if not (0 <= self.dropout < 1 and 0 <= (self.weight or 0.0) < math.inf and 0 <= self.warmup < 1):
             raise UsageError("--dropout and --warmup must be from 0 to below 1, and --weight at least 0")
 
 
@@ -104,7 +105,8 @@ def tune(
     model = HFModel(info, load)
     size = settings.size or SIZES[settings.method]
     reads = size if settings.method == "prefix" else 0
-    form = form_of([*split.train, *split.watched], model.config.get_text_config().vocab_size, model.window, reads)
+    vocabulary = max(model.config.get_text_config().vocab_size, len(model.codec.tokenizer))
+    form = form_of([*split.train, *split.watched], vocabulary, model.window, reads)
     if form.kind == "texts" and settings.method not in ("full", "lora"):
         raise UsageError(
             f"task {task.name} wants texts, which the language model writes: {settings.method} takes no part in it",
@@ -114,33 +116,29 @@ def tune(
     watched = make_examples(split.watched, form, model.codec, cut=True) if len(split.watched) > 1 else train
     told.stage(f"the weights of {info.name}")
 
-    import torch
     import transformers
 
-    from gpteval.models.kernels import fuse
     from gpteval.tune.added import added
     from gpteval.tune.model import TextModel, TunedModel
     from gpteval.tune.trainer import Losses, make_trainer
 
     transformers.set_seed(settings.seed)
-    causal = transformers.AutoModelForCausalLM.from_pretrained(
-        info.location, revision=info.revision, dtype=torch.float32, use_safetensors=True
-    )
-    fuse(causal)
+    causal = model.fresh("float32")
     parameters = causal.num_parameters()
+    weight = WEIGHTS[settings.method] if settings.weight is None else settings.weight
     extra = added(causal, settings.method, size)
     adapted = apply(causal, settings.method, size)
     module: Any = TextModel(causal)
     if form.kind != "texts":
-        module = TunedModel(causal, form, extra, weight=settings.weight, dropout=settings.dropout)
+        module = TunedModel(causal, form, extra, weight=weight, dropout=settings.dropout)
     count = trained(module)
     told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
     losses = Losses(told.step)
     trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses, track)
-    last = transformers.trainer_utils.get_last_checkpoint(str(out / CHECKPOINTS)) if out.exists() else None
+    last = _last_checkpoint(out / CHECKPOINTS)
     if last:
-        told.stage(f"goes on from {Path(last).name}")
-    trainer.train(resume_from_checkpoint=last)
+        told.stage(f"goes on from {last.name}")
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
     module.causal = merged(adapted)
     about = Tuned(
@@ -153,7 +151,7 @@ def tune(
         reads=form.reads,
         method=settings.method,
         settings=asdict(settings)
-        | {"rate": settings.rate or RATES[settings.method], "size": size, "revision": split.revision},
+        | {"rate": settings.rate or RATES[settings.method], "size": size, "weight": weight, "revision": split.revision},
         trained=count,
         parameters=parameters,
         examples=len(train),
@@ -167,6 +165,17 @@ def tune(
     write_tuned(out, about, module, model.codec.tokenizer, seen)
     shutil.rmtree(out / CHECKPOINTS)
     return about
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The last whole checkpoint, which has its state written last; one that was cut short is removed."""
+    whole = {}
+    for path in folder.glob("checkpoint-*"):
+        if (path / "trainer_state.json").is_file():
+            whole[int(path.name.rpartition("-")[2])] = path
+        else:
+            shutil.rmtree(path)
+    return whole[max(whole)] if whole else None
 
 
 def _ids(examples: Sequence[Example]) -> list[str]:
