@@ -596,10 +596,10 @@ class TestProtocols:
 
     def test_from_which_number_of_examples_on(self) -> None:
         def row(name: str, examples: int, value: float, trained: int = 9) -> Row:
-            return Row(name, examples, 1, value, value - 0.05, value + 0.05, None, trained, 1.0)
+            return Row(name, examples, 1, value, value - 0.05, value + 0.05, None, trained, 1.0, "acc")
 
         rows = (row("zero-shot", 0, 0.5, 0), row("5-shot", 5, 0.6, 0), row("full", 8, 0.65), row("full", 32, 0.58))
-        found = Protocols("m", "t", "acc", True, (*rows, row("full", 128, 0.62), row("full", 512, 0.8)), ())
+        found = Protocols("m", "t", True, (*rows, row("full", 128, 0.62), row("full", 512, 0.8)), ())
         assert found.sentences == [
             "the best prompt: 5-shot, 0.600",
             "full: ahead of it from 128 examples on, its interval above the other's from 512 on",

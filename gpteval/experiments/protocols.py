@@ -30,7 +30,8 @@ UPDATES = 60  # at least, however few the examples
 @dataclass(frozen=True)
 class Row:
     """A protocol with so many examples. ``value`` and the interval's ends are means over ``seeds``, ``spread`` the
-    seeds' standard deviation. ``trained``: weights; ``seconds``: of training, the mean.
+    seeds' standard deviation, ``metric`` what is measured: of a head's accuracies there is only acc. ``trained``:
+    weights; ``seconds``: of training, the mean.
     """
 
     protocol: str
@@ -42,6 +43,7 @@ class Row:
     spread: float | None
     trained: int
     seconds: float
+    metric: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ class Protocols:
 
     model: str
     task: str
-    metric: str
     higher: bool
     rows: tuple[Row, ...]
     failures: tuple[str, ...]
@@ -155,10 +156,8 @@ def compare_protocols(
             found = [row for row in results for folder in own if Path(row["model"]).name == folder.name]
             if found:
                 rows.append(_tuned(method, own, found))
-    first: dict[str, Any] = results[0] if results else {"metric": task.metric, "higher_is_better": True}
-    made = Protocols(
-        info.name, task.label, first["metric"], first["higher_is_better"], tuple(rows), tuple(dict.fromkeys(failures))
-    )
+    higher = all(row["higher_is_better"] for row in results)
+    made = Protocols(info.name, task.label, higher, tuple(rows), tuple(dict.fromkeys(failures)))
     (out / FILE).write_text(json.dumps(asdict(made) | {"sentences": made.sentences}, indent=1), encoding="utf-8")
     return made
 
@@ -177,7 +176,7 @@ def _sized(settings: Settings, method: str, size: int | None, seed: int) -> Sett
 
 def _prompted(row: dict[str, Any]) -> Row:
     name = row["protocol"].replace("_", "-") if row["shots"] < 2 else f"{row['shots']}-shot"
-    return Row(name, row["shots"], 1, row["value"], row["ci_low"], row["ci_high"], None, 0, 0.0)
+    return Row(name, row["shots"], 1, row["value"], row["ci_low"], row["ci_high"], None, 0, 0.0, row["metric"])
 
 
 def _tuned(method: str, folders: Iterable[Path], rows: Sequence[dict[str, Any]]) -> Row:
@@ -187,4 +186,15 @@ def _tuned(method: str, folders: Iterable[Path], rows: Sequence[dict[str, Any]])
     low, high = (fmean(end) if end else None for end in ends)
     spread = stdev(values) if len(values) > 1 else None
     seconds = fmean(one.seconds for one in about)
-    return Row(method, about[0].examples, len(rows), fmean(values), low, high, spread, about[0].trained, seconds)
+    return Row(
+        method,
+        about[0].examples,
+        len(rows),
+        fmean(values),
+        low,
+        high,
+        spread,
+        about[0].trained,
+        seconds,
+        rows[0]["metric"],
+    )
