@@ -52,16 +52,13 @@ def protocols_command(
         )
     finally:
         listener.close()
-    say(
-        f"{'protocol':<10} {'examples':>8} {'metric':>11} {'value':>6} {'interval':>16} {'seeds ±':>8} {'trained':>12} {'s':>7}"
-    )
+    line = "{:<10} {:>8} {:>11} {:>6} {:>16} {:>8} {:>12} {:>7}".format
+    say(line("protocol", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
     for row in found.rows:
         interval = "" if row.ci_low is None or row.ci_high is None else f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
         spread = "" if row.spread is None else f"{row.spread:.3f}"
-        say(
-            f"{row.protocol:<10} {row.examples:>8,} {row.metric:>11} {row.value:>6.3f} {interval:>16} {spread:>8} {row.trained:>12,} "
-            f"{row.seconds:>7.0f}"
-        )
+        counts = f"{row.trained:,}", f"{row.seconds:.0f}"
+        say(line(row.protocol, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
     for sentence in found.sentences:
         say(sentence)
     for failure in found.failures:
