@@ -20,6 +20,7 @@ from gpteval.experiments import protocols
 from gpteval.experiments.protocols import Protocols, Row
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.report import build_report
 from gpteval.run.api import evaluate
 from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
@@ -407,6 +408,18 @@ class TestTheTunedModel:
         (moved / "train.jsonl").write_text(train)
         outcome = evaluate([str(other)], (about["task"],), out=tmp_path / "run", device="cpu", task_dirs=(moved,))
         assert "was trained on 200 of these 200 items" in outcome.failures[0].error
+
+    def test_the_report_shows_what_was_trained(self, base: Path, fox: Path, task_dir: Path, tmp_path: Path) -> None:
+        evaluate([str(base), str(fox)], ("fox",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
+        page = build_report([tmp_path / "run"], tmp_path / "report.html").read_text()
+        about = read_tuned(fox)
+        assert about
+        view = page[page.index('<section id="tuning"') :]
+        assert f"<td>{about.trained:,}</td>" in view
+        assert f"<td>{about.examples:,}</td>" in view
+        assert f"step {about.watched_losses[-1][0]}: watched loss {about.watched_losses[-1][1]:.3f}" in page
+        evaluate([str(base)], ("fox",), out=tmp_path / "plain", device="cpu", task_dirs=(task_dir,))
+        assert "#tuning" not in build_report([tmp_path / "plain"], tmp_path / "plain.html").read_text()
 
     def test_plain_transformers_loads_it(self, fox: Path) -> None:
         model = transformers.AutoModelForCausalLM.from_pretrained(fox)

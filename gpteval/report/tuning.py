@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpteval.core.runs import Loaded
-from gpteval.report.charts import plain
-from gpteval.report.steps import trace
+from gpteval.report.charts import SYMBOLS, plain
+from gpteval.report.steps import DASHES, trace
 
 ID = "tuning"
 
@@ -45,7 +45,8 @@ def tuned(loaded: Loaded) -> tuple[TunedRow, ...]:
 def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
     """A plotly figure: for each model the loss on what it trains on, thin, and on what it only watches, with points."""
     data: list[dict[str, Any]] = []
-    for one in rows:
+    symbols = list(SYMBOLS.values())
+    for number, one in enumerate(rows):  # of one generation, and so one colour: told apart by marks and dashes
         like = {"generation": one.generation}
         for losses, what, line in (("losses", "training", 1.0), ("watched_losses", "watched", 2.5)):
             steps = [step for step, _ in one.about[losses]]
@@ -56,7 +57,8 @@ def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
                 | {
                     "text": told,
                     "mode": "lines" if what == "training" else "lines+markers",
-                    "line": {"width": line},
+                    "line": {"width": line, "dash": DASHES[number % len(DASHES)]},
+                    "marker": {"size": 7, "symbol": symbols[number % len(symbols)]},
                     "opacity": 0.5 if what == "training" else 1.0,
                     "showlegend": what == "watched",
                 }

@@ -7,7 +7,7 @@ from typing import Any
 from gpteval.core.errors import ModelError, UsageError
 
 METHODS = ("full", "lora", "prefix", "adapter", "head")
-# The paper's rate moves all weights; few of them need a larger one. Those are ours, chosen on the embedded models.
+# The paper's rate moves all weights; few of them need a larger one. Those are ours; small models need more again.
 RATES = {"full": 6.25e-5, "lora": 1e-3, "prefix": 1e-2, "adapter": 1e-3, "head": 1e-2}
 WEIGHTS = {"full": 0.5, "lora": 0.0, "prefix": 0.0, "adapter": 0.0, "head": 0.0}  # of the auxiliary loss
 SIZES = {"full": 0, "lora": 4, "prefix": 16, "adapter": 32, "head": 0}  # ranks, tokens, numbers between
