@@ -326,7 +326,7 @@ class TestRefused:
     def test_tasks(self, base: Path, task_dir: Path, tmp_path: Path, name: str, error: Any, said: str) -> None:
         with pytest.raises(error, match=said):
             tuned(base, task_dir, name, tmp_path / "out")
-        assert not (tmp_path / "out" / "checkpoints").exists()
+        assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(
         ("settings", "said"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gpteval.tune.examples import Example, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, BEGUN = "checkpoints", "settings.json"  # while it trains
 TRACKERS = ("tensorboard", "wandb")
 
 
@@ -98,7 +99,8 @@ def tune(
                 f"--track {name} cannot be had", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
             )
     began = time.monotonic()
-    _refuse_other(out, info, task, settings)
+    wanted = _wanted(info, task, settings)
+    _refuse_other(out, wanted)
     told.stage(f"the training split of {task.name}")
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     told.stage(f"the files of {info.name}")
@@ -132,6 +134,8 @@ def tune(
     if form.kind != "texts":
         module = TunedModel(causal, form, extra, weight=weight, dropout=settings.dropout)
     count = trained(module)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / BEGUN).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
     told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
     losses = Losses(told.step)
     trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses, track)
@@ -164,6 +168,7 @@ def tune(
     seen = [*_ids(train), *(prompt.item_id for prompt in split.watched)]
     write_tuned(out, about, module, model.codec.tokenizer, seen)
     shutil.rmtree(out / CHECKPOINTS)
+    (out / BEGUN).unlink()
     return about
 
 
@@ -182,14 +187,16 @@ def _ids(examples: Sequence[Example]) -> list[str]:
     return [example.item_id for example in examples]
 
 
-def _refuse_other(out: Path, info: ModelInfo, task: Task, settings: Settings) -> None:
-    """Raise OutputError where ``out`` holds a finished tuning, or one that was begun with other settings."""
-    import json
+def _wanted(info: ModelInfo, task: Task, settings: Settings) -> dict[str, Any]:
+    """What a training that is begun in a folder must agree with to go on there."""
+    return {"base": info.name, "task": task.label, **asdict(settings)}
 
+
+def _refuse_other(out: Path, wanted: dict[str, Any]) -> None:
+    """Raise OutputError where ``out`` holds a finished tuning, or one that was begun with other settings."""
     if read_tuned(out):
         raise OutputError(f"{out} holds a tuned model already", "name another folder with --out, or remove it")
-    wanted = {"base": info.name, "task": task.label} | {f.name: getattr(settings, f.name) for f in fields(settings)}
-    begun = out / "settings.json"
+    begun = out / BEGUN
     if begun.is_file():
         had = json.loads(begun.read_text(encoding="utf-8"))
         if differing := [name for name, value in wanted.items() if had.get(name) != value]:
@@ -200,5 +207,3 @@ def _refuse_other(out: Path, info: ModelInfo, task: Task, settings: Settings) ->
             )
     elif out.exists() and any(out.iterdir()):
         raise OutputError(f"{out} is not empty", "name another folder with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
