@@ -140,6 +140,9 @@ GOLDEN: list[tuple[str, dict[str, Any], Request]] = [
 
 @pytest.mark.parametrize(("name", "row", "expected"), GOLDEN, ids=[name for name, _, _ in GOLDEN])
 def test_the_request_of_a_row(name: str, row: dict[str, Any], expected: Request) -> None:
+    if text := {"sst2": "sentence", "cola": "sentence", "ag_news": "text"}.get(name):  # what the question is about
+        assert isinstance(expected, Choice)
+        expected = replace(expected, parts=(row[text],))
     assert request(name, row) == expected
 
 
