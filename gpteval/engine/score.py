@@ -19,8 +19,8 @@ from gpteval.engine.trees import BEGINNING, FAMILY, local_window
 # heap, which small tensors that stay split up until it holds gigabytes.
 CHUNK_BYTES = 128 * 2**20
 
-# Tokens of a tree, whose mask has the square of that many places. With 100,000 of them a GPU's attention gave wrong
-# numbers without a word.
+# Tokens of a tree, whose mask has the square of that many places. One of about 100,000 had wrong numbers on a GPU,
+# without a word.
 LONGEST = 32768
 
 NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf); try --dtype float32"
