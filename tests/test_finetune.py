@@ -22,6 +22,7 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.report import build_report
 from gpteval.run.api import evaluate
+from gpteval.tune import training
 from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
 from gpteval.tune.methods import METHODS, SIZES, apply, trained
@@ -344,6 +345,39 @@ class TestRefused:
         with pytest.raises(UsageError, match=said):
             tuned(base, task_dir, "fox", tmp_path / "out", **settings)
 
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--model", "nano", "--task", "fox"], "--model nano stands for 5 models"),
+            (["--model", "gpt2-nano", "--task", "nano"], "--task nano stands for 10 tasks"),
+            (["--model", "openai:gpt-4o", "--task", "fox"], "is behind an API"),
+        ],
+    )
+    def test_names(self, task_dir: Path, tmp_path: Path, in_process: RunCli, options: list[str], said: str) -> None:
+        done = in_process("finetune", *options, "--task-dir", task_dir, "--out", tmp_path / "out")
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert not (tmp_path / "out").exists()
+
+    def test_methods_of_protocols(self, base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli) -> None:
+        asked = ["protocols", "--model", base, "--task", "fox", "--methods", "head,magic", "--task-dir", task_dir]
+        done = in_process(*asked, "--out", tmp_path / "out")
+        assert done.returncode == 2
+        assert "unknown method 'magic'" in done.stderr
+        assert not (tmp_path / "out").exists()
+
+    def test_without_accelerate(
+        self, base: Path, task_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(training, "find_spec", lambda name: None)
+        with pytest.raises(UsageError, match="needs accelerate"):
+            tuned(base, task_dir, "fox", tmp_path / "out")
+
+    def test_a_loss_that_is_not_finite(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match="the loss on the watched examples is not finite"):
+            tuned(base, task_dir, "fox", tmp_path / "out", rate=1e38, epochs=1)
+        assert not (tmp_path / "out").exists(), "so that the corrected command can be given"
+
     def test_folders_that_hold_something_else(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
         (tmp_path / "mine.txt").write_text("x")
         with pytest.raises(OutputError, match="is not empty"):
@@ -449,6 +483,10 @@ def test_other_methods_learn_too(base: Path, task_dir: Path, tmp_path: Path, met
     (row,) = [r for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"] if r["primary"]]
     assert row["value"] > 0.85
     assert about.watched_losses[-1][1] < about.watched_losses[0][1]
+    half = tmp_path / "half"
+    evaluate([str(tmp_path / method)], ("fox",), out=half, device="cpu", dtype="bfloat16", task_dirs=(task_dir,))
+    (again,) = [r for r in json.loads((half / "results.json").read_text())["results"] if r["primary"]]
+    assert again["value"] == pytest.approx(row["value"], abs=0.05)
     if method != "lora":
         assert torch.equal(causal(tmp_path / method).lm_head.weight, causal(base).lm_head.weight)
 

@@ -9,11 +9,22 @@ from pathlib import Path
 from gpteval.cli.console import say
 from gpteval.cli.running import ConsoleListener, report_folder
 from gpteval.cli.training import Shown
+from gpteval.core.errors import UsageError
 from gpteval.core.registry import select_tasks, task_registry
+from gpteval.core.task import Task
 from gpteval.experiments.protocols import FILE, Asked, compare_protocols
-from gpteval.models.catalogue import resolve_models
+from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.tune.training import Settings, Told, tune
+
+
+def _one_of_each(model: str, task: str, task_dirs: Sequence[Path]) -> tuple[ModelInfo, Task]:
+    """The one model and the one task that are named. Raises UsageError where a name stands for several."""
+    models, tasks = resolve_models([model]), select_tasks(task_registry(tuple(task_dirs)), [task])
+    for option, name, found in (("model", model, models), ("task", task, tasks)):
+        if len(found) != 1:
+            raise UsageError(f"--{option} {name} stands for {len(found)} {option}s", "name one of them")
+    return models[0], tasks[0]
 
 
 def finetune_command(
@@ -26,8 +37,7 @@ def finetune_command(
     track: Sequence[str] = (),
 ) -> None:
     """Tune, and print the folder; what to do with it goes to stderr. Raises GptevalError before any training."""
-    (info,) = resolve_models([model])
-    (chosen,) = select_tasks(task_registry(tuple(task_dirs)), [task])
+    info, chosen = _one_of_each(model, task, task_dirs)
     name = f"{info.name}-{chosen.label}-{settings.method}" + (f"-{settings.examples}" if settings.examples else "")
     folder = out or Path("runs/ft") / name.replace("/", "-").replace(":", "-")
     shown = Shown()
@@ -41,8 +51,7 @@ def protocols_command(
     model: str, task: str, asked: Asked, settings: Settings, out: Path | None, device: str, task_dirs: Sequence[Path]
 ) -> int:
     """Compare, print a line a protocol and what they say, and return the exit code."""
-    (info,) = resolve_models([model])
-    (chosen,) = select_tasks(task_registry(tuple(task_dirs)), [task])
+    info, chosen = _one_of_each(model, task, task_dirs)
     folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
     shown, listener = Shown(), ConsoleListener(as_json=True)
     told = Told(shown.stage, shown.step)

@@ -129,6 +129,8 @@ def compare_protocols(
     )
     failures: list[str] = []
     folders: dict[tuple[str, int | None, int], Path] = {}
+    for method in asked.methods:
+        replace(settings, method=method)  # an unknown one is refused before anything is run
     if asked.methods:
         _ = split_of(task, examples=min((size for size in asked.sizes if size), default=None), seed=0)
     for method in asked.methods:

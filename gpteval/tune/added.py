@@ -21,8 +21,8 @@ class Added(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
 
     reads = 0
 
-    def inputs(self, rows: int) -> dict[str, Any]:
-        """What the trunk is given besides, for so many sequences."""
+    def inputs(self, rows: int, dtype: torch.dtype) -> dict[str, Any]:
+        """What the trunk is given besides, for so many sequences, in the dtype of its states."""
         return {}
 
     @contextmanager
@@ -54,11 +54,11 @@ class Prefix(Added):
                 ) from error
         self.states = torch.nn.Parameter(torch.stack(layers).float().clone())
 
-    def inputs(self, rows: int) -> dict[str, Any]:
+    def inputs(self, rows: int, dtype: torch.dtype) -> dict[str, Any]:
         from transformers import DynamicCache
 
         cache = DynamicCache()
-        for number, (keys, values) in enumerate(self.states):
+        for number, (keys, values) in enumerate(self.states.to(dtype)):
             cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
         return {"past_key_values": cache, "use_cache": True}
 

@@ -68,7 +68,7 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
         before = mask.new_ones(len(mask), self.added.reads)
         inputs = {"inputs_embeds": embedded, "attention_mask": torch.cat([before, mask], dim=1)}
         with self.added.applied(self.causal):
-            states: torch.Tensor = self.causal.base_model(**inputs, **self.added.inputs(len(ids)))[0]
+            states: torch.Tensor = self.causal.base_model(**inputs, **self.added.inputs(len(ids), embedded.dtype))[0]
         return states
 
     def forward(

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.errors import OutputError, UsageError
+from gpteval.core.errors import ModelError, OutputError, UsageError
 from gpteval.core.memory import peak_memory
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
@@ -93,6 +93,10 @@ def tune(
     holds something else.
     """
     told = told or Told()
+    if info.api:
+        raise UsageError(f"model {info.name} is behind an API: its weights are not here to be trained")
+    if find_spec("accelerate") is None:
+        raise UsageError("to fine-tune needs accelerate", "pip install 'gpteval[train]'")
     for name in track:
         if name not in TRACKERS or find_spec(name) is None:
             raise UsageError(
@@ -144,6 +148,12 @@ def tune(
         told.stage(f"goes on from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
+    if not all(math.isfinite(loss) for _, loss in losses.watched):
+        shutil.rmtree(out)
+        raise ModelError(
+            f"the loss on the watched examples is not finite: nothing of the training in {out} is kept",
+            "train with a lower --rate",
+        )
     module.causal = merged(adapted)
     about = Tuned(
         base=info.name,
