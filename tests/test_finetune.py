@@ -113,7 +113,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(base: Path, task_dir: Path, name: str, out: Path, **settings: Any) -> Tuned:
     (info,) = resolve_models([str(base)])
     task = task_registry((task_dir,))[name]
-    return tune(info, task, out, Settings(**{"rate": 1e-2, **settings}), LoadOptions(device="cpu"))
+    return tune(info, task, out, Settings(**{"learning_rate": 1e-2, **settings}), LoadOptions(device="cpu"))
 
 
 def causal(folder: Path) -> Any:
@@ -336,8 +336,8 @@ class TestRefused:
             ({"examples": 1}, "cannot be learned from fewer than 2"),
             ({"examples": 5000}, "has 200 examples to train on, 5000 are asked for"),
             ({"epochs": 0}, "--epochs is 0"),
-            ({"batch": 32, "accumulate": 5}, "does not divide"),
-            ({"rate": -1.0}, "--rate is -1.0"),
+            ({"batch_size": 32, "accumulate": 5}, "does not divide"),
+            ({"learning_rate": -1.0}, "--learning-rate is -1.0"),
             ({"dropout": 1.0}, "--dropout"),
         ],
     )
@@ -374,8 +374,8 @@ class TestRefused:
             tuned(base, task_dir, "fox", tmp_path / "out")
 
     def test_a_loss_that_is_not_finite(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match="the loss on the watched examples is not finite"):
-            tuned(base, task_dir, "fox", tmp_path / "out", rate=1e38, epochs=1)
+        with pytest.raises(ModelError, match="the loss on the validation examples is not finite"):
+            tuned(base, task_dir, "fox", tmp_path / "out", learning_rate=1e38, epochs=1)
         assert not (tmp_path / "out").exists(), "so that the corrected command can be given"
 
     def test_folders_that_hold_something_else(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ class TestTheTunedModel:
         view = page[page.index('<section id="tuning"') :]
         assert f"<td>{about.trained:,}</td>" in view
         assert f"<td>{about.examples:,}</td>" in view
-        assert f"step {about.watched_losses[-1][0]}: watched loss {about.watched_losses[-1][1]:.3f}" in page
+        assert f"step {about.validation_losses[-1][0]}: validation loss {about.validation_losses[-1][1]:.3f}" in page
         evaluate([str(base)], ("fox",), out=tmp_path / "plain", device="cpu", task_dirs=(task_dir,))
         assert "#tuning" not in build_report([tmp_path / "plain"], tmp_path / "plain.html").read_text()
 
@@ -478,11 +478,13 @@ class TestTheTunedModel:
 @pytest.mark.parametrize("method", ["lora", "prefix", "adapter", "head"])
 def test_other_methods_learn_too(base: Path, task_dir: Path, tmp_path: Path, method: str) -> None:
     epochs = 30 if method == "prefix" else 12
-    about = tuned(base, task_dir, "fox", tmp_path / method, method=method, epochs=epochs, rate=3e-2, patience=epochs)
+    about = tuned(
+        base, task_dir, "fox", tmp_path / method, method=method, epochs=epochs, learning_rate=3e-2, patience=epochs
+    )
     evaluate([str(tmp_path / method)], ("fox",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
     (row,) = [r for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"] if r["primary"]]
     assert row["value"] > 0.85
-    assert about.watched_losses[-1][1] < about.watched_losses[0][1]
+    assert about.validation_losses[-1][1] < about.validation_losses[0][1]
     half = tmp_path / "half"
     evaluate([str(tmp_path / method)], ("fox",), out=half, device="cpu", dtype="bfloat16", task_dirs=(task_dir,))
     (again,) = [r for r in json.loads((half / "results.json").read_text())["results"] if r["primary"]]
@@ -492,7 +494,7 @@ def test_other_methods_learn_too(base: Path, task_dir: Path, tmp_path: Path, met
 
 
 def test_answers_of_ones_own_are_learned(base: Path, task_dir: Path, tmp_path: Path) -> None:
-    tuned(base, task_dir, "which", tmp_path / "which", epochs=12, patience=12, rate=3e-3)
+    tuned(base, task_dir, "which", tmp_path / "which", epochs=12, patience=12, learning_rate=3e-3)
     evaluate([str(tmp_path / "which")], ("which",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
     (row,) = [r for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"] if r["primary"]]
     assert row["chance"] == pytest.approx(1 / 3)
@@ -508,7 +510,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_loss(base: Path, task_d
 
     (info,) = resolve_models([str(base)])
     task = task_registry((task_dir,))["fox"]
-    settings = Settings(rate=1e-2, epochs=3)
+    settings = Settings(learning_rate=1e-2, epochs=3)
     with pytest.raises(KeyboardInterrupt):
         tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), Told(step=stop))
     assert read_tuned(tmp_path / "part") is None
@@ -519,8 +521,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_loss(base: Path, task_d
     told = Told(stage=said.append)
     part = tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), told)
     assert any("goes on from checkpoint-" in text for text in said)
-    assert [step for step, _ in part.watched_losses] == [step for step, _ in whole.watched_losses]
-    for (_, a), (_, b) in zip(part.watched_losses, whole.watched_losses, strict=True):
+    assert [step for step, _ in part.validation_losses] == [step for step, _ in whole.validation_losses]
+    for (_, a), (_, b) in zip(part.validation_losses, whole.validation_losses, strict=True):
         assert a == pytest.approx(b, abs=1e-4)
     first, second = causal(tmp_path / "whole"), causal(tmp_path / "part")
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
@@ -529,7 +531,19 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_loss(base: Path, task_d
 
 def test_the_command(base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli) -> None:
     out = tmp_path / "ft"
-    asked = ["finetune", "--model", base, "--task", "fox", "--epochs", "1", "--rate", "0.01", "--device", "cpu"]
+    asked = [
+        "finetune",
+        "--model",
+        base,
+        "--task",
+        "fox",
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "0.01",
+        "--device",
+        "cpu",
+    ]
     done = in_process(*asked, "--examples", "64", "--task-dir", task_dir, "--out", out)
     assert done.returncode == 0
     assert done.stdout.strip() == str(out)
@@ -586,7 +600,7 @@ class TestTexts:
         assert sequence[-1] in codec.eos
 
     def test_it_writes_what_it_learned(self, base: Path, task_dir: Path, tmp_path: Path) -> None:
-        tuned(base, task_dir, "says", tmp_path / "says", epochs=6, rate=3e-3, patience=6)
+        tuned(base, task_dir, "says", tmp_path / "says", epochs=6, learning_rate=3e-3, patience=6)
         assert not (tmp_path / "says" / HEAD).exists()
         evaluate(
             [str(base), str(tmp_path / "says")], ("says",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,)
@@ -608,7 +622,18 @@ class TestProtocols:
     ) -> None:
         monkeypatch.setattr(protocols, "UPDATES", 8)
         asked = ["protocols", "--model", base, "--task", "fox", "--shots", "0,1", "--methods", "full,head"]
-        asked += ["--examples", "8,64,all", "--seeds", "2", "--rate", "0.01", "--epochs", "6", "--device", "cpu"]
+        asked += [
+            "--examples",
+            "8,64,all",
+            "--seeds",
+            "2",
+            "--learning-rate",
+            "0.01",
+            "--epochs",
+            "6",
+            "--device",
+            "cpu",
+        ]
         asked += ["--task-dir", task_dir, "--out", tmp_path / "p"]
         done = in_process(*asked)
         assert done.returncode == 0, done.stderr

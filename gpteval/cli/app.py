@@ -472,8 +472,8 @@ def finetune(
     method: Annotated[str, typer.Option(help="what is trained: full, lora, prefix, adapter or head")] = "full",
     examples: Annotated[int | None, typer.Option(help="to train on; default: all of the training split")] = None,
     epochs: Annotated[int, typer.Option(help="passes over the examples")] = 3,
-    rate: Annotated[float | None, typer.Option(help="of learning; default: 6.25e-5 for full, more for others")] = None,
-    batch: Annotated[int, typer.Option(help="items an update")] = 32,
+    learning_rate: Annotated[float | None, typer.Option(help="default: 6.25e-5 for full, more for others")] = None,
+    batch_size: Annotated[int, typer.Option(help="items an update")] = 32,
     accumulate: Annotated[int, typer.Option(help="parts of a batch, computed one after the other")] = 1,
     weight: Annotated[
         float | None, typer.Option(help="of the auxiliary language-modelling loss; default: 0.5 for full, else 0")
@@ -482,7 +482,7 @@ def finetune(
     size: Annotated[
         int | None, typer.Option(help="of LoRA's matrices (4), the prefix (16 tokens), the adapters (32 numbers)")
     ] = None,
-    patience: Annotated[int, typer.Option(help="epochs without a lower loss on watched examples, then stop")] = 1,
+    patience: Annotated[int, typer.Option(help="epochs without a lower loss on validation examples, then stop")] = 1,
     cut: Annotated[bool, typer.Option("--cut", help="cut texts that are longer than the window")] = False,
     seed: Annotated[int, typer.Option(help="for the examples, the new weights and the order")] = 0,
     out: Annotated[Path | None, typer.Option(help="a new folder; default: one under runs/ft/")] = None,
@@ -498,8 +498,8 @@ def finetune(
         method=method,
         examples=examples,
         epochs=epochs,
-        rate=rate,
-        batch=batch,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
         accumulate=accumulate,
         weight=weight,
         dropout=dropout,
@@ -521,7 +521,7 @@ def protocols(
     examples: Annotated[str, typer.Option(help="numbers of examples to train on, and all")] = "8,32,128,512,all",
     seeds: Annotated[int, typer.Option(min=1, help="trainings for each of them, on other examples")] = 3,
     epochs: Annotated[int, typer.Option(help="passes over the examples; few are passed over more often")] = 3,
-    rate: Annotated[float | None, typer.Option(help="of learning; default: each method's own")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="default: each method's own")] = None,
     limit: Limit = None,
     out: Annotated[Path | None, typer.Option(help="a folder; default: one under runs/protocols/")] = None,
     device: Device = "auto",
@@ -534,7 +534,9 @@ def protocols(
 
     asked = Asked(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     with _resumable():
-        code = protocols_command(model, task, asked, Settings(epochs=epochs, rate=rate), out, device, task_dir or [])
+        code = protocols_command(
+            model, task, asked, Settings(epochs=epochs, learning_rate=learning_rate), out, device, task_dir or []
+        )
     raise typer.Exit(code)
 
 

@@ -168,11 +168,18 @@ def _sized(settings: Settings, method: str, size: int | None, seed: int) -> Sett
     """Few examples are passed over as often as it takes for ``UPDATES`` updates, in batches no larger than they are."""
     if size is None:
         return replace(settings, method=method, examples=None, seed=seed)
-    batch = min(settings.batch, size)
+    batch = min(settings.batch_size, size)
     epochs = max(settings.epochs, math.ceil(UPDATES / math.ceil(size / batch)))
     patience = max(settings.patience, epochs // 3)
     return replace(
-        settings, method=method, examples=size, seed=seed, batch=batch, accumulate=1, epochs=epochs, patience=patience
+        settings,
+        method=method,
+        examples=size,
+        seed=seed,
+        batch_size=batch,
+        accumulate=1,
+        epochs=epochs,
+        patience=patience,
     )
 
 

@@ -48,7 +48,7 @@ def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
     symbols = list(SYMBOLS.values())
     for number, one in enumerate(rows):  # of one generation, and so one colour: told apart by marks and dashes
         like = {"generation": one.generation}
-        for losses, what, line in (("losses", "training", 1.0), ("watched_losses", "watched", 2.5)):
+        for losses, what, line in (("losses", "training", 1.0), ("validation_losses", "validation", 2.5)):
             steps = [step for step, _ in one.about[losses]]
             values = [loss for _, loss in one.about[losses]]
             told = [plain(f"{one.model}, step {s:,}: {what} loss {v:.3f}") for s, v in zip(steps, values, strict=True)]
@@ -60,7 +60,7 @@ def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
                     "line": {"width": line, "dash": DASHES[number % len(DASHES)]},
                     "marker": {"size": 7, "symbol": symbols[number % len(symbols)]},
                     "opacity": 0.5 if what == "training" else 1.0,
-                    "showlegend": what == "watched",
+                    "showlegend": what == "validation",
                 }
             )
     layout = {

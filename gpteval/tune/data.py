@@ -1,4 +1,4 @@
-"""What is trained on, what is watched, and that neither is ever evaluated."""
+"""What is trained on, what validates it, and that neither is ever evaluated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gpteval.core.prompts import MAX_BAD_ROWS, TaskData, build_prompts, posable
 from gpteval.core.task import Task
 from gpteval.core.types import Item, Prompt
 
-WATCHED = 500  # examples, at most, by which is told when to stop
+VALIDATION = 500  # examples, at most, by which is told when to stop
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Split:
     """Prompts of the training split, without examples: those to train on, and others to watch the loss on."""
 
     train: tuple[Prompt, ...]
-    watched: tuple[Prompt, ...]
+    validation: tuple[Prompt, ...]
     revision: str
 
 
 def split_of(task: Task, *, examples: int | None, seed: int) -> Split:
-    """``examples`` of the training split (None: all that are not watched); few are among any larger number.
+    """``examples`` of the training split (None: all but the validation set); few are among any larger number.
 
-    Watched are as many others, ``WATCHED`` and a tenth of the split at most. Items of the evaluated split are among
-    neither, whatever the source calls its splits. Raises TaskError, DataError, UsageError before anything is trained.
+    The validation set is as many others, ``VALIDATION`` and a tenth of the split at most. Items of the evaluated split
+    are in neither, whatever the source calls its splits. Raises TaskError, DataError, UsageError.
     """
     if task.shots_from is None or task.shots_from == getattr(task.source, "split", None):
         raise TaskError(
@@ -47,7 +47,7 @@ def split_of(task: Task, *, examples: int | None, seed: int) -> Split:
             f"task {task.name}: all {len(loaded.rows)} rows of its training split are evaluated too",
             "name another split to train on, or another to evaluate",
         )
-    held = min(WATCHED, max(1, len(every) // 10))
+    held = min(VALIDATION, max(1, len(every) // 10))
     if examples is not None:
         if examples < 2:
             raise UsageError(f"--examples is {examples}; a class cannot be learned from fewer than 2")
@@ -57,12 +57,12 @@ def split_of(task: Task, *, examples: int | None, seed: int) -> Split:
                 f"--examples {len(every) - held} or fewer; without it all are used",
             )
     if examples is None:
-        watched = subset(every, held, seed)
-        train: Sequence[Item] = _without(every, watched)
+        validation = subset(every, held, seed)
+        train: Sequence[Item] = _without(every, validation)
     else:
         train = subset(every, examples, seed)
-        watched = subset(_without(every, train), min(held, examples), seed)
-    return Split(_prompts(task, train), _prompts(task, watched), loaded.revision)
+        validation = subset(_without(every, train), min(held, examples), seed)
+    return Split(_prompts(task, train), _prompts(task, validation), loaded.revision)
 
 
 def _without(items: Sequence[Item], others: Sequence[Item]) -> list[Item]:

@@ -22,8 +22,8 @@ ABOUT, HEAD, ITEMS = "finetune.json", "finetune.safetensors", "finetune_items.tx
 class Tuned:
     """What a model was tuned for and how. ``task``: the task's label; ``trained``: weights that were trained.
 
-    ``examples`` were trained on and ``watched`` told when to stop. ``seconds`` of training, ``peak_memory`` in bytes.
-    ``losses``: step and training loss, ``watched_losses``: step and the loss on watched examples.
+    ``examples`` to train on, ``validation`` examples to tell when to stop. ``seconds`` of training, ``peak_memory`` in
+    bytes. ``losses``: step and training loss, ``validation_losses``: step and validation loss.
     """
 
     base: str
@@ -38,11 +38,11 @@ class Tuned:
     trained: int
     parameters: int
     examples: int
-    watched: int
+    validation: int
     seconds: float
     peak_memory: int
     losses: tuple[tuple[int, float], ...]
-    watched_losses: tuple[tuple[int, float], ...]
+    validation_losses: tuple[tuple[int, float], ...]
 
     @property
     def note(self) -> str:
@@ -65,7 +65,7 @@ def read_tuned(folder: Path) -> Tuned | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["classes"] = tuple(found["classes"])
-        for losses in ("losses", "watched_losses"):
+        for losses in ("losses", "validation_losses"):
             found[losses] = tuple((int(step), float(loss)) for step, loss in found[losses])
         return Tuned(**found)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -103,7 +103,9 @@ def write_tuned(folder: Path, about: Tuned, module: Any, tokenizer: Any, items: 
 def _card(about: Tuned) -> str:
     settings = "\n".join(f"| {name} | {value} |" for name, value in about.settings.items())
     how = f"{about.trained:,} of {about.parameters:,} weights trained on {about.examples:,} examples"
-    loss = f"{about.watched:,} others told when to stop; the last loss on those is {about.watched_losses[-1][1]:.4f}"
+    loss = (
+        f"{about.validation:,} more told when to stop; the last validation loss is {about.validation_losses[-1][1]:.4f}"
+    )
     head = f"The head ({about.kind}) is in `{HEAD}`, described in `{ABOUT}`." if about.kind != "texts" else ""
     return f"""---
 base_model: {about.base}

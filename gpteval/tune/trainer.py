@@ -25,12 +25,12 @@ class Losses:
 
     step: Callable[[int, int, float], None]
     training: list[tuple[int, float]] = field(default_factory=list)
-    watched: list[tuple[int, float]] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
 
     def of(self, history: Sequence[dict[str, Any]]) -> None:
         """All of a training, that before an interruption included."""
         self.training = [(entry["step"], entry["loss"]) for entry in history if "loss" in entry]
-        self.watched = [(entry["step"], entry["eval_loss"]) for entry in history if "eval_loss" in entry]
+        self.validation = [(entry["step"], entry["eval_loss"]) for entry in history if "eval_loss" in entry]
 
 
 class _Tell(transformers.TrainerCallback):  # type: ignore[misc]  # transformers is not type-checked
@@ -79,7 +79,7 @@ def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
 def make_trainer(
     module: Any,
     train: Sequence[Example],
-    watched: Sequence[Example],
+    validation: Sequence[Example],
     folder: Path,
     settings: Any,
     device: str,
@@ -92,12 +92,12 @@ def make_trainer(
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(folder.parent / "logs")
     os.environ["WANDB_DIR"] = str(folder.parent)
     os.environ.setdefault("WANDB_MODE", "offline")
-    updates = settings.epochs * math.ceil(len(train) / settings.batch)
+    updates = settings.epochs * math.ceil(len(train) / settings.batch_size)
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
-        learning_rate=settings.rate or RATES[settings.method],
-        per_device_train_batch_size=settings.batch // settings.accumulate,
-        per_device_eval_batch_size=settings.batch,
+        learning_rate=settings.learning_rate or RATES[settings.method],
+        per_device_train_batch_size=settings.batch_size // settings.accumulate,
+        per_device_eval_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulate,
         num_train_epochs=settings.epochs,
         lr_scheduler_type="linear",
@@ -126,7 +126,7 @@ def make_trainer(
         model=module,
         args=arguments,
         train_dataset=list(train),
-        eval_dataset=list(watched),
+        eval_dataset=list(validation),
         data_collator=collate,
         callbacks=[_Tell(losses), transformers.EarlyStoppingCallback(settings.patience)],
     )

@@ -30,20 +30,20 @@ TRACKERS = ("tensorboard", "wandb")
 class Settings:
     """How a model is tuned; the paper's settings (section 4.1), where it has them.
 
-    ``examples``: None is all of the training split that is not watched. ``rate``: of learning, None is the method's own
-    (``RATES``). ``batch``: items an update, ``accumulate`` parts of it that are computed one after the other.
+    ``examples``: None is all of the training split but the validation set. ``learning_rate``: None is the method's own
+    (``RATES``). ``batch_size``: items an update, ``accumulate`` parts of it that are computed one after the other.
     ``warmup``: share of the updates until the full rate, which then falls linearly. ``weight``: of the auxiliary
     language-modelling loss; None is the paper's 0.5 where all weights move, and none where few do. ``size``: of LoRA's
     matrices, the prefix or the adapters; None is the method's own (``SIZES``). ``patience``: epochs without a lower
-    loss on the watched examples, after which it stops.
+    loss on the validation examples, after which it stops.
     ``cut``: texts longer than the window lose their beginnings.
     """
 
     method: str = "full"
     examples: int | None = None
     epochs: int = 3
-    rate: float | None = None
-    batch: int = 32
+    learning_rate: float | None = None
+    batch_size: int = 32
     accumulate: int = 1
     warmup: float = 0.002
     weight: float | None = None
@@ -56,15 +56,17 @@ class Settings:
     def __post_init__(self) -> None:
         if self.method not in RATES:
             raise UsageError(f"unknown method {self.method!r}", f"one of {', '.join(RATES)}")
-        for name in ("epochs", "batch", "accumulate", "patience"):
+        for name in ("epochs", "batch_size", "accumulate", "patience"):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name} is {getattr(self, name)}; it must be at least 1")
         if self.size is not None and self.size < 1:
             raise UsageError(f"--size is {self.size}; it must be at least 1")
-        if self.batch % self.accumulate:
-            raise UsageError(f"--batch {self.batch} does not divide into --accumulate {self.accumulate} parts")
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise UsageError(f"--rate is {self.rate}; it must be above 0")
+        if self.batch_size % self.accumulate:
+            raise UsageError(
+                f"--batch-size {self.batch_size} does not divide into --accumulate {self.accumulate} parts"
+            )
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise UsageError(f"--learning-rate is {self.learning_rate}; it must be above 0")
         if not (0 <= self.dropout < 1 and 0 <= (self.weight or 0.0) < math.inf and 0 <= self.warmup < 1):
             raise UsageError("--dropout and --warmup must be from 0 to below 1, and --weight at least 0")
 
@@ -112,14 +114,14 @@ def tune(
     size = settings.size or SIZES[settings.method]
     reads = size if settings.method == "prefix" else 0
     vocabulary = max(model.config.get_text_config().vocab_size, len(model.codec.tokenizer))
-    form = form_of([*split.train, *split.watched], vocabulary, model.window, reads)
+    form = form_of([*split.train, *split.validation], vocabulary, model.window, reads)
     if form.kind == "texts" and settings.method not in ("full", "lora"):
         raise UsageError(
             f"task {task.name} wants texts, which the language model writes: {settings.method} takes no part in it",
             "--method full or lora",
         )
     train = make_examples(split.train, form, model.codec, cut=settings.cut)
-    watched = make_examples(split.watched, form, model.codec, cut=True) if len(split.watched) > 1 else train
+    validation = make_examples(split.validation, form, model.codec, cut=True) if len(split.validation) > 1 else train
     told.stage(f"the weights of {info.name}")
 
     import transformers
@@ -142,19 +144,21 @@ def tune(
     (out / BEGUN).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
     told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
     losses = Losses(told.step)
-    trainer = make_trainer(module, train, watched, out / CHECKPOINTS, settings, model.device, losses, track)
+    trainer = make_trainer(module, train, validation, out / CHECKPOINTS, settings, model.device, losses, track)
     last = _last_checkpoint(out / CHECKPOINTS)
     if last:
         told.stage(f"goes on from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
-    if not all(math.isfinite(loss) for _, loss in losses.watched):
+    if not all(math.isfinite(loss) for _, loss in losses.validation):
         shutil.rmtree(out)
         raise ModelError(
-            f"the loss on the watched examples is not finite: nothing of the training in {out} is kept",
-            "train with a lower --rate",
+            f"the loss on the validation examples is not finite: nothing of the training in {out} is kept",
+            "train with a lower --learning-rate",
         )
     module.causal = merged(adapted)
+    rate = settings.learning_rate or RATES[settings.method]
+    used = {"learning_rate": rate, "size": size, "weight": weight, "revision": split.revision}
     about = Tuned(
         base=info.name,
         task=task.label,
@@ -164,18 +168,17 @@ def tune(
         window=form.window,
         reads=form.reads,
         method=settings.method,
-        settings=asdict(settings)
-        | {"rate": settings.rate or RATES[settings.method], "size": size, "weight": weight, "revision": split.revision},
+        settings=asdict(settings) | used,
         trained=count,
         parameters=parameters,
         examples=len(train),
-        watched=len(split.watched),
+        validation=len(split.validation),
         seconds=time.monotonic() - began,
         peak_memory=peak_memory(model.device),
         losses=tuple(losses.training),
-        watched_losses=tuple(losses.watched),
+        validation_losses=tuple(losses.validation),
     )
-    seen = [*_ids(train), *(prompt.item_id for prompt in split.watched)]
+    seen = [*_ids(train), *(prompt.item_id for prompt in split.validation)]
     write_tuned(out, about, module, model.codec.tokenizer, seen)
     shutil.rmtree(out / CHECKPOINTS)
     (out / BEGUN).unlink()
