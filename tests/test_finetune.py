@@ -28,8 +28,9 @@ from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
 from gpteval.tune.methods import METHODS, SIZES, apply, trained
 from gpteval.tune.model import Batch, TextModel, TunedModel, grouped
 from gpteval.tune.saved import ABOUT, HEAD, Tuned, read_tuned
+from gpteval.tune.settings import Settings
 from gpteval.tune.trainer import collate
-from gpteval.tune.training import Settings, Told, tune
+from gpteval.tune.training import Told, tune
 from tests.conftest import RunCli
 from tests.tiny import ARCHITECTURES, save_tiny
 
@@ -485,6 +486,7 @@ def test_other_methods_learn_too(base: Path, task_dir: Path, tmp_path: Path, met
     (row,) = [r for r in json.loads((tmp_path / "run" / "results.json").read_text())["results"] if r["primary"]]
     assert row["value"] > 0.85
     assert about.validation_losses[-1][1] < about.validation_losses[0][1]
+    assert about.validation_accuracy == pytest.approx(row["value"], abs=0.15)
     half = tmp_path / "half"
     evaluate([str(tmp_path / method)], ("fox",), out=half, device="cpu", dtype="bfloat16", task_dirs=(task_dir,))
     (again,) = [r for r in json.loads((half / "results.json").read_text())["results"] if r["primary"]]
@@ -548,8 +550,12 @@ def test_the_command(base: Path, task_dir: Path, tmp_path: Path, in_process: Run
     assert done.returncode == 0
     assert done.stdout.strip() == str(out)
     assert "gpteval run --models" in done.stderr
-    assert read_tuned(out) is not None
-    assert "64 examples" in (out / "README.md").read_text()
+    card = (out / "README.md").read_text()
+    about = read_tuned(out)
+    assert about
+    assert f"gpteval finetune --model {base.name} --task fox --examples 64 --epochs 1 --learning-rate 0.01" in card
+    assert f"| on {about.validation} validation examples | |" in card
+    assert f"| accuracy | {about.validation_accuracy:.4f} |" in card
     again = in_process(*asked, "--examples", "64", "--task-dir", task_dir, "--out", out)
     assert again.returncode != 0
     assert "holds a tuned model already" in again.stderr

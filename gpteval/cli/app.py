@@ -492,7 +492,7 @@ def finetune(
 ) -> None:
     """Tune a model for a task with a head on its last state, as GPT-1 was evaluated; `run` evaluates the outcome."""
     from gpteval.cli.finetuning import finetune_command
-    from gpteval.tune.training import Settings
+    from gpteval.tune.settings import Settings
 
     settings = Settings(
         method=method,
@@ -530,7 +530,7 @@ def protocols(
     """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
     from gpteval.cli.finetuning import protocols_command
     from gpteval.experiments.protocols import Asked
-    from gpteval.tune.training import Settings
+    from gpteval.tune.settings import Settings
 
     asked = Asked(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     with _resumable():

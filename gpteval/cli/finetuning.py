@@ -15,7 +15,8 @@ from gpteval.core.task import Task
 from gpteval.experiments.protocols import FILE, Asked, compare_protocols
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import LoadOptions
-from gpteval.tune.training import Settings, Told, tune
+from gpteval.tune.settings import Settings
+from gpteval.tune.training import Told, tune
 
 
 def _one_of_each(model: str, task: str, task_dirs: Sequence[Path]) -> tuple[ModelInfo, Task]:

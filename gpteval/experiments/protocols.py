@@ -21,7 +21,8 @@ from gpteval.run.runner import execute
 from gpteval.run.units import Listener
 from gpteval.tune.data import split_of
 from gpteval.tune.saved import read_tuned
-from gpteval.tune.training import Settings, Told, tune
+from gpteval.tune.settings import Settings
+from gpteval.tune.training import Told, tune
 
 FILE = "protocols.json"
 UPDATES = 60  # at least, however few the examples

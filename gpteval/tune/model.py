@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,17 @@ class TextModel(torch.nn.Module):  # type: ignore[misc]
         states = self.causal.base_model(input_ids=ids, attention_mask=mask)[0]
         logits = self.causal.get_output_embeddings()(states[:, :-1][targets != IGNORED])
         return {"loss": cross_entropy(logits.float(), targets[targets != IGNORED])}
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def accuracy(module: TunedModel, batches: Iterable[dict[str, torch.Tensor]]) -> float:
+    """The share of items whose label has the highest logit; ``batches`` as ``forward`` takes them."""
+    module.eval()
+    right = total = 0
+    for batch in batches:
+        right += int((module(**batch)["logits"].argmax(dim=1) == batch["labels"]).sum())
+        total += len(batch["labels"])
+    return right / total
 
 
 def grouped(scores: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:

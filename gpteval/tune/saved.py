@@ -15,6 +15,8 @@ from typing import Any
 from gpteval.core.errors import ModelError
 from gpteval.tune.examples import Form, Kind
 
+# A model tuned to go on where a prompt ends has no roles: a chat server gives it the messages one behind the other.
+MESSAGES = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 ABOUT, HEAD, ITEMS = "finetune.json", "finetune.safetensors", "finetune_items.txt"
 
 
@@ -24,6 +26,7 @@ class Tuned:
 
     ``examples`` to train on, ``validation`` examples to tell when to stop. ``seconds`` of training, ``peak_memory`` in
     bytes. ``losses``: step and training loss, ``validation_losses``: step and validation loss.
+    ``validation_accuracy`` is what is saved; None where there are no validation examples, or texts are written.
     """
 
     base: str
@@ -43,6 +46,7 @@ class Tuned:
     peak_memory: int
     losses: tuple[tuple[int, float], ...]
     validation_losses: tuple[tuple[int, float], ...]
+    validation_accuracy: float | None = None
 
     @property
     def note(self) -> str:
@@ -89,38 +93,16 @@ def write_tuned(folder: Path, about: Tuned, module: Any, tokenizer: Any, items: 
     """
     from safetensors.torch import save_file
 
+    from gpteval.tune.card import model_card
+
     folder.mkdir(parents=True, exist_ok=True)
     module.causal.save_pretrained(folder)
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = MESSAGES
     tokenizer.save_pretrained(folder)
     head = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith("causal.")}
     if head:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
     (folder / ITEMS).write_text("\n".join(sorted(items)) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(about), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(about), encoding="utf-8")
     (folder / ABOUT).write_text(json.dumps(asdict(about), indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _card(about: Tuned) -> str:
-    settings = "\n".join(f"| {name} | {value} |" for name, value in about.settings.items())
-    how = f"{about.trained:,} of {about.parameters:,} weights trained on {about.examples:,} examples"
-    loss = (
-        f"{about.validation:,} more told when to stop; the last validation loss is {about.validation_losses[-1][1]:.4f}"
-    )
-    head = f"The head ({about.kind}) is in `{HEAD}`, described in `{ABOUT}`." if about.kind != "texts" else ""
-    return f"""---
-base_model: {about.base}
-library_name: transformers
-pipeline_tag: text-generation
----
-# {about.base}, tuned for {about.task}
-
-Method {about.method}: {how} in {about.seconds:.0f} s; {loss}.
-
-Evaluate it on what it has not seen: `gpteval run --models THIS_FOLDER --tasks {about.task}`.
-
-The language model loads with plain transformers. {head}
-
-| setting | |
-| --- | --- |
-{settings}
-"""

@@ -21,54 +21,10 @@ from gpteval.tune.data import split_of
 from gpteval.tune.examples import Example, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
+from gpteval.tune.settings import Settings
 
 CHECKPOINTS, BEGUN = "checkpoints", "settings.json"  # while it trains
 TRACKERS = ("tensorboard", "wandb")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is tuned; the paper's settings (section 4.1), where it has them.
-
-    ``examples``: None is all of the training split but the validation set. ``learning_rate``: None is the method's own
-    (``RATES``). ``batch_size``: items an update, ``accumulate`` parts of it that are computed one after the other.
-    ``warmup``: share of the updates until the full rate, which then falls linearly. ``weight``: of the auxiliary
-    language-modelling loss; None is the paper's 0.5 where all weights move, and none where few do. ``size``: of LoRA's
-    matrices, the prefix or the adapters; None is the method's own (``SIZES``). ``patience``: epochs without a lower
-    loss on the validation examples, after which it stops.
-    ``cut``: texts longer than the window lose their beginnings.
-    """
-
-    method: str = "full"
-    examples: int | None = None
-    epochs: int = 3
-    learning_rate: float | None = None
-    batch_size: int = 32
-    accumulate: int = 1
-    warmup: float = 0.002
-    weight: float | None = None
-    dropout: float = 0.1
-    size: int | None = None
-    patience: int = 1
-    seed: int = 0
-    cut: bool = False
-
-    def __post_init__(self) -> None:
-        if self.method not in RATES:
-            raise UsageError(f"unknown method {self.method!r}", f"one of {', '.join(RATES)}")
-        for name in ("epochs", "batch_size", "accumulate", "patience"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} is {getattr(self, name)}; it must be at least 1")
-        if self.size is not None and self.size < 1:
-            raise UsageError(f"--size is {self.size}; it must be at least 1")
-        if self.batch_size % self.accumulate:
-            raise UsageError(
-                f"--batch-size {self.batch_size} does not divide into --accumulate {self.accumulate} parts"
-            )
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise UsageError(f"--learning-rate is {self.learning_rate}; it must be above 0")
-        if not (0 <= self.dropout < 1 and 0 <= (self.weight or 0.0) < math.inf and 0 <= self.warmup < 1):
-            raise UsageError("--dropout and --warmup must be from 0 to below 1, and --weight at least 0")
 
 
 @dataclass(frozen=True)
@@ -95,15 +51,7 @@ def tune(
     holds something else.
     """
     told = told or Told()
-    if info.api:
-        raise UsageError(f"model {info.name} is behind an API: its weights are not here to be trained")
-    if find_spec("accelerate") is None:
-        raise UsageError("to fine-tune needs accelerate", "pip install 'gpteval[train]'")
-    for name in track:
-        if name not in TRACKERS or find_spec(name) is None:
-            raise UsageError(
-                f"--track {name} cannot be had", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
-            )
+    _refuse_what_is_missing(info, track)
     began = time.monotonic()
     wanted = _wanted(info, task, settings)
     _refuse_other(out, wanted)
@@ -127,7 +75,7 @@ def tune(
     import transformers
 
     from gpteval.tune.added import added
-    from gpteval.tune.model import TextModel, TunedModel
+    from gpteval.tune.model import TextModel, TunedModel, accuracy
     from gpteval.tune.trainer import Losses, make_trainer
 
     transformers.set_seed(settings.seed)
@@ -156,6 +104,8 @@ def tune(
             f"the loss on the validation examples is not finite: nothing of the training in {out} is kept",
             "train with a lower --learning-rate",
         )
+    held_out = form.kind != "texts" and validation is not train
+    right = accuracy(module, trainer.get_eval_dataloader()) if held_out else None
     module.causal = merged(adapted)
     rate = settings.learning_rate or RATES[settings.method]
     used = {"learning_rate": rate, "size": size, "weight": weight, "revision": split.revision}
@@ -177,12 +127,26 @@ def tune(
         peak_memory=peak_memory(model.device),
         losses=tuple(losses.training),
         validation_losses=tuple(losses.validation),
+        validation_accuracy=right,
     )
     seen = [*_ids(train), *(prompt.item_id for prompt in split.validation)]
     write_tuned(out, about, module, model.codec.tokenizer, seen)
     shutil.rmtree(out / CHECKPOINTS)
     (out / BEGUN).unlink()
     return about
+
+
+def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
+    """Raise UsageError where weights or libraries are not here."""
+    if info.api:
+        raise UsageError(f"model {info.name} is behind an API: its weights are not here to be trained")
+    if find_spec("accelerate") is None:
+        raise UsageError("to fine-tune needs accelerate", "pip install 'gpteval[train]'")
+    for name in track:
+        if name not in TRACKERS or find_spec(name) is None:
+            raise UsageError(
+                f"--track {name} cannot be had", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
+            )
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
