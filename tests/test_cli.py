@@ -156,8 +156,8 @@ def test_a_run_ends_with_the_path_of_its_report(finished: Path) -> None:
         (["--models", ",", "--tasks", "all"], "no models named"),
         (["--models", "nano"], "Missing option '--tasks'"),
         (
-            ["--models", "nano", "--tasks", "all", "--executor", "ray"],
-            "--executor is one of auto, inline, process, not 'ray'",
+            ["--models", "nano", "--tasks", "all", "--executor", "slurm"],
+            "--executor is one of auto, inline, process, ray, folder, not 'slurm'",
         ),
         (["--models", "nano", "--tasks", "all", "--batch-tokens", "many"], "--batch-tokens"),
     ],

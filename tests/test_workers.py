@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from gpteval.core.errors import UsageError
 from gpteval.run import workers
 from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
+from gpteval.run.progress import State
+from gpteval.run.units import Listener, Unit
 from tests.tiny import save_tiny
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
@@ -43,7 +46,7 @@ def run(out: Path, **settings: Any) -> Any:
 
 
 def test_two_processes_give_the_results_of_one(tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval.run.ahead.PART_TOKENS", 2000)  # so that units are cut
+    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)  # so that units are cut
     made = run(tmp_path)
     assert made.failures == ()
     assert results(tmp_path) == alone
@@ -131,7 +134,47 @@ def test_the_run_itself_killed_and_continued(tmp_path: Path, alone: Any, how: si
 
 
 def test_bad_executors() -> None:
-    with pytest.raises(UsageError, match="--executor is one of auto, inline, process"):
+    with pytest.raises(UsageError, match="--executor is one of auto, inline, process, ray, folder"):
         RunConfig(("gpt2",), ("piqa",), executor="slurm")
     with pytest.raises(UsageError, match="--workers must be at least 1"):
         RunConfig(("gpt2",), ("piqa",), workers=0)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of two nodes on this machine, one core each."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    alone = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    found = Cluster(initialize_head=True, head_node_args=alone)
+    found.second = found.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+def test_two_nodes_of_ray_give_the_results_of_one_process_even_when_one_dies(
+    tmp_path: Path, alone: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    killed = []
+
+    class Kill(Listener):
+        def filled(self, unit: Unit, state: State) -> None:
+            assert state.workers == 2
+            if not killed and state.done > 20_000:
+                killed.append(state.done)
+                cluster.remove_node(cluster.second, allow_graceful=False)
+
+    config = {"executor": "ray", "workers": None, "ray_address": cluster.address, "listener": Kill()}
+    made = run(tmp_path, **config)
+    assert made.failures == ()
+    assert killed
+    assert results(tmp_path) == alone
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match="cannot be used"):
+        run(tmp_path, executor="ray", ray_address="127.0.0.1:1")

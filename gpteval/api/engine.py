@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -64,13 +64,18 @@ class ApiEngine(ABC):
         kind = f"{CONTENT_FILTER}: " if error.code == "content_filter" else "the server rejects it: "
         return RowResult(0, error=kind + error.message)
 
-    def compute(self, plan: Plan, known: Mapping[bytes, RowResult]) -> Iterator[dict[bytes, RowResult]]:
-        """Ask for the rows that are not ``known``, and give each answer at once. Raises ModelError; what was answered
-        until then was given.
-        """
-        for result in known.values():
+    def recall(self, results: Iterable[RowResult]) -> None:
+        """Take answers of an earlier command. Raises ModelError where they are another model's."""
+        for result in results:
             if result.extra:
                 self._belongs(json.loads(result.extra).get("as", ""))
+
+    def compute(
+        self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
+    ) -> Iterator[dict[bytes, RowResult]]:
+        """Ask for the rows that are not ``known``, and give each answer at once; all of them, requests know no batches.
+        Raises ModelError; what was answered until then was given.
+        """
         wanted = [key for key in plan.rows if key not in known]
         if not wanted:
             return

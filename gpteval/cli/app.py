@@ -108,11 +108,13 @@ def run(
         str, typer.Option(help="choices as they are (default), by letter as chat models need it (letters), or both")
     ] = "default",
     executor: Annotated[
-        str, typer.Option(help="inline, or process (several at once); auto is process with several GPUs")
+        str, typer.Option(help="inline, process, ray, or folder; auto is process with several GPUs")
     ] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes; default: one a GPU, or one a core up to 4")
+        int | None, typer.Option(min=1, help="processes or actors; default: one a GPU, or one a core up to 4")
     ] = None,
+    worker_timeout: Annotated[float, typer.Option(help="seconds without a batch, then a worker is replaced")] = 1800.0,
+    ray_address: Annotated[str, typer.Option(help="of a Ray cluster; default: one of this machine")] = "",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
     templates: Templates = "default",
     max_bad_rows: Annotated[
@@ -134,6 +136,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be asked and what it costs at most, and ask nothing")
     ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="only what failed before")] = False,
     no_cache: NoCache = False,
     no_report: NoReport = False,
     as_json: Json = False,
@@ -169,6 +172,9 @@ def run(
         command=_command_line(),
         executor=executor,
         workers=workers,
+        worker_timeout=worker_timeout,
+        ray_address=ray_address,
+        retry_failed=retry_failed,
     )
     if dry_run:
         raise typer.Exit(dry_command(config, as_json))
@@ -177,6 +183,32 @@ def run(
     if as_json:
         print_results(config.folder)
     raise typer.Exit(code)
+
+
+@app.command()
+def worker(
+    run: Annotated[Path, typer.Argument(help="the folder of a run with --executor folder")],
+    device: Device = "auto",
+    wait: Annotated[float, typer.Option(min=0.0, help="seconds for the run to begin")] = 600.0,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Compute what a run hands out through its folder, on this or another machine, until it ends."""
+    from gpteval.models.loader import LoadOptions
+    from gpteval.run.worker import work
+
+    load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
+    with _resumable():
+        done = work(run, load, wait=wait, tell=lambda text: say(text, sys.stderr))
+    say(f"the run has ended; {done} parts were computed here", sys.stderr)
+
+
+@app.command()
+def status(run: Annotated[Path, typer.Argument(help="a run's folder")], as_json: Json = False) -> None:
+    """How far a run is, and what failed and why."""
+    from gpteval.cli.status import show_status
+
+    show_status(run, as_json=as_json)
 
 
 @app.command()

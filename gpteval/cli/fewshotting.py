@@ -17,7 +17,7 @@ from rich.text import Text
 from gpteval.cli.console import print_lines, say
 from gpteval.cli.running import ConsoleListener, number, report_folder, tell_failures
 from gpteval.core.text import one_line
-from gpteval.core.types import Record, Result
+from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.curves import Curve, Point
 from gpteval.experiments.fewshot import FILE, FewShot, run_fewshot
 from gpteval.experiments.words import sparkline
@@ -36,6 +36,8 @@ class FewShotListener(ConsoleListener):
         super().__init__(as_json)
         self.scores: dict[tuple[str, str], dict[int, list[float]]] = {}
         self.told: set[tuple[str, str]] = set()
+        self.metric: Metric | None = None
+        self.stats: list[tuple[float, ...]] = []  # of the unit that is being finished
 
     def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
         listener = self
@@ -54,16 +56,21 @@ class FewShotListener(ConsoleListener):
         return table
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        metric = metrics[0]
-        stats = [record.stats[metric.name] for record in records if metric.name in record.stats]
-        if not unit.control and stats:
-            value = float(metric.value(np.sum(np.array(stats, dtype=float), axis=0)))
-            by_shots = self.scores.setdefault((unit.model.name, unit.task.label), {})
-            by_shots.setdefault(unit.shots, []).append(value)
+        self.metric = metric = metrics[0]
+        self.stats += [record.stats[metric.name] for record in records if metric.name in record.stats]
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        stats, self.stats = self.stats, []
+        if not unit.control and self.metric and stats:
+            value = float(self.metric.value(np.sum(np.array(stats, dtype=float), axis=0)))
+            by_shots = self.scores.setdefault((unit.model.name, unit.task.label), {})
+            by_shots.setdefault(unit.shots, []).append(value)
         self._end()
         self.tell_finished(but=(unit.model.name, unit.task.label))
+
+    def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        self.stats = []
+        super().unit_failed(unit, failure)
 
     def tell_finished(self, but: tuple[str, str] | None = None) -> None:
         """A line for each model and task that is through, where no table shows them."""

@@ -17,15 +17,18 @@ from rich.text import Text
 
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
+from gpteval.cli.status import rate
 from gpteval.core.errors import GptevalError
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
 from gpteval.engine.engine import Estimate
 from gpteval.run.config import RunConfig
+from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
 
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
+FILLED_SECONDS = 0.2  # between two states of worker processes on a terminal
 LOADING_SECONDS = 5  # the same, for lines on what is being loaded
 
 
@@ -69,11 +72,13 @@ class ConsoleListener(Listener):
         self.units = units
         self.tell(f"{units} results to make, into {folder}")
 
-    def filled(self, unit: Unit, done: int, wanted: int, workers: int) -> None:
-        """One line for all workers: what is known to be computed grows while they are at work."""
-        told = f"{workers} workers, at {unit.label}: {done:,} of {wanted:,} tokens"
+    def filled(self, unit: Unit, state: State) -> None:
+        """One line for all workers."""
+        told = f"{unit.label}; {rate(state)}"
         if self.console.is_terminal:
-            self.loading(told, "computing")
+            if time.monotonic() - self.spoke > FILLED_SECONDS:
+                self.spoke = time.monotonic()
+                self.loading(told, "computing")
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
             self.tell(told)

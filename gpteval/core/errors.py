@@ -63,6 +63,11 @@ class OutputError(UsageError):
 PLUGIN_ERRORS: tuple[type[BaseException], ...] = (Exception, SystemExit)
 
 
+def unforeseen(error: BaseException) -> GptevalError:
+    """An exception that nobody raised on purpose, as an error that is told."""
+    return GptevalError(f"{type(error).__name__}: {error}", "this is a bug; please report it")
+
+
 class PluginError(GptevalError):
     """A plugin that does not load."""
 

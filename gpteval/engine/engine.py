@@ -37,11 +37,11 @@ class Plan:
         """Tokens that must pass through the model, at most."""
         return sum(row.length for row in self.rows.values())
 
-    def outcomes(self, results: Mapping[bytes, RowResult]) -> list[Outcome]:
-        """The outcome of each prompt, in order. ``results`` must hold every row."""
+    def outcomes(self, results: Mapping[bytes, RowResult], begin: int = 0, end: int | None = None) -> list[Outcome]:
+        """The outcome of each prompt from ``begin`` on up to ``end``. ``results`` must hold all of their rows."""
         return [
             encoded.outcome([None if key is None else results[key] for key in keys])
-            for encoded, keys in zip(self.encoded, self.keys, strict=True)
+            for encoded, keys in zip(self.encoded[begin:end], self.keys[begin:end], strict=True)
         ]
 
 

@@ -22,7 +22,8 @@ class Tokens(Sequence[int]):
         self._data = array("i", ids).tobytes()
 
     @classmethod
-    def _of(cls, data: bytes) -> Tokens:
+    def of_bytes(cls, data: bytes) -> Tokens:
+        """What ``tobytes`` gave."""
         tokens = cls.__new__(cls)
         tokens._data = data
         return tokens
@@ -40,13 +41,13 @@ class Tokens(Sequence[int]):
         begin, end, step = index.indices(len(self))
         if step != 1:
             raise ValueError("tokens are cut in whole stretches")
-        return Tokens._of(self._data[4 * begin : 4 * end])
+        return Tokens.of_bytes(self._data[4 * begin : 4 * end])
 
     def __iter__(self) -> Iterator[int]:
         return iter(memoryview(self._data).cast("i"))
 
     def __add__(self, other: Tokens) -> Tokens:
-        return Tokens._of(self._data + other._data)
+        return Tokens.of_bytes(self._data + other._data)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokens) and self._data == other._data

@@ -17,6 +17,7 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig
 from gpteval.run.folder import SCHEMA, RunFolder
+from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
 
@@ -75,12 +76,16 @@ class _Collector(Listener):
     def __init__(self, listener: Listener) -> None:
         self.to = listener
         self.cells: list[Cell] = []
+        self._records: list[Record] = []  # of the unit that is being finished
 
     def loading(self, what: str) -> None:
         self.to.loading(what)
 
     def began(self, units: int, folder: Path) -> None:
         self.to.began(units, folder)
+
+    def filled(self, unit: Unit, state: State) -> None:
+        self.to.filled(unit, state)
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         self.to.unit_began(unit, tokens, known)
@@ -89,16 +94,20 @@ class _Collector(Listener):
         self.to.advanced(unit, tokens)
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        self.cells.append(make_cell(unit, info, metrics[0], records))
+        self._records += records
+        self._of = info, metrics[0]
         self.to.unit_recorded(unit, info, metrics, records)
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
+        self.cells.append(make_cell(unit, *self._of, self._records))
+        self._records = []
         self.to.unit_done(unit, results)
 
     def groups_done(self, results: Sequence[Result]) -> None:
         self.to.groups_done(results)
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        self._records = []
         self.to.unit_failed(unit, failure)
 
     def warned(self, message: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gpteval.api.options import ApiOptions
 from gpteval.core.controls import CONTROLS
-from gpteval.core.errors import UsageError
+from gpteval.core.errors import OutputError, UsageError
 from gpteval.core.letters import PROTOCOLS
 from gpteval.core.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
@@ -18,7 +18,7 @@ from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 
-EXECUTORS = ("auto", "inline", "process")
+EXECUTORS = ("auto", "inline", "process", "ray", "folder")
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class RunConfig:
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
     ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.core.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
-    ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4); auto is process
-    where there are several GPUs. ``dry_run``: say what would be asked, and ask nothing. ``settings`` are the part that
-    changes numbers: a run folder holds results of one setting only.
+    ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
+    actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
+    worker``; auto is process where there are several GPUs. ``worker_timeout``: seconds after which a worker that gives
+    nothing is replaced. ``dry_run``: say what would be asked, and ask nothing. ``retry_failed``: only what failed
+    before. ``settings`` are the part that changes
+    numbers: a run folder holds results of one setting only.
     """
 
     models: tuple[str, ...]
@@ -56,8 +59,11 @@ class RunConfig:
     out: Path | None = None
     cache: bool = True
     dry_run: bool = False
+    retry_failed: bool = False
     executor: str = "auto"
     workers: int | None = None
+    worker_timeout: float = 1800.0
+    ray_address: str = ""
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -77,6 +83,7 @@ class RunConfig:
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.executor in EXECUTORS, f"--executor is one of {', '.join(EXECUTORS)}, not {self.executor!r}"),
             (self.workers is None or self.workers > 0, f"--workers must be at least 1, not {self.workers}"),
+            (self.worker_timeout > 0, f"--worker-timeout must be above 0 seconds, not {self.worker_timeout:g}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
             (self.protocol in PROTOCOLS, f"--protocol is one of {', '.join(PROTOCOLS)}, not {self.protocol!r}"),
@@ -108,6 +115,17 @@ class RunConfig:
             "stride": self.stride,
             "dtype": self.load.dtype,
         }
+
+    def refuse_other(self, folder: Path, earlier: Mapping[str, Any]) -> None:
+        """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ."""
+        known = {key: value for key, value in earlier.items() if key in self.settings}
+        differing = [key for key, value in self.settings.items() if known and known.get(key) != value]
+        if differing:
+            had = ", ".join(f"{key}={known.get(key)}" for key in differing)
+            now = ", ".join(f"{key}={self.settings[key]}" for key in differing)
+            raise OutputError(
+                f"{folder} holds a run with {had}; this command has {now}", "choose another folder with --out"
+            )
 
     @property
     def folder(self) -> Path:

@@ -46,7 +46,13 @@ def tuned_for(engine: AnyEngine, unit: Unit) -> TunedEngine | None:
     if unit.shots or not isinstance(engine, Engine):
         return None
     tuned = tuning_of(engine.model)
-    if tuned is None or tuned.task != unit.task.label:
-        return None
+    return None if tuned is None or tuned.task != unit.task.label else engine_for_its_task(engine)
+
+
+def engine_for_its_task(engine: AnyEngine) -> TunedEngine:
+    """The engine that asks a tuned model for the task that it was tuned for."""
+    tuned = tuning_of(engine.model)
+    assert isinstance(engine, Engine)
+    assert tuned is not None
     kind = TunedEngine if tuned.kind == "texts" else HeadEngine
     return kind(engine.model, tuned, batch_tokens=engine.batch_tokens)

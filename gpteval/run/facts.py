@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,35 +17,56 @@ from gpteval.run.engines import AnyEngine
 LOSSY = "lossy: judged after its own normalisation"
 
 
-def unit_notes(engine: AnyEngine, plan: Plan, outcomes: Sequence[Outcome]) -> list[str]:
-    """What a reader of this unit's numbers should know."""
-    notes = []
-    codec = engine.model.codec
-    if codec.lossy and any(isinstance(o, Rolled) for o in outcomes):
-        notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
-    if codec.lossy and any(isinstance(o, Generated) for o in outcomes):
-        notes.append(f"{LOSSY}: the references went through its tokenizer, as its texts did")
-    if any(isinstance(o, Rolled) and o.unscored for o in outcomes):
-        notes.append("no bos or eos token: the first token of each text is not scored")
-    if any(encoded.own_bos for encoded in plan.encoded):
-        notes.append("prompts bring their own first token (bos): none was put before it")
-    lowered = [o.limit_cut for o in outcomes if isinstance(o, Generated) and o.limit_cut]
-    if lowered:
-        notes.append(
-            f"{len(lowered)} generations had up to {max(lowered)} tokens fewer than asked for: "
-            f"prompt and answer do not fit the window of {engine.model.window}"
-        )
-    if engine.alike:
-        notes.append("the model's texts depend on padding: only prompts of one length were read together")
-    failed = [o.error for o in outcomes if isinstance(o, Failed)]
-    for kind in NO_ANSWERS:  # of models behind an API: each a category of its own
-        of_kind = [error for error in failed if error.startswith(kind)]
-        if of_kind:
-            notes.append(f"{len(of_kind)} answers count as wrong ({kind[:-1]}), the first: {of_kind[0]}")
-            failed = [error for error in failed if error not in of_kind]
-    if failed:
-        notes.append(f"{len(failed)} items failed, the first with: {failed[0]}")
-    return notes
+class Notes:
+    """What a reader of a unit's numbers should know, gathered from its outcomes."""
+
+    def __init__(self) -> None:
+        self.rolled = self.generated = self.unscored = False
+        self.lowered: Counter[int] = Counter()  # generations, by how many tokens their limit was lowered
+        self.failed: Counter[str] = Counter()  # items, by their error; the first comes first
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case Rolled():
+                    self.rolled = True
+                    self.unscored |= bool(outcome.unscored)
+                case Generated():
+                    self.generated = True
+                    if outcome.limit_cut:
+                        self.lowered[outcome.limit_cut] += 1
+                case Failed():
+                    self.failed[outcome.error] += 1
+
+    def told(self, engine: AnyEngine, plan: Plan) -> list[str]:
+        """The notes, a line each."""
+        notes = []
+        codec = engine.model.codec
+        if codec.lossy and self.rolled:
+            notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
+        if codec.lossy and self.generated:
+            notes.append(f"{LOSSY}: the references went through its tokenizer, as its texts did")
+        if self.unscored:
+            notes.append("no bos or eos token: the first token of each text is not scored")
+        if any(encoded.own_bos for encoded in plan.encoded):
+            notes.append("prompts bring their own first token (bos): none was put before it")
+        if self.lowered:
+            notes.append(
+                f"{self.lowered.total()} generations had up to {max(self.lowered)} tokens fewer than asked for: "
+                f"prompt and answer do not fit the window of {engine.model.window}"
+            )
+        if engine.alike:
+            notes.append("the model's texts depend on padding: only prompts of one length were read together")
+        left = self.failed
+        for kind in NO_ANSWERS:  # of models behind an API: each a category of its own
+            of_kind = Counter({error: count for error, count in left.items() if error.startswith(kind)})
+            if of_kind:
+                first = next(iter(of_kind))
+                notes.append(f"{of_kind.total()} answers count as wrong ({kind[:-1]}), the first: {first}")
+                left = left - of_kind
+        if left:
+            notes.append(f"{left.total()} items failed, the first with: {next(iter(left))}")
+        return notes
 
 
 def versions() -> dict[str, str]:

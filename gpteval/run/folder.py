@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import OutputError, StoreError
@@ -49,12 +50,18 @@ class RunFolder:
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that it is there whole, or as it was. Raises StoreError."""
+        with self.writing(name) as handle:
+            handle.write(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to write, which takes its name when all is written. Raises StoreError."""
         path = self.path / name
         partial = path.with_name(path.name + ".partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as handle:
-                handle.write(data)
+                yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
             partial.replace(path)
@@ -64,6 +71,9 @@ class RunFolder:
                 f"cannot write {name}: {error.strerror}",
                 "what was computed is in the journal; mend the cause and run the same command again",
             ) from error
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
     def read_json(self, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
         """The document, or {} when there is none. One that is damaged is set aside, with a warning."""
@@ -82,6 +92,20 @@ class RunFolder:
             return {}
 
 
+def is_written_to(path: Path) -> bool:
+    """Whether a run is writing to the folder now, as far as this machine can tell."""
+    try:
+        import fcntl
+
+        with open(path / ".lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
+
+
 class ResultTable:
     """The rows of results.json. A unit's new rows take the place of its old ones; other rows stay."""
 
@@ -98,6 +122,10 @@ class ResultTable:
         at = places[0] if places else len(self.rows)
         self.rows = [row for row in self.rows if _unit(row) != unit]
         self.rows[at:at] = new
+
+    def failed_units(self) -> set[tuple[Any, ...]]:
+        """Model, task and number of examples of what failed and can be tried again."""
+        return {_unit(failure) for failure in self.failures if not failure.get("unavailable")}
 
     def mark_stale(self, model: str, fingerprint: str) -> int:
         """Mark the rows of ``model`` that other weights made, and no others; how many there are."""

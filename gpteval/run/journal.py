@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from gpteval.core.errors import StoreError
@@ -16,6 +17,7 @@ from gpteval.core.files import cache_root
 from gpteval.engine.rows import RowResult
 
 LOCKED_SECONDS = 5  # to wait for another process; no signal is seen meanwhile
+KNOWN_AT_A_TIME = 10_000
 _CHUNK = 500  # keys a query; SQLite's own limit on variables is higher everywhere
 
 
@@ -136,6 +138,14 @@ class ResultStore:
                 if shared:
                     self.journal.put(shared)
                     found |= shared
+        return found
+
+    def known(self, keys: Iterable[bytes]) -> set[bytes]:
+        """The keys whose results are there, without holding all of those."""
+        wanted = iter(keys)
+        found: set[bytes] = set()
+        while some := list(islice(wanted, KNOWN_AT_A_TIME)):
+            found |= self.get(some).keys()
         return found
 
     def put(self, results: Mapping[bytes, RowResult]) -> None:

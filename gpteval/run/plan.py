@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
+from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.letters import with_letters
 from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
@@ -28,6 +29,18 @@ class RunPlan:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     letters: dict[str, Task] = field(default_factory=dict)
+
+    def load_all(self, tasks: Sequence[Task], *, by_letter: bool) -> Sequence[Task]:
+        """Load what tasks need, with their choices by letter where that is asked; the tasks that are to be run."""
+        for number, task in enumerate(tasks, 1):
+            with told(self.listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
+                self.load(task)
+        if self.config.tasks_with_examples:
+            tasks = self.only_with_examples(tasks)
+        if by_letter or self.config.protocol != "default":
+            for task in tasks:
+                self.add_letters(task)
+        return tasks
 
     def load(self, task: Task) -> None:
         """Load a task's data, or keep why it cannot be: found out for all tasks before scoring begins."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpteval.core.errors import GptevalError, TaskError
 from gpteval.core.prompts import TaskData
@@ -21,7 +22,7 @@ from gpteval.core.types import (
     Result,
 )
 from gpteval.metrics.base import Metric
-from gpteval.metrics.intervals import estimate
+from gpteval.metrics.intervals import Estimate, estimate
 from gpteval.metrics.registry import metric_registry
 from gpteval.models.tokenizer import Codec
 from gpteval.run.samples import is_truncated
@@ -66,7 +67,7 @@ def make_records(
     metrics: Sequence[Metric],
     judged: Callable[[Request], Request] = lambda request: request,
 ) -> list[Record]:
-    """A record an item, with each metric's statistics. Raises GptevalError when every single item failed.
+    """A record an item, with each metric's statistics.
 
     ``judged`` gives the request that an outcome is compared with.
     """
@@ -80,15 +81,46 @@ def make_records(
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
         records.append(Record(prompt.item_id, prompt, outcome, values, stats))
-    failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
-    if len(failed) == len(records):
-        raise GptevalError(f"all {len(records)} items failed, the first with: {failed[0].error}")
     return records
 
 
+class Tally:
+    """What records come to, as far as results need it: their statistics and some counts, not the records."""
+
+    def __init__(self, metrics: Sequence[Metric], *, clustered: bool) -> None:
+        self.metrics, self.clustered = metrics, clustered
+        self.items = self.truncated = self.failed = 0
+        self.first_error = ""
+        self._stats: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in metrics}
+        self._clusters: dict[str, list[str]] = {metric.name: [] for metric in metrics}
+
+    def add(self, records: Sequence[Record]) -> None:
+        self.items += len(records)
+        self.truncated += sum(is_truncated(record.outcome) for record in records)
+        failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
+        self.failed += len(failed)
+        self.first_error = self.first_error or next((outcome.error for outcome in failed), "")
+        for metric in self.metrics:
+            scored = [record for record in records if metric.name in record.stats]
+            if scored:
+                self._stats[metric.name].append(np.array([r.stats[metric.name] for r in scored], dtype=float))
+                self._clusters[metric.name] += [r.prompt.cluster for r in scored] if self.clustered else []
+
+    def check(self) -> None:
+        """Raise GptevalError when every single item failed."""
+        if self.failed == self.items:
+            raise GptevalError(f"all {self.items} items failed, the first with: {self.first_error}")
+
+    def interval(self, metric: Metric, seed: int) -> Estimate:
+        """The metric's value and its interval."""
+        stats = self._stats[metric.name]
+        clusters = self._clusters[metric.name] if self.clustered else None
+        return estimate(metric, np.concatenate(stats) if stats else np.array([]), seed=seed, clusters=clusters)
+
+
 def make_results(
-    records: Sequence[Record],
-    metrics: Sequence[Metric],
+    tally: Tally,
+    requests: Sequence[Request],
     *,
     common: Mapping[str, Any],
     data: TaskData,
@@ -102,15 +134,9 @@ def make_results(
     ``published``: what was published by a metric, asked for the primary one.
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
-    requests = [record.prompt.request for record in records]
-    answered = [r for r in records if not isinstance(r.outcome, Failed) or r.outcome.answered]
-    truncated = sum(is_truncated(record.outcome) for record in records)
     results = []
-    for number, metric in enumerate(metrics):
-        scored = [r for r in records if metric.name in r.stats]
-        stats = np.array([r.stats[metric.name] for r in scored], dtype=float)
-        clusters = [r.prompt.cluster for r in scored] if data.task.cluster else None
-        interval = estimate(metric, stats, seed=seed, clusters=clusters)
+    for number, metric in enumerate(tally.metrics):
+        interval = tally.interval(metric, seed)
         chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
         results.append(
             Result(
@@ -122,9 +148,9 @@ def make_results(
                 ci_low=interval.ci_low,
                 ci_high=interval.ci_high,
                 stderr=interval.stderr,
-                n=len(records),
-                coverage=len(answered) / len(records),
-                truncated=truncated,
+                n=tally.items,
+                coverage=(tally.items - tally.failed) / tally.items,
+                truncated=tally.truncated,
                 chance=chance,
                 interval=interval.method,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),

@@ -1,232 +1,182 @@
-"""Running models over tasks, one unit (model, task, shots) after the other, in this process.
+"""Running models over tasks: units are planned, computed by an executor, and finished in the order they were planned.
 
-Everything a model gives is journalled batch by batch; each finished unit is written to results.json
-and samples/ at once. A unit that cannot be done becomes a failure, and the others go on.
+Everything a model gives is journalled batch by batch; each finished unit is written to results.json and samples/ at
+once. A unit that cannot be done becomes a failure, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
-import gpteval
+from gpteval.api.engine import ApiEngine
 from gpteval.api.prices import Budget
 from gpteval.core.downloads import told
-from gpteval.core.errors import (
-    PLUGIN_ERRORS,
-    GptevalError,
-    ModelError,
-    NotAvailable,
-    OutputError,
-    StoreError,
-    UsageError,
-)
-from gpteval.core.memory import peak_memory
-from gpteval.core.prompts import TaskData
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
 from gpteval.core.registry import select_tasks, task_registry, with_templates
-from gpteval.core.task import DEFAULT, Task
-from gpteval.core.text import without_paths
-from gpteval.core.types import Failure, Generated, Prompt, Result, digest
+from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
-from gpteval.reference.beside import beside
-from gpteval.run.ahead import estimate, fill, processes
+from gpteval.run.book import Book
 from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyEngine, AnyModel, make_engine, open_model, tuned_for, tuning_of
-from gpteval.run.facts import LOSSY, hardware, unit_notes, versions
-from gpteval.run.folder import SCHEMA, ResultTable, RunFolder, list_samples
-from gpteval.run.groups import add_groups, groups_with
+from gpteval.run.dry import estimate
+from gpteval.run.engines import AnyEngine, make_engine, open_model, tuned_for
+from gpteval.run.executors import make_executor
+from gpteval.run.finish import Finisher
+from gpteval.run.folder import RunFolder
+from gpteval.run.groups import groups_with
+from gpteval.run.inline import Inline
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.lock import read_lock
+from gpteval.run.parts import Executor, Part, Step, Work
 from gpteval.run.plan import RunPlan
-from gpteval.run.records import judged_by, make_records, make_results, protocol, task_metrics
-from gpteval.run.samples import samples_parquet
+from gpteval.run.progress import Progress
+from gpteval.run.records import task_metrics
 from gpteval.run.units import Listener, RunOutcome, Unit
-from gpteval.tune.engine import PROTOCOL as FINETUNE
+
+Units = Mapping[ModelInfo, Sequence[Unit]]
+Failed = tuple[Unit, GptevalError]
+Made = TypeVar("Made")
 
 
 @dataclass
 class _Run:
-    """The state of a run under way."""
+    """A run under way. ``queue``: units in order, until they are finished, and each model after its last one."""
 
-    config: RunConfig
     plan: RunPlan
-    folder: RunFolder
     store: ResultStore
-    table: ResultTable
-    manifest: dict[str, Any]
+    book: Book
     listener: Listener
-    results: list[Result] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    groups: dict[str, list[str]] = field(default_factory=dict)
-    lost: dict[str, ModelError] = field(default_factory=dict)  # units that worker processes could not do
-    budget: Budget = field(default_factory=lambda: Budget(None))
+    budget: Budget
+    progress: Progress
+    live: HFModel | None = None
+    queue: deque[Work | Failed | ModelInfo] = field(default_factory=deque)
 
-    def run_unit(self, engine: AnyEngine, unit: Unit) -> list[Result]:
-        """Score one unit and write its files. Raises GptevalError."""
+    def execute(self, executor: Executor, units: Units) -> None:
+        """Compute and finish ``units``. Raises StoreError."""
+        self.progress.state.workers = executor.workers
+        for step in executor.compute(self._parts(executor, units)):
+            self._take(executor, step)
+            self._settle()
+        self._settle()
+
+    def _parts(self, executor: Executor, units: Units) -> Iterator[Part]:
+        """Plan unit after unit, and hand out the parts of each."""
+        for info, of_model in units.items():
+            engine = self._engine(info, of_model)
+            for unit in of_model if engine is not None else ():
+                assert engine is not None
+                self._settle()
+                self.progress.state.planned += 1
+                work = _attempt(partial(self._begin, executor, engine, unit))
+                self.queue.append((unit, work) if isinstance(work, GptevalError) else work)
+                if isinstance(work, Work) and len(work.known) < len(work.rows):
+                    self.progress.state.wanted += (lacking := work.lacking)
+                    yield from work.parts(executor.cut(lacking))
+            self.queue.append(info)
+
+    def _engine(self, info: ModelInfo, units: Sequence[Unit]) -> AnyEngine | None:
+        """The model's engine; None where there is none, and its units are failures."""
+        lock = self.plan.lock
+        try:
+            info = lock.pin_model(info) if lock else info
+            with told(self.listener.loading, f"the files of {info.name}"):
+                model = self.live or open_model(info, self.plan.config)
+            if lock:
+                lock.check_model(model)
+            self.book.note_model(model)
+            return make_engine(model, self.plan.config, self.budget)
+        except StoreError:
+            raise
+        except GptevalError as error:
+            self.queue += [(unit, error) for unit in units]
+            return None
+
+    def _begin(self, executor: Executor, engine: AnyEngine, unit: Unit) -> Work:
+        """Plan a unit. Raises GptevalError."""
         data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
-        if unit.label in self.lost:
-            raise self.lost[unit.label]
         if tuned := tuned_for(engine, unit):
             engine, data = tuned, tuned.suited(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
         metrics = task_metrics(data, prompts)
         plan = engine.plan(prompts)
-        known = self.store.get(plan.rows)
-        if len(known) < len(plan.rows) and not engine.model.loaded:
-            with told(self.listener.loading, f"the weights of {unit.model.name}"):
-                _ = engine.model.module
-        self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
-        for batch in engine.compute(plan, known):
-            self.store.put(batch)
-            known |= batch
-            self.listener.advanced(unit, sum(plan.rows[key].length for key in batch))
-            self._note_facts(engine)
-        outcomes = plan.outcomes(known)
-        codec = engine.model.codec
-        records = make_records(prompts, outcomes, metrics, partial(judged_by, codec))
-        info = engine.model.info
-        self.listener.unit_recorded(unit, info, metrics, records)
-        if not unit.is_result:
-            return []
-        common = {
-            "model": info.name,
-            "generation": info.generation,
-            "n_params": info.n_params,
-            "model_family": info.family,
-            "step": info.step,
-            "task": unit.task.label,
-            "template": unit.task.template_name,
-            "family": unit.task.family,
-            "shots": unit.shots,
-            "protocol": FINETUNE if tuned else protocol(unit.shots),
-            "profile": self.config.profile,
-            "dollars": engine.dollars(known[key] for key in plan.rows),
-            "seconds": sum(known[key].seconds for key in plan.rows),
-            "tokens": sum(known[key].processed for key in plan.rows),
-            "fingerprint": engine.model.fingerprint,
-        }
-        notes = [*unit_notes(engine, plan, outcomes), *([tuned.tuned.note] if tuned else [])]
-        rule = LOSSY if codec.lossy and any(isinstance(o, Generated) for o in outcomes) else ""
-        results = make_results(
-            records,
-            metrics,
-            common=common,
-            data=data,
-            notes=notes,
-            published=partial(self._published_of, info, unit),
-            rule=rule,
-            seed=self.config.seed,
-        )
-        file = list_samples(self.manifest, info.name, unit.task.label, unit.shots)
-        self.folder.write(file, samples_parquet(records))
-        self._note_unit(unit, data, prompts)
-        self.table.add(results)
-        self.save()
-        return results
+        if isinstance(engine, ApiEngine):
+            engine.recall(self.store.get(plan.rows).values())
+        known = self.store.known(plan.rows)
+        if not executor.workers:
+            self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
+        return Work(unit, engine, data, prompts, metrics, plan, known)
 
-    def _published_of(self, info: ModelInfo, unit: Unit, metric: str) -> Mapping[str, Any] | None:
-        """What was published for the model on a task; of other templates nothing was."""
-        if unit.task.template_name != DEFAULT:
-            return None
-        split = getattr(unit.task.source, "split", "test")
-        return self._published(info, unit.task.name, metric, unit.shots, split=split)
+    def _take(self, executor: Executor, step: Step) -> None:
+        """Store what came of a part, and tell of it."""
+        work = step.part.work
+        if step.batch:
+            self.store.put(step.batch)
+            work.known |= step.batch.keys()
+            self._tell(executor, work, sum(work.rows[key].length for key in step.batch))
+        if step.facts:
+            self.book.note_facts(work.engine.model.info.name, step.facts)
+        work.error = work.error or step.error
+        work.left -= step.done
 
-    def _published(
-        self, info: ModelInfo, task: str, metric: str, shots: int, *, split: str = ""
-    ) -> Mapping[str, Any] | None:
-        if info.local:
-            return None
-        names = {info.name, info.location, *info.aliases}
-        limit, profile = self.config.limit, self.config.profile
-        asked = info.revision if "@" in info.name else None  # not one that a lock gives
-        return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
+    def _tell(self, executor: Executor, work: Work, tokens: int) -> None:
+        state = self.progress.state
+        state.done += tokens
+        state.at = work.unit.label
+        self.progress.write()
+        try:
+            if executor.workers:
+                self.listener.filled(work.unit, state)
+            else:
+                self.listener.advanced(work.unit, tokens)
+        except GptevalError as error:  # it wants no more of this unit
+            work.error = error
 
-    def _note_facts(self, engine: AnyEngine) -> None:
-        """What ran, once weights are loaded, for the manifest."""
-        facts = self.manifest["models"].setdefault(engine.model.info.name, {})
-        facts.update(engine.facts(), peak_memory_bytes=peak_memory(engine.model.device))
+    def _settle(self) -> None:
+        """Finish the units at the queue's front that are computed. Raises StoreError."""
+        while self.queue:
+            match first := self.queue[0]:
+                case Work() if first.left:
+                    return
+                case Work():
+                    self._finish(first)
+                case (unit, error):
+                    self._fail(unit, error)
+                case ModelInfo():
+                    self.book.add_groups(first)
+            self.queue.popleft()
 
-    def note_model(self, model: AnyModel) -> None:
-        info = model.info
-        if stale := self.table.mark_stale(info.name, model.fingerprint):
-            self.listener.warned(
-                f"{stale} earlier results of {info.name} were made with other weights; they are marked as stale "
-                "until their tasks are run again"
-            )
-        known = self.manifest["models"].get(info.name, {})
-        self.manifest["models"][info.name] = known | {
-            "location": "local" if info.local else info.location,
-            "revision": model.revision,
-            "fingerprint": model.fingerprint,
-            "generation": info.generation,
-            "n_params": info.n_params,
-            "family": info.family,
-            "step": info.step,
-            "window": model.window,
-            "release_date": info.release_date,
-            "licence": info.licence,
-            "architecture": model.config.model_type,
-            "dtype": model.dtype,
-            "device": model.device,
-            "lossy_tokenizer": model.codec.lossy,
-            "notes": list(model.codec.notes),
-        }
-        if tuning := tuning_of(model):
-            self.manifest["models"][info.name]["finetune"] = asdict(tuning)
+    def _finish(self, work: Work) -> None:
+        finish = Finisher(work, self.store, self.book).results
+        found = _attempt(finish) if work.error is None else work.error
+        if isinstance(found, GptevalError):
+            self._fail(work.unit, found)
+        else:
+            self.progress.state.finished += 1
+            self.listener.unit_done(work.unit, found)
 
-    def _note_unit(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
-        task = unit.task
-        entry = self.manifest["tasks"].setdefault(task.label, {})
-        entry |= {
-            "family": task.family,
-            "source": task.source.label,
-            "revision": data.revision,
-            "licence": task.licence,
-            "version": task.version,
-            "description": task.description,
-            "template": task.template_name,
-            "items": len(data.items),
-        }
-        entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
+    def _fail(self, unit: Unit, error: GptevalError) -> None:
+        self.book.fail(unit, error)
+        self.progress.state.finished += 1
+        self.progress.state.failed += not isinstance(error, NotAvailable)
 
-    def note_groups(self, info: ModelInfo) -> None:
-        """Add the results of groups that are complete by now."""
-        results = add_groups(
-            info.name,
-            self.groups,
-            folder=self.folder,
-            table=self.table,
-            manifest=self.manifest,
-            seed=self.config.seed,
-            published=partial(self._published, info),
-            warn=self.listener.warned,
-        )
-        if results:
-            self.results += results
-            self.save()
-            self.listener.groups_done(results)
 
-    def fail(self, unit: Unit, error: GptevalError) -> None:
-        failure = Failure(
-            unit.model.name, unit.task.label, without_paths(str(error)), unit.shots, isinstance(error, NotAvailable)
-        )
-        self.failures.append(failure)
-        if unit.is_result:
-            self.table.fail(failure)
-            self.save()
-        self.listener.unit_failed(unit, failure)
-
-    def save(self) -> None:
-        run = {"name": self.folder.path.name, "command": self.config.command, "gpteval": gpteval.__version__}
-        self.folder.write_json("results.json", self.table.document(run | self.config.settings))
-        self.folder.write_json("manifest.json", self.manifest)
+def _attempt(make: Callable[[], Made]) -> Made | GptevalError:
+    """What ``make`` gives, or why it cannot. Raises StoreError."""
+    try:
+        return make()
+    except StoreError:
+        raise
+    except GptevalError as error:
+        return error
+    except PLUGIN_ERRORS as error:  # a plugin's metric or an unforeseen state must not take the other units down
+        return unforeseen(error)
 
 
 def execute(config: RunConfig, listener: Listener | None = None, live: HFModel | None = None) -> RunOutcome:
@@ -245,34 +195,58 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
     pick_device(config.load.device)
     lock = read_lock(config.locked) if config.locked else None
     folder = RunFolder(config.folder)
-    run: _Run | None = None
+    store: ResultStore | None = None
+    progress: Progress | None = None
     try:
-        run = _open(config, folder, listener)
-        run.plan.lock, run.budget = lock, Budget(config.api.max_cost)
-        for number, task in enumerate(tasks, 1):
-            with told(listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
-                run.plan.load(task)
-        if config.tasks_with_examples:
-            tasks = run.plan.only_with_examples(tasks)
-        run.groups = groups_with(registry, tasks)
-        if config.protocol != "default" or any(model.api == "chat" for model in models):
-            for task in tasks:
-                run.plan.add_letters(task)
-        units = {model: run.plan.units_of(model, tasks) for model in models}
+        book = Book.of(config, folder, listener)
+        store = _store(config, folder, listener)
+        plan = RunPlan(config, listener, lock)
+        asked = plan.load_all(tasks, by_letter=any(model.api == "chat" for model in models))
+        book.groups = groups_with(registry, asked)
+        units: Units = {model: plan.units_of(model, asked) for model in models}
+        budget = Budget(config.api.max_cost)
         if config.dry_run:
-            failures = estimate(run.plan, run.store, units, run.budget)
-            return RunOutcome(folder.path, (), tuple(failures))
-        listener.began(sum(map(len, units.values())), folder.path)
-        if live is None and (count := processes(config)):
-            run.lost = fill(run.plan, run.store, units, run.budget, run.manifest, count)
-        for model, of_model in units.items():
-            _run_model(run, model, of_model, live)
-        run.save()
+            return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
+        if config.retry_failed:
+            units = _failed_of(units, book.table.failed_units())
+        count = sum(map(len, units.values()))
+        progress = Progress(folder.path, count)
+        run = _Run(plan, store, book, listener, budget, progress, live)
+        listener.began(count, folder.path)
+        inline = Inline(listener)
+        executor = inline if live else make_executor(config, listener)
+        computed = {model: of_model for model, of_model in units.items() if executor.workers and not model.api}
+        run.execute(executor, computed)
+        run.execute(inline, {model: of_model for model, of_model in units.items() if model not in computed})
+        book.save()
+        progress.state.ended = True
     finally:
-        if run is not None:
-            run.store.close()
+        if progress is not None:
+            progress.write(now=True)
+        if store is not None:
+            store.close()
         folder.close()
-    return RunOutcome(folder.path, tuple(run.results), tuple(run.failures))
+    return RunOutcome(folder.path, tuple(book.results), tuple(book.failures))
+
+
+def _failed_of(units: Units, failed: Collection[tuple[str, str, int]]) -> Units:
+    """Those that failed before. Raises UsageError where there is none."""
+    left = {m: [u for u in of_model if (m.name, u.task.label, u.shots) in failed] for m, of_model in units.items()}
+    if not any(left.values()):
+        raise UsageError("nothing of what is asked for has failed before", "run it without --retry-failed")
+    return {model: of_model for model, of_model in left.items() if of_model}
+
+
+def _store(config: RunConfig, folder: RunFolder, listener: Listener) -> ResultStore:
+    """The folder's journal, and the shared cache unless it is not wanted or cannot be had."""
+    journal = Journal(folder.path / "journal.sqlite", listener.warned)
+    cache = None
+    if config.cache:
+        try:
+            cache = Journal(cache_path(), listener.warned)
+        except StoreError as error:
+            listener.warned(f"going on without the shared cache: {error.message}")
+    return ResultStore(journal, cache, listener.warned)
 
 
 def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task]:
@@ -286,84 +260,3 @@ def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task
     if not known:
         raise UsageError(f"none of these tasks has the profile {profile}", "run them with --profile gpteval")
     return known
-
-
-def _run_model(run: _Run, info: ModelInfo, units: Sequence[Unit], live: HFModel | None) -> None:
-    config = run.config
-    try:
-        info = run.plan.lock.pin_model(info) if run.plan.lock else info
-        with told(run.listener.loading, f"the files of {info.name}"):
-            model = live or open_model(info, config)
-        if run.plan.lock:
-            run.plan.lock.check_model(model)
-        run.note_model(model)
-    except StoreError:
-        raise
-    except GptevalError as error:
-        for unit in units:
-            run.fail(unit, error)
-        return
-    try:
-        engine = make_engine(model, config, run.budget)
-    except GptevalError as error:
-        for unit in units:
-            run.fail(unit, error)
-        return
-    for unit in units:
-        try:
-            results = run.run_unit(engine, unit)
-        except StoreError:
-            raise
-        except GptevalError as error:
-            run.fail(unit, error)
-        except PLUGIN_ERRORS as error:  # a plugin's metric or an unforeseen state must not take the other units down
-            run.fail(unit, GptevalError(f"{type(error).__name__}: {error}", "this is a bug; please report it"))
-        else:
-            run.results += results
-            run.listener.unit_done(unit, results)
-    run.note_groups(info)
-
-
-def _open(config: RunConfig, folder: RunFolder, listener: Listener) -> _Run:
-    """Journal, cache and earlier results of the folder. Raises OutputError when those have other settings."""
-    manifest = folder.read_json("manifest.json", listener.warned)
-    results = folder.read_json("results.json", listener.warned)
-    known = {key: value for key, value in (results.get("run") or {}).items() if key in config.settings}
-    earlier = manifest.get("config") or known or config.settings
-    differing = [k for k, v in config.settings.items() if earlier.get(k) != v]
-    if differing:
-        had = ", ".join(f"{k}={earlier.get(k)}" for k in differing)
-        now = ", ".join(f"{k}={config.settings[k]}" for k in differing)
-        raise OutputError(
-            f"{folder.path} holds a run with {had}; this command has {now}",
-            "choose another folder with --out",
-        )
-    journal = Journal(folder.path / "journal.sqlite", listener.warned)
-    cache = None
-    if config.cache:
-        try:
-            cache = Journal(cache_path(), listener.warned)
-        except StoreError as error:
-            listener.warned(f"going on without the shared cache: {error.message}")
-    manifest = {
-        "schema": SCHEMA,
-        "gpteval": gpteval.__version__,
-        "command": config.command,
-        "created": manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": config.settings,
-        "versions": versions(),
-        "hardware": hardware(),
-        "models": manifest.get("models") or {},
-        "tasks": manifest.get("tasks") or {},
-        "samples": manifest.get("samples") or [],
-    }
-    table = ResultTable(results)
-    return _Run(
-        config,
-        RunPlan(config, listener),
-        folder,
-        ResultStore(journal, cache, listener.warned),
-        table,
-        manifest,
-        listener,
-    )

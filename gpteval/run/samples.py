@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
 
 from gpteval.core.types import Choice, Failed, Generate, Generated, Outcome, Record, Rolled, Scored
 from gpteval.metrics.choice import prediction
@@ -18,12 +17,11 @@ def is_truncated(outcome: Outcome) -> bool:
     return isinstance(outcome, Scored | Generated) and bool(outcome.shots_dropped or outcome.tokens_cut)
 
 
-def samples_parquet(records: Sequence[Record]) -> bytes:
-    """The records as a Parquet file: one row an item, columns as in ``docs/results.md``."""
+def samples_schema() -> Any:
+    """The columns, as in ``docs/results.md``."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema = pa.schema(
+    return pa.schema(
         [
             ("item_id", pa.string()),
             ("prompt", pa.string()),
@@ -46,10 +44,17 @@ def samples_parquet(records: Sequence[Record]) -> bytes:
             ("stats", pa.string()),
         ]
     )
-    table = pa.Table.from_pylist([_sample(record) for record in records], schema=schema)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+
+
+def write_samples(handle: IO[bytes], stretches: Iterable[Sequence[Record]]) -> None:
+    """Write records as a Parquet file: one row an item. No more than one of the stretches is held."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = samples_schema()
+    with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
+        for records in stretches:
+            writer.write_table(pa.Table.from_pylist([_sample(record) for record in records], schema=schema))
 
 
 def _sample(record: Record) -> dict[str, Any]:

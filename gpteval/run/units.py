@@ -11,6 +11,7 @@ from gpteval.core.types import Failure, Record, Result
 from gpteval.engine.engine import Estimate
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
+from gpteval.run.progress import State
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Listener:
 
     def began(self, units: int, folder: Path) -> None: ...
 
-    def filled(self, unit: Unit, done: int, wanted: int, workers: int) -> None:
-        """Worker processes have computed ``done`` of the ``wanted`` tokens that are known of so far."""
+    def filled(self, unit: Unit, state: State) -> None:
+        """Worker processes have computed a batch of a unit, and all together are so far."""
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         """``known`` of about ``tokens`` tokens are there from an earlier run."""
@@ -51,7 +52,9 @@ class Listener:
     def advanced(self, unit: Unit, tokens: int) -> None: ...
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        """What each item gave; before ``unit_done``. ``info``: the model as loaded; ``metrics``: the primary first."""
+        """What some of the items gave, in order, and when all are told ``unit_done`` or ``unit_failed``. ``info``: the
+        model as loaded; ``metrics``: the primary first.
+        """
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         """``results`` is empty for a unit that is no result of the run."""

@@ -1,138 +1,124 @@
-"""Several processes compute what a run lacks; one, this one, keeps the journal and makes the results.
+"""The executor of several processes on this machine: one a GPU, or each with its share of the cores.
 
-What is handed out is a part of a unit's batches, as they are formed from the whole unit: so a row is computed among
-the same others as by one process, and gets the same number. Results come back batch by batch and are journalled at
-once; the run then finds them there. A worker that dies is replaced, and its part handed out again.
+Results come back batch by batch. A worker that dies, or gives nothing for long, is replaced, and its part is handed out
+again.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from gpteval.core.errors import GptevalError, ModelError
-from gpteval.engine.engine import Plan
-from gpteval.engine.rows import Row, RowResult
-from gpteval.models.catalogue import ModelInfo
+from gpteval.core.errors import ModelError
+from gpteval.engine.rows import Row
+from gpteval.run.computer import Computer, Message, order_of, step_of
 from gpteval.run.config import RunConfig
-from gpteval.run.units import Unit
+from gpteval.run.handout import TRIES, Handout, cut
+from gpteval.run.parts import Part, Step, Work
 
-TRIES = 3  # of a part whose worker dies
-PART_TOKENS = 100_000  # a unit of more is handed out in several parts
-Facts = dict[str, Any]
-AHEAD = 2  # parts a worker that lie ready
-
-
-@dataclass
-class Part:
-    """Every ``of``-th batch of a unit's rows, from batch ``number`` on. ``known``: rows that need not be computed."""
-
-    unit: Unit
-    rows: Mapping[bytes, Row]
-    known: frozenset[bytes]
-    number: int
-    of: int
-    tries: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """About how many are to be computed."""
-        return sum(row.length for key, row in self.rows.items() if key not in self.known) // self.of
+LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
 
 
 @dataclass
 class _Worker:
-    """A process, its end of the pipe, and what it is at."""
+    """A process, its end of the pipe, what it is at, whose rows it has, and when it gave something last."""
 
     process: Any
     pipe: Connection
     part: Part | None = None
-    got: set[bytes] = field(default_factory=set)
+    has: Work | None = None
+    heard: float = 0.0
 
 
 class Pool:
-    """``count`` processes; with GPUs each has one of its own, else its share of the cores."""
+    """``workers`` processes."""
 
-    def __init__(self, config: RunConfig, count: int) -> None:
-        self.config, self.count = config, count
-        self.workers: list[_Worker] = []
+    def __init__(self, config: RunConfig, workers: int) -> None:
+        self.config, self.workers = config, workers
+        self._alive: list[_Worker] = []
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[tuple[Part, dict[bytes, RowResult], Facts | ModelError]]:
-        """Each batch as it comes, and the engine's facts with the last of a part; ModelError instead where its workers
-        died again and again. A part that a worker cannot compute gives nothing: whoever tries again finds out why.
-        """
-        ready: deque[Part] = deque()
+    def cut(self, tokens: int) -> int:
+        return cut(tokens, self.workers)
+
+    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+        """A part whose workers die one after the other ends with a ModelError."""
+        handout = Handout(parts, self.workers)
         try:
             while True:
-                while len(ready) < AHEAD * self.count and (part := next(parts, None)) is not None:
-                    ready.append(part)
-                idle = [worker for worker in self.workers if worker.part is None]
-                while ready and (idle or len(self.workers) < self.count):
-                    self._hand(idle.pop() if idle else self._start(), ready.popleft())
-                busy = {worker.pipe: worker for worker in self.workers if worker.part is not None}
-                if not busy:
+                if handout.hungry and not self._talking(0):
+                    handout.pull()
+                idle = [worker for worker in self._alive if worker.part is None]
+                while handout and (idle or len(self._alive) < self.workers):
+                    self._hand(idle.pop() if idle else self._start(), handout.next())
+                if handout.over() and not any(worker.part for worker in self._alive):
                     return
-                for pipe in wait(list(busy)):
-                    worker = busy[pipe]  # type: ignore[index]  # the pipes that were waited for
-                    part = worker.part
-                    assert part is not None
+                for worker in self._talking(0 if handout.hungry else LOOK_SECONDS):
                     try:
-                        kind, value = worker.pipe.recv()
+                        yield self._heard(worker, worker.pipe.recv())
                     except (EOFError, OSError):
-                        self._end(worker)
-                        if part.tries + 1 < TRIES:
-                            ready.appendleft(replace(part, known=part.known | worker.got, tries=part.tries + 1))
-                        else:
-                            yield part, {}, _lost()
-                        continue
-                    if kind == "batch":
-                        worker.got |= value.keys()
-                        yield part, value, {}
-                    else:
-                        worker.part = None
-                        yield part, {}, value if kind == "done" else {}
+                        part = self._end(worker)
+                        if not handout.lost(part):
+                            yield Step(part, error=lost_error("worker processes"), done=True)
+                self._end_silent()
         finally:
-            self.close()
+            for worker in list(self._alive):
+                self._end(worker)
+
+    def _talking(self, seconds: float) -> list[_Worker]:
+        """The workers at work that gave something, or died; waited for at most so long."""
+        busy = {worker.pipe: worker for worker in self._alive if worker.part is not None}
+        return [busy[pipe] for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
+
+    def _end_silent(self) -> None:
+        """Kill workers that gave nothing for too long; the next look finds them dead."""
+        for worker in self._alive:
+            if worker.part and time.monotonic() - worker.heard > self.config.worker_timeout:
+                worker.process.kill()
+
+    def _heard(self, worker: _Worker, message: Message) -> Step:
+        assert worker.part is not None
+        worker.heard = time.monotonic()
+        step = step_of(worker.part, message)
+        worker.part = None if step.done else worker.part
+        return step
 
     def _hand(self, worker: _Worker, part: Part) -> None:
-        worker.part, worker.got = part, set()
+        rows = None if worker.has is part.work else dict(part.work.rows)
+        worker.part, worker.has, worker.heard = part, part.work, time.monotonic()
         with suppress(OSError):  # it died: the next wait finds that out
-            worker.pipe.send((part.unit.model, dict(part.rows), part.known, part.number, part.of))
+            worker.pipe.send((order_of(part), rows))
 
     def _start(self) -> _Worker:
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe()
-        number = next(n for n in range(self.count) if all(w.process.name != f"gpteval-{n}" for w in self.workers))
+        number = next(n for n in range(self.workers) if all(w.process.name != f"gpteval-{n}" for w in self._alive))
         process = spawn.Process(
-            target=_work, args=(theirs, self.config, number, self.count), name=f"gpteval-{number}", daemon=True
+            target=_work, args=(theirs, self.config, number, self.workers), name=f"gpteval-{number}", daemon=True
         )
         process.start()
         theirs.close()
         worker = _Worker(process, ours)
-        self.workers.append(worker)
+        self._alive.append(worker)
         return worker
 
-    def _end(self, worker: _Worker) -> None:
-        self.workers.remove(worker)
+    def _end(self, worker: _Worker) -> Part:
+        self._alive.remove(worker)
         worker.pipe.close()
         worker.process.kill()
         worker.process.join()
-
-    def close(self) -> None:
-        """End all processes."""
-        for worker in list(self.workers):
-            self._end(worker)
+        return worker.part  # type: ignore[return-value]  # asked of those that are at one
 
 
-def _lost() -> ModelError:
+def lost_error(workers: str) -> ModelError:
+    """Of a part that nobody could compute."""
     return ModelError(
-        f"{TRIES} worker processes died one after the other",
+        f"{TRIES} {workers} died one after the other",
         "most often for want of memory: fewer --workers, or --batch-tokens 512",
     )
 
@@ -141,30 +127,25 @@ def _work(pipe: Connection, config: RunConfig, number: int, count: int) -> None:
     """A worker: computes what it is handed until the pipe ends."""
     import signal
 
-    import torch
-
-    from gpteval.api.prices import Budget
-    from gpteval.run.engines import make_engine, open_model
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it
-    gpus = torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0
-    if gpus:
-        config = replace(config, load=replace(config.load, device=f"cuda:{number % gpus}"))
-    else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
-    held: tuple[ModelInfo | None, Any] = (None, None)
+    computer: Computer | None = None
+    rows: dict[bytes, Row] = {}
     while True:
         try:
-            info, rows, known, part, of = pipe.recv()
+            order, new = pipe.recv()
         except (EOFError, OSError):
             return
-        try:
-            if held[0] != info:
-                held = (None, None)  # the one before leaves first
-                held = info, make_engine(open_model(info, config), config, Budget(None))
-            engine = held[1]
-            for batch in engine.compute(Plan([], [], rows), dict.fromkeys(known), part=part, of=of):
-                pipe.send(("batch", batch))
-            pipe.send(("done", engine.facts()))
-        except GptevalError:
-            pipe.send(("failed", {}))
+        rows = new or rows
+        computer = computer or Computer(_own_device(config, number, count))  # after the first order was taken
+        for message in computer.messages(order, rows):
+            pipe.send(message)
+
+
+def _own_device(config: RunConfig, number: int, count: int) -> RunConfig:
+    """With a GPU of its own for worker ``number`` of ``count``, or its share of the cores."""
+    import torch
+
+    if gpus := torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0:
+        return replace(config, load=replace(config.load, device=f"cuda:{number % gpus}"))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    return config

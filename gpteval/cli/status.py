@@ -1,0 +1,73 @@
+"""``gpteval status``: how far a run is, what failed and why, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gpteval.cli.console import say
+from gpteval.core.documents import read_document
+from gpteval.core.errors import OutputError
+from gpteval.run.folder import is_written_to
+from gpteval.run.progress import State, causes, read_progress
+
+SHOWN = 3  # units of a cause
+
+
+def show_status(run: Path, *, as_json: bool) -> None:
+    """Print it. Raises OutputError for a folder of no run, StoreError for one whose files are damaged."""
+    state = read_progress(run)
+    has_results = (run / "results.json").is_file()
+    if state is None and not has_results:
+        raise OutputError(f"{run} is not the folder of a run", "give the folder that gpteval run wrote to")
+    document = read_document(run / "results.json") if has_results else {}
+    running = is_written_to(run)
+    failures = [one for one in document.get("failures") or [] if not one.get("unavailable")]
+    made = sum(bool(row.get("primary")) for row in document.get("results") or [])
+    if as_json:
+        left = state.seconds_left if state and running else None
+        told = {"running": running, "results": made, "failures": failures, "seconds_left": left}
+        say(json.dumps(told | {"progress": state and asdict(state)}, indent=1))
+        return
+    for line in _lines(run, state, running, made, failures):
+        say(line)
+
+
+def _lines(run: Path, state: State | None, running: bool, made: int, failures: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    if state is not None:
+        word = f"running (process {state.process})" if running else "ended" if state.ended else "stopped in the middle"
+        lines.append(f"{run}: {word}; {state.finished} of {state.units} done, {state.failed} of them failed")
+        if running:
+            lines.append(f"  at {state.at or 'the beginning'}")
+        if state.done:
+            lines.append(f"  {rate(state)}" if running else f"  {state.done:,} tokens in {duration(state.seconds)}")
+    lines.append(f"{made} results in {run / 'results.json'}")
+    for cause, units in causes(failures).items():
+        more = f" and {len(units) - SHOWN} more" if len(units) > SHOWN else ""
+        lines.append(f"failed: {', '.join(units[:SHOWN])}{more}")
+        lines += [f"  {line.strip()}" for line in cause.splitlines()]
+    if failures and not running:
+        lines.append("mend the causes and run the same command with --retry-failed")
+    elif state is not None and not (running or state.ended):
+        lines.append("run the same command again: it goes on where it stopped")
+    return lines
+
+
+def rate(state: State) -> str:
+    """Tokens, their rate and the time left, of all workers together."""
+    left = "" if state.seconds_left is None else f", about {duration(state.seconds_left)} left"
+    who = f"{state.workers} workers: " if state.workers else ""
+    return f"{who}{state.done:,} tokens, {state.rate:,.0f} tok/s{left}"
+
+
+def duration(seconds: float) -> str:
+    """For people, to two units."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

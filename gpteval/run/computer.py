@@ -1,0 +1,83 @@
+"""What a worker does, wherever it runs: it holds a model and computes the parts that it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gpteval.api.prices import Budget
+from gpteval.core.errors import GptevalError, ModelError, unforeseen
+from gpteval.core.memory import peak_memory
+from gpteval.engine.engine import Plan
+from gpteval.engine.rows import Row
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.config import RunConfig
+from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine, open_model
+from gpteval.run.parts import Part, Step
+
+Message = tuple[str, Any]  # "batch" and results, "facts" and facts, or "failed" with message and hint
+
+
+@dataclass(frozen=True)
+class Order:
+    """A part as it is handed out. ``dtype`` and kind of ``device``: what was planned with, which a worker on another
+    machine would not choose by itself. ``tuned``: a tuned model is asked for its own task.
+    """
+
+    model: ModelInfo
+    dtype: str
+    device: str
+    tuned: bool
+    known: Collection[bytes]
+    number: int
+    of: int
+
+
+def order_of(part: Part) -> Order:
+    """A part as it is handed out now."""
+    work, model = part.work, part.work.engine.model
+    kind, tuned = model.device.partition(":")[0], work.tuned is not None
+    return Order(model.info, model.dtype, kind, tuned, frozenset(work.known), part.number, part.of)
+
+
+def step_of(part: Part, message: Message) -> Step:
+    """What a message says of a part."""
+    kind, value = message
+    if kind == "batch":
+        return Step(part, value)
+    return Step(part, facts=value, done=True) if kind == "facts" else Step(part, error=ModelError(*value), done=True)
+
+
+class Computer:
+    """Computes orders; of two in a row for one model, the second has it loaded."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self._held: tuple[ModelInfo, str, str] | None = None
+        self._engines: dict[bool, AnyEngine] = {}
+
+    def messages(self, order: Order, rows: Mapping[bytes, Row]) -> Iterator[Message]:
+        """What a part of ``rows`` gives: batches of results, and at the end what ran or what went wrong."""
+        try:
+            engine = self._engine(order)
+            for batch in engine.compute(Plan([], [], rows), order.known, part=order.number, of=order.of):
+                yield "batch", batch
+            yield "facts", engine.facts() | {"peak_memory_bytes": peak_memory(engine.model.device)}
+        except GptevalError as error:
+            yield "failed", (error.message, error.hint)
+        except Exception as error:
+            yield "failed", (unforeseen(error).message, unforeseen(error).hint)
+
+    def _engine(self, order: Order) -> AnyEngine:
+        asked = order.model, order.dtype, order.device
+        if self._held != asked:
+            self._engines.clear()  # the one before leaves first
+            load = self.config.load
+            device = load.device if load.device.partition(":")[0] == order.device else order.device
+            config = replace(self.config, load=replace(load, dtype=order.dtype, device=device))
+            self._engines[False] = make_engine(open_model(order.model, config), config, Budget(None))
+            self._held = asked
+        if order.tuned and True not in self._engines:
+            self._engines[True] = engine_for_its_task(self._engines[False])
+        return self._engines[order.tuned]

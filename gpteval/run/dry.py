@@ -1,0 +1,46 @@
+"""What a run would take, without asking anything of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gpteval.api.prices import Budget
+from gpteval.core.errors import GptevalError, NotAvailable
+from gpteval.core.types import Failure
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.engines import AnyEngine, make_engine, open_model, tuned_for
+from gpteval.run.journal import ResultStore
+from gpteval.run.plan import RunPlan
+from gpteval.run.units import Unit
+
+
+def estimate(
+    plan: RunPlan, store: ResultStore, units: Mapping[ModelInfo, Sequence[Unit]], budget: Budget
+) -> list[Failure]:
+    """Tell the listener what each unit would still ask of its model and what that costs at most; what cannot be."""
+    failures = []
+    for info, of_model in units.items():
+        try:
+            pinned = plan.lock.pin_model(info) if plan.lock else info
+            engine = make_engine(open_model(pinned, plan.config), plan.config, budget)
+        except GptevalError as error:
+            failures += [Failure(info.name, unit.task.label, str(error), unit.shots) for unit in of_model]
+            continue
+        for unit in of_model:
+            try:
+                _estimate(plan, store, engine, unit)
+            except GptevalError as error:
+                unavailable = isinstance(error, NotAvailable)
+                failures.append(Failure(info.name, unit.task.label, str(error), unit.shots, unavailable))
+    return failures
+
+
+def _estimate(plan: RunPlan, store: ResultStore, engine: AnyEngine, unit: Unit) -> None:
+    data = plan.data[unit.task.label]
+    if isinstance(data, GptevalError):
+        raise data
+    if tuned := tuned_for(engine, unit):
+        engine, data = tuned, tuned.suited(data)
+    rows = engine.plan(plan.prompts_of(data, unit)).rows
+    known = store.known(rows)
+    plan.listener.estimated(unit, engine.estimate([row for key, row in rows.items() if key not in known]))

@@ -1,0 +1,97 @@
+"""A unit under way, the parts of it that are handed out, and what computing them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gpteval.core.errors import GptevalError
+from gpteval.core.prompts import TaskData
+from gpteval.core.types import Prompt
+from gpteval.engine.engine import Plan
+from gpteval.engine.rows import Row, RowResult
+from gpteval.metrics.base import Metric
+from gpteval.run.engines import AnyEngine
+from gpteval.run.units import Unit
+from gpteval.tune.engine import TunedEngine
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(eq=False)
+class Work:
+    """A unit that was planned and has no result yet. ``known``: the rows in the journal; ``left``: parts to be done.
+
+    ``error``: why there will be no result; its parts are then not computed on.
+    """
+
+    unit: Unit
+    engine: AnyEngine
+    data: TaskData
+    prompts: Sequence[Prompt]
+    metrics: Sequence[Metric]
+    plan: Plan
+    known: set[bytes]
+    left: int = 0
+    error: GptevalError | None = None
+
+    @property
+    def rows(self) -> Mapping[bytes, Row]:
+        return self.plan.rows
+
+    @property
+    def tuned(self) -> TunedEngine | None:
+        """The engine of a tuned model for its own task, where that is asked."""
+        return self.engine if isinstance(self.engine, TunedEngine) else None
+
+    @property
+    def lacking(self) -> int:
+        """About how many tokens are to be computed."""
+        return sum(row.length for key, row in self.rows.items() if key not in self.known)
+
+    def parts(self, count: int) -> Iterator[Part]:
+        """The unit in ``count`` parts."""
+        self.left = count
+        yield from (Part(self, number, count) for number in range(count))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Every ``of``-th batch of a unit, from batch ``number`` on.
+
+    Batches are formed from the whole unit, so a row is computed among the same others however the unit is cut, and gets
+    the same number.
+    """
+
+    work: Work
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of a part: a batch of results; with ``done`` it was the last. ``facts``: what ran, for the manifest."""
+
+    part: Part
+    batch: Mapping[bytes, RowResult] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
+    error: GptevalError | None = None
+    done: bool = False
+
+
+class Executor(Protocol):
+    """Who computes. A part may be computed by anyone, and twice: results are the same, and are stored by content.
+
+    ``workers``: processes that compute beside this one.
+    """
+
+    workers: int
+
+    def cut(self, tokens: int) -> int:
+        """Into how many parts a unit of so many tokens is handed out."""
+
+    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+        """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is
+        ``done``.
+        """

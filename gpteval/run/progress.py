@@ -1,0 +1,92 @@
+"""How far a run is, in a file of its folder, for ``gpteval status``."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+FILE = "progress.json"
+WRITE_SECONDS = 2.0
+
+
+@dataclass
+class State:
+    """``units`` to be made, of which so many are ``planned`` and ``finished``. ``at``: the one at work.
+
+    ``done`` of the ``wanted`` tokens that planned units lack are computed, in ``seconds``, by ``workers`` processes (0:
+    by the run's own). ``began`` and ``written``: when, as this machine's clock shows.
+    """
+
+    units: int
+    workers: int = 0
+    planned: int = 0
+    finished: int = 0
+    failed: int = 0
+    done: int = 0
+    wanted: int = 0
+    at: str = ""
+    seconds: float = 0.0
+    began: str = ""
+    written: str = ""
+    process: int = 0
+    ended: bool = False
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long it still takes, if units to be planned are like those that were; None before it is known."""
+        if not (self.rate and self.planned):
+            return None
+        return max(0.0, self.wanted * self.units / self.planned - self.done) / self.rate
+
+
+class Progress:
+    """Writes the state now and then. Trouble with the file is nobody's: it is only for looking at."""
+
+    def __init__(self, folder: Path, units: int) -> None:
+        self.path = folder / FILE
+        self.state = State(units, began=_now(), process=os.getpid())
+        self._began = time.monotonic()
+        self._written = 0.0
+
+    def write(self, *, now: bool = False) -> None:
+        """Write it where it was not for a while, or ``now``."""
+        clock = time.monotonic()
+        self.state.seconds = clock - self._began
+        if now or clock - self._written > WRITE_SECONDS:
+            self._written = clock
+            self.state.written = _now()
+            partial = self.path.with_name(f"{FILE}.partial")
+            with suppress(OSError):
+                partial.write_text(json.dumps(asdict(self.state)), encoding="utf-8")
+                partial.replace(self.path)
+
+
+def read_progress(folder: Path) -> State | None:
+    """What was written last; None where there is nothing that can be read."""
+    try:
+        return State(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def causes(failures: Sequence[dict[str, object]]) -> dict[str, list[str]]:
+    """What failed, by why."""
+    found: dict[str, list[str]] = {}
+    for failure in failures:
+        found.setdefault(str(failure.get("error")), []).append(f"{failure.get('model')} on {failure.get('task')}")
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

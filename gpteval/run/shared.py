@@ -1,0 +1,152 @@
+"""The executor of a shared folder: workers on any machine that sees it, started by Slurm or by hand.
+
+Nothing but files and their renaming is used, which one machine does at a time even where the folder is on a network.
+In ``work/`` of the run's folder:
+
+    ID.rows            a unit's rows
+    todo/PART          an order; a worker that begins moves it to
+    claimed/PART       and changes its time while it lives
+    said/PART.NUMBER   a message, each whole when it has this name
+    ended              nobody is to come any more
+
+A worker whose order does not change its time for ``LEASE`` seconds, as this machine's clock passes, is taken for lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from gpteval.core.errors import StoreError
+from gpteval.run.computer import order_of, step_of
+from gpteval.run.config import RunConfig
+from gpteval.run.handout import Handout, cut
+from gpteval.run.parts import Part, Step, Work
+from gpteval.run.wire import dump_order, dump_rows, load_message
+from gpteval.run.workers import lost_error
+
+WORK = "work"
+TODO, CLAIMED, SAID = "todo", "claimed", "said"
+ENDED = "ended"
+BEAT = 5.0  # seconds between two signs of life
+LEASE = 12 * BEAT
+LOOK_SECONDS = 0.2
+WORKERS = 8  # that are expected where their number is not told
+KEPT = 4  # units whose rows stay in the folder
+
+
+@dataclass
+class _Given:
+    """A part that was handed out: when its order last changed its time, and when its worker last said something."""
+
+    part: Part
+    stamp: float = 0.0
+    beat: float = 0.0
+    heard: float = 0.0
+    said: int = 0
+
+
+class SharedFolder:
+    """Waits for workers, hands out orders, and takes what they say. Raises StoreError where files cannot be written."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config, self.workers = config, config.workers or WORKERS
+        self.folder = config.folder / WORK
+        self._given: dict[str, _Given] = {}
+        self._rows: dict[Work, str] = {}
+
+    def cut(self, tokens: int) -> int:
+        return cut(tokens, self.workers)
+
+    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+        """A part whose workers are lost one after the other ends with a ModelError."""
+        handout = Handout(parts, self.workers)
+        try:
+            self._open()
+            while True:
+                if handout.hungry:
+                    handout.pull()
+                while handout and len(self._given) < 2 * self.workers:
+                    self._give(handout.next())
+                if handout.over() and not self._given:
+                    return
+                heard = False
+                for name, given in list(self._given.items()):
+                    for step in self._messages(name, given):
+                        heard = True
+                        yield step
+                    if name in self._given and self._is_lost(name, given):
+                        self._forget(name)
+                        if not handout.lost(given.part):
+                            yield Step(given.part, error=lost_error("workers"), done=True)
+                if not heard and not handout.hungry:
+                    time.sleep(LOOK_SECONDS)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
+            ) from error
+        finally:
+            with suppress(OSError):
+                (self.folder / ENDED).touch()
+
+    def _open(self) -> None:
+        """Begin anew: what earlier commands handed out is in the journal, or is handed out again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in (TODO, CLAIMED, SAID):
+            (self.folder / name).mkdir(parents=True)
+
+    def _give(self, part: Part) -> None:
+        work = part.work
+        if work not in self._rows:
+            while len(self._rows) >= KEPT and (old := next((w for w in self._rows if not w.left), None)):
+                (self.folder / self._rows.pop(old)).unlink(missing_ok=True)
+            self._rows[work] = f"{uuid4().hex}.rows"
+            write_whole(self.folder / self._rows[work], dump_rows(work.rows))
+        name = uuid4().hex
+        config = self.config
+        settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
+        settings |= {"tokenizer": config.load.tokenizer}
+        order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
+        write_whole(self.folder / TODO / name, json.dumps(order))
+        self._given[name] = _Given(part)
+
+    def _messages(self, name: str, given: _Given) -> Iterator[Step]:
+        """What was said of a part, in order."""
+        while (path := self.folder / SAID / f"{name}.{given.said}").exists():
+            step = step_of(given.part, load_message(path.read_text(encoding="utf-8")))
+            given.said, given.heard = given.said + 1, time.monotonic()
+            path.unlink()
+            if step.done:
+                self._forget(name)
+            yield step
+
+    def _is_lost(self, name: str, given: _Given) -> bool:
+        """Whether the worker that claimed a part is gone, or says nothing for too long."""
+        now = time.monotonic()
+        try:
+            stamp = (self.folder / CLAIMED / name).stat().st_mtime
+        except FileNotFoundError:
+            return False  # nobody claimed it yet
+        given.heard = given.heard or now
+        if stamp != given.stamp:
+            given.stamp, given.beat = stamp, now
+        return now - given.beat > LEASE or now - given.heard > self.config.worker_timeout
+
+    def _forget(self, name: str) -> None:
+        """A worker that is still at it finds its order gone, and leaves it."""
+        del self._given[name]
+        (self.folder / CLAIMED / name).unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that has its name only when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,107 @@
+"""``gpteval worker``: computes what a run with ``--executor folder`` hands out, until it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import StoreError, UsageError
+from gpteval.engine.rows import Row
+from gpteval.models.loader import LoadOptions
+from gpteval.run.computer import Computer
+from gpteval.run.config import RunConfig
+from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, SAID, TODO, WORK, write_whole
+from gpteval.run.wire import dump_message, load_order, load_rows
+
+
+def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], None]) -> int:
+    """Compute parts until the run has ended; how many. ``wait``: seconds for the run to begin.
+
+    ``load``: this worker's own device, and what it allows models to do; the rest is the run's. Raises UsageError where
+    no run begins, StoreError where its folder cannot be used.
+    """
+    folder = run / WORK
+    until = time.monotonic() + wait
+    while not (folder / TODO).is_dir() or (folder / ENDED).exists():
+        if time.monotonic() > until:
+            raise UsageError(f"no run hands out work in {run}", "start one: gpteval run … --executor folder --out …")
+        time.sleep(LOOK_SECONDS)
+    tell(f"works for {run}")
+    worker = _Worker(folder, load)
+    while not (folder / ENDED).exists():
+        if not worker.one():
+            time.sleep(LOOK_SECONDS)
+    return worker.done
+
+
+class _Worker:
+    def __init__(self, folder: Path, load: LoadOptions) -> None:
+        self.folder, self.load, self.done = folder, load, 0
+        self._computer: tuple[Any, Computer | None] = None, None  # and its settings
+        self._rows: tuple[str, dict[bytes, Row]] = "", {}
+
+    def one(self) -> bool:
+        """Claim a part and compute it; whether there was one."""
+        for path in sorted((self.folder / TODO).glob("[!.]*")):
+            claimed = self.folder / CLAIMED / path.name
+            try:
+                path.rename(claimed)
+                os.utime(claimed)
+            except OSError:
+                continue  # another worker was faster
+            try:
+                self._compute(claimed)
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                if claimed.exists():  # else it was given to another worker, or the run began anew
+                    raise StoreError(f"cannot work in {self.folder}: {error}", "look at that folder") from error
+            return True
+        return False
+
+    def _compute(self, claimed: Path) -> None:
+        """Stops where the order is gone: then it was given to another worker."""
+        order = json.loads(claimed.read_text(encoding="utf-8"))
+        if self._rows[0] != order["rows"]:
+            self._rows = order["rows"], load_rows((self.folder / order["rows"]).read_text(encoding="utf-8"))
+        messages = self._computer_for(order["settings"]).messages(load_order(order), self._rows[1])
+        with _alive(claimed):
+            for number, message in enumerate(messages):
+                if not claimed.exists():
+                    return
+                write_whole(self.folder / SAID / f"{claimed.name}.{number}", dump_message(message))
+        self.done += 1
+
+    def _computer_for(self, settings: dict[str, Any]) -> Computer:
+        known, computer = self._computer
+        if computer is None or known != settings:
+            own, allowed = self.load, (self.load.allow_pickle, self.load.trust_remote_code)
+            load = LoadOptions(own.device, "auto", *allowed, settings["tokenizer"])
+            batch_tokens, stride, profile = (settings[name] for name in ("batch_tokens", "stride", "profile"))
+            config = RunConfig(("-",), ("-",), load=load, batch_tokens=batch_tokens, stride=stride, profile=profile)
+            computer = Computer(config)
+            self._computer = settings, computer
+        return computer
+
+
+@contextmanager
+def _alive(claimed: Path) -> Iterator[None]:
+    """Change the order's time as long as this is open."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            with suppress(OSError):
+                os.utime(claimed)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
