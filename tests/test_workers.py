@@ -146,9 +146,8 @@ def cluster() -> Iterator[Any]:
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    alone = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
-    found = Cluster(initialize_head=True, head_node_args=alone)
-    found.second = found.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    found.second = found.add_node(num_cpus=1)
     yield found
     ray.shutdown()
     found.shutdown()

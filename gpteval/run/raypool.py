@@ -7,6 +7,7 @@ run: one for which the cluster has no room any more keeps nobody waiting.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from gpteval.run.config import RunConfig
 from gpteval.run.handout import Handout, cut
 from gpteval.run.parts import Part, Step, Work
 from gpteval.run.workers import LOOK_SECONDS, lost_error
+
+KNOCK_SECONDS = 10.0
 
 
 @dataclass(eq=False)
@@ -150,6 +153,7 @@ def _connected(address: str) -> Any:
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
     try:
         if address:
+            _knock(address)
             ray.init(address=address, **quiet)
         else:
             ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
@@ -159,3 +163,10 @@ def _connected(address: str) -> Any:
             "start one with: ray start --head",
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()

@@ -1,0 +1,96 @@
+"""Workers that share nothing with a run but its folder, what is written there, and how far a run is."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpteval.core.errors import UsageError
+from gpteval.engine.rows import GenerateRow, RowResult, Sampling, ScoreRow, Tokens
+from gpteval.models.catalogue import resolve_models
+from gpteval.models.loader import LoadOptions
+from gpteval.run import shared
+from gpteval.run.api import evaluate
+from gpteval.run.computer import Order
+from gpteval.run.shared import CLAIMED, TODO, WORK
+from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
+from gpteval.run.worker import work
+from gpteval.tune.engine import HeadRow
+from tests.test_workers import results
+
+TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
+WORKER = """
+import sys
+from pathlib import Path
+from gpteval.models.loader import LoadOptions
+from gpteval.run import worker
+worker.BEAT = 0.2
+worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
+"""
+
+
+def test_rows_come_back_as_they_were() -> None:
+    text = Tokens([3, 50256, 0])
+    rows: Any = {
+        b"a": ScoreRow(text, Tokens([7]), Tokens([1, 2])),
+        b"b": GenerateRow(text, 9, ("\n", "é"), Sampling(0.5, 3, 7)),
+        b"c": HeadRow((text, Tokens([4])), 1),
+    }
+    assert load_rows(dump_rows(rows)) == rows
+    with pytest.raises(ValueError, match="unknown kind of row"):
+        load_rows('["aa", "pickle", "x"]')
+
+
+def test_orders_and_messages_come_back_as_they_were() -> None:
+    (info,) = resolve_models(["gpt2"])
+    order = Order(info, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5)
+    assert load_order(json.loads(json.dumps(dump_order(order)))) == order
+    batch = {b"\x01": RowResult(3, -1.25, True), b"\x02": RowResult(2, text="é\n", finish="stop")}
+    for message in (("batch", batch), ("facts", {"attention": "sdpa"}), ("failed", ["no", "try"])):
+        assert load_message(dump_message(message)) == message
+    with pytest.raises(ValueError, match="unknown kind of message"):
+        load_message('["pickle", "x"]')
+
+
+def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "LEASE", 2.0)
+    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
+    models = ["gpt1-nano", "gpt2-nano"]
+    evaluate(models, TASKS, out=tmp_path / "alone", **options)
+    run = tmp_path / "run"
+    begin = [sys.executable, "-c", WORKER, str(run)]
+    first, second = (subprocess.Popen(begin) for _ in range(2))
+
+    def kill() -> None:
+        while not list((run / WORK / CLAIMED).glob("*")):
+            time.sleep(0.05)
+        first.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    made = evaluate(models, TASKS, out=run, executor="folder", workers=2, **options)
+    killer.join(timeout=1)
+    assert first.wait(timeout=10) == -signal.SIGKILL
+    assert second.wait(timeout=30) == 0, "it has seen the end"
+    assert made.failures == ()
+    assert results(run) == results(tmp_path / "alone")
+
+
+def test_a_worker_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run hands out work"):
+        work(tmp_path, LoadOptions(), wait=0.1, tell=lambda text: None)
+    (tmp_path / WORK / TODO).mkdir(parents=True)
+    (tmp_path / WORK / shared.ENDED).touch()
+    with pytest.raises(UsageError, match="--executor folder"):
+        work(tmp_path, LoadOptions(), wait=0.1, tell=lambda text: None)
