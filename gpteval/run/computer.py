@@ -36,8 +36,8 @@ class Order:
 
 def order_of(part: Part) -> Order:
     """A part as it is handed out now."""
-    work, model = part.work, part.work.engine.model
-    kind, tuned = model.device.partition(":")[0], work.tuned is not None
+    work, model = part.work, part.work.job.engine.model
+    kind, tuned = model.device.partition(":")[0], work.job.tuned is not None
     return Order(model.info, model.dtype, kind, tuned, frozenset(work.known), part.number, part.of)
 
 

@@ -11,17 +11,19 @@ from typing import Any
 
 from gpteval.api.chat import NO_ANSWERS
 from gpteval.core.types import Failed, Generated, Outcome, Rolled
-from gpteval.engine.engine import Plan
 from gpteval.run.engines import AnyEngine
 
 LOSSY = "lossy: judged after its own normalisation"
 
 
 class Notes:
-    """What a reader of a unit's numbers should know, gathered from its outcomes."""
+    """What a reader of a unit's numbers should know, gathered from its outcomes.
+
+    ``own_bos``: a prompt brings its own first token.
+    """
 
     def __init__(self) -> None:
-        self.rolled = self.generated = self.unscored = False
+        self.rolled = self.generated = self.unscored = self.own_bos = False
         self.lowered: Counter[int] = Counter()  # generations, by how many tokens their limit was lowered
         self.failed: Counter[str] = Counter()  # items, by their error; the first comes first
 
@@ -38,7 +40,7 @@ class Notes:
                 case Failed():
                     self.failed[outcome.error] += 1
 
-    def told(self, engine: AnyEngine, plan: Plan) -> list[str]:
+    def told(self, engine: AnyEngine) -> list[str]:
         """The notes, a line each."""
         notes = []
         codec = engine.model.codec
@@ -48,7 +50,7 @@ class Notes:
             notes.append(f"{LOSSY}: the references went through its tokenizer, as its texts did")
         if self.unscored:
             notes.append("no bos or eos token: the first token of each text is not scored")
-        if any(encoded.own_bos for encoded in plan.encoded):
+        if self.own_bos:
             notes.append("prompts bring their own first token (bos): none was put before it")
         if self.lowered:
             notes.append(

@@ -1,11 +1,14 @@
-"""A unit whose rows are all in the journal becomes results and a file of samples, a stretch of items at a time."""
+"""A unit whose rows are in the journal becomes results and a file of samples, a stretch of items at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gpteval.core.documents import sample_file
 from gpteval.core.errors import GptevalError
 from gpteval.core.types import Record, Result
 from gpteval.engine.rows import RowResult
@@ -13,45 +16,91 @@ from gpteval.run.book import Book
 from gpteval.run.facts import LOSSY, Notes
 from gpteval.run.folder import list_samples
 from gpteval.run.journal import ResultStore
-from gpteval.run.parts import Work
+from gpteval.run.parts import Job, Work
 from gpteval.run.records import Tally, judged_by, make_records, make_results, protocol
-from gpteval.run.samples import write_samples
+from gpteval.run.samples import samples_writer
 from gpteval.tune.engine import PROTOCOL as FINETUNE
 
-STRETCH = 4096  # items that are held at a time
-
-
-@dataclass
-class _Cost:
-    """What a unit's rows took, each counted once."""
-
-    seconds: float = 0.0
-    tokens: int = 0
-    dollars: float | None = 0.0
+STRETCH = 4096  # items whose records are held at a time
 
 
 class Finisher:
-    """Makes a unit's results."""
+    """Makes a unit's results, slice by slice. Its file of samples has its name once the last slice is taken."""
 
-    def __init__(self, work: Work, store: ResultStore, book: Book) -> None:
-        self.work, self.store, self.book = work, store, book
-        self.tally = Tally(work.metrics, clustered=bool(work.data.task.cluster))
+    def __init__(self, job: Job, store: ResultStore, book: Book) -> None:
+        self.job, self.store, self.book = job, store, book
+        self.tally = Tally(job.metrics, clustered=bool(job.data.task.cluster))
         self.notes, self.cost = Notes(), _Cost()
-        self._counted: set[bytes] = set()
+        self._taking = self._take_all()
+        next(self._taking)  # up to where it waits for a slice
 
-    def results(self) -> list[Result]:
-        """Write the unit's samples, and give its results; none for a unit that is no result. Raises GptevalError."""
-        work, book, unit = self.work, self.book, self.work.unit
-        info, codec = work.engine.model.info, work.engine.model.codec
+    def take(self, work: Work) -> list[Result] | None:
+        """Take the next slice; with the last one, the unit's results (none for a unit that is no result of the run).
+        Raises GptevalError.
+        """
+        try:
+            self._taking.send(work)
+        except StopIteration as end:
+            results: list[Result] = end.value
+            return results
+        return None
+
+    def drop(self) -> None:
+        """There will be no results: leave the folder as it was."""
+        self._taking.close()
+
+    def _take_all(self) -> Generator[None, Work, list[Result]]:
+        """Is sent the slices, and ends with the results."""
+        job, book = self.job, self.book
+        info, unit = job.engine.model.info, job.unit
         if not unit.is_result:
-            for _ in self._stretches():
-                pass
-            self.tally.check()
+            yield from self._slices(lambda records: None)
             return []
-        file = list_samples(book.manifest, info.name, unit.task.label, unit.shots)
-        with book.folder.writing(file) as handle:
-            write_samples(handle, self._stretches())
-            self.tally.check()
+        file = sample_file(info.name, unit.task.label, unit.shots)
+        with book.folder.writing(file) as handle, samples_writer(handle) as write:
+            yield from self._slices(write)
+        return self._results()
+
+    def _slices(self, write: Callable[[Sequence[Record]], None]) -> Generator[None, Work, None]:
+        """Count and ``write`` what is sent, up to the last slice. Raises GptevalError when every single item failed."""
+        last = False
+        while not last:
+            work = yield
+            for begin in range(work.begin, work.end, STRETCH):
+                write(self._records(work, begin, min(begin + STRETCH, work.end)))
+            self.notes.own_bos |= any(encoded.own_bos for encoded in work.plan.encoded)
+            self.cost.end_slice()
+            last = work.last
+        self.tally.check()
+
+    def _records(self, work: Work, begin: int, end: int) -> list[Record]:
+        """Of the items from ``begin`` up to ``end``, once they are counted and told."""
+        job, engine = self.job, self.job.engine
+        found = self._found(work, begin, end)
+        outcomes = work.plan.outcomes(found, begin - work.begin, end - work.begin)
+        self.notes.add(outcomes)
+        judged = partial(judged_by, engine.model.codec)
+        records = make_records(job.prompts[begin:end], outcomes, job.metrics, judged)
+        self.tally.add(records)
+        self.book.listener.unit_recorded(job.unit, engine.model.info, job.metrics, records)
+        return records
+
+    def _found(self, work: Work, begin: int, end: int) -> dict[bytes, RowResult]:
+        """The results of a stretch's rows. Raises GptevalError where the journal has lost one."""
+        keys = work.plan.keys[begin - work.begin : end - work.begin]
+        wanted = dict.fromkeys(key for of_prompt in keys for key in of_prompt if key is not None)
+        found = self.store.get(wanted)
+        if len(found) < len(wanted):
+            raise GptevalError(
+                f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
+            )
+        self.cost.add(found, self.job.engine.dollars)
+        return found
+
+    def _results(self) -> list[Result]:
+        """Write the unit's results, and give them."""
+        job, book, unit, engine = self.job, self.book, self.job.unit, self.job.engine
+        info = engine.model.info
         common = {
             "model": info.name,
             "generation": info.generation,
@@ -62,53 +111,53 @@ class Finisher:
             "template": unit.task.template_name,
             "family": unit.task.family,
             "shots": unit.shots,
-            "protocol": FINETUNE if work.tuned else protocol(unit.shots),
+            "protocol": FINETUNE if job.tuned else protocol(unit.shots),
             "profile": book.config.profile,
             "dollars": self.cost.dollars,
             "seconds": self.cost.seconds,
             "tokens": self.cost.tokens,
-            "fingerprint": work.engine.model.fingerprint,
+            "fingerprint": engine.model.fingerprint,
         }
         results = make_results(
             self.tally,
-            [prompt.request for prompt in work.prompts],
+            [prompt.request for prompt in job.prompts],
             common=common,
-            data=work.data,
-            notes=[*self.notes.told(work.engine, work.plan), *([work.tuned.tuned.note] if work.tuned else [])],
+            data=job.data,
+            notes=[*self.notes.told(engine), *([job.tuned.tuned.note] if job.tuned else [])],
             published=partial(book.published_of, info, unit),
-            rule=LOSSY if codec.lossy and self.notes.generated else "",
+            rule=LOSSY if engine.model.codec.lossy and self.notes.generated else "",
             seed=book.config.seed,
         )
-        book.add(unit, results, work.data, work.prompts)
+        list_samples(book.manifest, info.name, unit.task.label, unit.shots)
+        book.add(unit, results, job.data, job.prompts)
         return results
 
-    def _stretches(self) -> Iterator[Sequence[Record]]:
-        """The records in order, once they are counted and told."""
-        work = self.work
-        engine = work.engine
-        judged = partial(judged_by, engine.model.codec)
-        for begin in range(0, len(work.prompts), STRETCH):
-            end = begin + STRETCH
-            found = self._results_of(begin, end)
-            outcomes = work.plan.outcomes(found, begin, end)
-            self.notes.add(outcomes)
-            records = make_records(work.prompts[begin:end], outcomes, work.metrics, judged)
-            self.tally.add(records)
-            self.book.listener.unit_recorded(work.unit, engine.model.info, work.metrics, records)
-            yield records
 
-    def _results_of(self, begin: int, end: int) -> dict[bytes, RowResult]:
-        """Of the rows of a stretch of prompts. Raises GptevalError where the journal has lost one."""
-        wanted = dict.fromkeys(key for keys in self.work.plan.keys[begin:end] for key in keys if key is not None)
-        found = self.store.get(wanted)
-        if len(found) < len(wanted):
-            raise GptevalError(
-                f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
-            )
-        new = [result for key, result in found.items() if key not in self._counted]
-        self._counted |= found.keys()
-        self.cost.seconds += sum(result.seconds for result in new)
-        self.cost.tokens += sum(result.processed for result in new)
-        dollars = self.work.engine.dollars(new)
-        self.cost.dollars = None if dollars is None or self.cost.dollars is None else self.cost.dollars + dollars
-        return found
+class _Cost:
+    """What a unit's rows took, each counted once, in whichever slices it is."""
+
+    def __init__(self) -> None:
+        self.seconds, self.tokens = 0.0, 0
+        self.dollars: float | None = 0.0
+        self._now: set[bytes] = set()  # the keys of this slice
+        self._before: NDArray[np.uint64] = np.array([], dtype=np.uint64)  # the beginnings of those before, sorted
+
+    def add(self, found: Mapping[bytes, RowResult], price: Callable[[Iterable[RowResult]], float | None]) -> None:
+        keys = [key for key in found if key not in self._now]
+        self._now.update(keys)
+        if len(self._before):
+            keys = [key for key, seen in zip(keys, np.isin(_beginnings(keys), self._before), strict=True) if not seen]
+        new = [found[key] for key in keys]
+        self.seconds += sum(result.seconds for result in new)
+        self.tokens += sum(result.processed for result in new)
+        dollars = price(new)
+        self.dollars = None if dollars is None or self.dollars is None else self.dollars + dollars
+
+    def end_slice(self) -> None:
+        self._before = np.union1d(self._before, _beginnings(self._now))
+        self._now.clear()
+
+
+def _beginnings(keys: Iterable[bytes]) -> NDArray[np.uint64]:
+    """The first eight bytes of keys, as numbers."""
+    return np.frombuffer(b"".join(key[:8] for key in keys), dtype=np.uint64)

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 TRIES = 3  # of a part whose workers are lost
 AHEAD = 2  # parts a worker that lie ready
-PART_TOKENS = 20_000  # a unit of more is handed out in several parts
-PARTS = 4  # a worker, of one unit, at most
+PART_TOKENS = 20_000  # a slice of more is handed out in several parts
+PARTS = 4  # a worker, of one slice, at most
 Anything = TypeVar("Anything")
 
 
@@ -56,5 +56,5 @@ class Handout(Generic[Anything]):
 
 
 def cut(tokens: int, workers: int) -> int:
-    """Into how many parts a unit of so many tokens goes: enough that all have something to do to the end."""
+    """Into how many parts a slice of so many tokens goes: enough that all have something to do to the end."""
     return max(1, min(PARTS * workers, tokens // PART_TOKENS))

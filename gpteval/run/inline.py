@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, unforeseen
 from gpteval.core.memory import peak_memory
-from gpteval.run.parts import Facts, Part, Step, Work
+from gpteval.run.parts import Part, Step
 from gpteval.run.units import Listener
 
 
@@ -24,21 +24,17 @@ class Inline:
 
     def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
         for part in parts:
-            work, error = part.work, None
+            work, job, error = part.work, part.work.job, None
+            engine = job.engine
             try:
-                if not work.engine.model.loaded:
-                    with told(self.listener.loading, f"the weights of {work.unit.model.name}"):
-                        _ = work.engine.model.module
-                for batch in work.engine.compute(work.plan, set(work.known), part=part.number, of=part.of):
-                    yield Step(part, batch, _facts(work))
-                    if work.error:
-                        break
+                if not (job.error or engine.model.loaded):
+                    with told(self.listener.loading, f"the weights of {job.unit.model.name}"):
+                        _ = engine.model.module
+                batches = engine.compute(work.plan, work.known, part=part.number, of=part.of)
+                while not job.error and (batch := next(batches, None)) is not None:
+                    yield Step(part, batch, engine.facts() | {"peak_memory_bytes": peak_memory(engine.model.device)})
             except GptevalError as found:
                 error = found
             except Exception as found:
                 error = unforeseen(found)
             yield Step(part, error=error, done=True)
-
-
-def _facts(work: Work) -> Facts:
-    return work.engine.facts() | {"peak_memory_bytes": peak_memory(work.engine.model.device)}

@@ -1,4 +1,4 @@
-"""A unit under way, the parts of it that are handed out, and what computing them gives."""
+"""A unit under way, its slices, the parts of them that are handed out, and what computing those gives."""
 
 from __future__ import annotations
 
@@ -16,34 +16,51 @@ from gpteval.run.engines import AnyEngine
 from gpteval.run.units import Unit
 from gpteval.tune.engine import TunedEngine
 
+SLICE = 32_768  # items of a unit that are planned together; numbers depend on it, not on who computes
 Facts = Mapping[str, Any]
 
 
 @dataclass(eq=False)
-class Work:
-    """A unit that was planned and has no result yet. ``known``: the rows in the journal; ``left``: parts to be done.
-
-    ``error``: why there will be no result; its parts are then not computed on.
-    """
+class Job:
+    """A unit that is begun and has no result yet. ``error``: why it will have none; nothing of it is computed on."""
 
     unit: Unit
     engine: AnyEngine
     data: TaskData
     prompts: Sequence[Prompt]
     metrics: Sequence[Metric]
+    error: GptevalError | None = None
+
+    @property
+    def tuned(self) -> TunedEngine | None:
+        """The engine of a tuned model for its own task, where that is asked."""
+        return self.engine if isinstance(self.engine, TunedEngine) else None
+
+    def slices(self) -> Iterator[tuple[int, int]]:
+        """From which prompt up to which: those that are planned, and held, together."""
+        for begin in range(0, max(1, len(self.prompts)), SLICE):
+            yield begin, min(begin + SLICE, len(self.prompts))
+
+
+@dataclass(eq=False)
+class Work:
+    """A slice of a unit's items, planned. ``known``: the rows in the journal; ``left``: parts to be done."""
+
+    job: Job
+    begin: int
+    end: int
     plan: Plan
     known: set[bytes]
     left: int = 0
-    error: GptevalError | None = None
 
     @property
     def rows(self) -> Mapping[bytes, Row]:
         return self.plan.rows
 
     @property
-    def tuned(self) -> TunedEngine | None:
-        """The engine of a tuned model for its own task, where that is asked."""
-        return self.engine if isinstance(self.engine, TunedEngine) else None
+    def last(self) -> bool:
+        """Whether the unit has no items behind these."""
+        return self.end == len(self.job.prompts)
 
     @property
     def lacking(self) -> int:
@@ -51,17 +68,17 @@ class Work:
         return sum(row.length for key, row in self.rows.items() if key not in self.known)
 
     def parts(self, count: int) -> Iterator[Part]:
-        """The unit in ``count`` parts."""
+        """The slice in ``count`` parts."""
         self.left = count
         yield from (Part(self, number, count) for number in range(count))
 
 
 @dataclass(frozen=True)
 class Part:
-    """Every ``of``-th batch of a unit, from batch ``number`` on.
+    """Every ``of``-th batch of a slice, from batch ``number`` on.
 
-    Batches are formed from the whole unit, so a row is computed among the same others however the unit is cut, and gets
-    the same number.
+    Batches are formed from the whole slice, so a row is computed among the same others however it is cut, and gets the
+    same number.
     """
 
     work: Work
@@ -89,7 +106,7 @@ class Executor(Protocol):
     workers: int
 
     def cut(self, tokens: int) -> int:
-        """Into how many parts a unit of so many tokens is handed out."""
+        """Into how many parts a slice of so many tokens is handed out."""
 
     def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is

@@ -18,6 +18,8 @@ from gpteval.core.downloads import told
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
 from gpteval.core.registry import select_tasks, task_registry, with_templates
 from gpteval.core.task import Task
+from gpteval.core.types import Result
+from gpteval.engine.engine import Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.book import Book
@@ -31,7 +33,7 @@ from gpteval.run.groups import groups_with
 from gpteval.run.inline import Inline
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.lock import read_lock
-from gpteval.run.parts import Executor, Part, Step, Work
+from gpteval.run.parts import Executor, Job, Part, Step, Work
 from gpteval.run.plan import RunPlan
 from gpteval.run.progress import Progress
 from gpteval.run.records import task_metrics
@@ -44,7 +46,7 @@ Made = TypeVar("Made")
 
 @dataclass
 class _Run:
-    """A run under way. ``queue``: units in order, until they are finished, and each model after its last one."""
+    """A run under way. ``queue``: slices in order, until they are finished, and each model after its last one."""
 
     plan: RunPlan
     store: ResultStore
@@ -54,6 +56,7 @@ class _Run:
     progress: Progress
     live: HFModel | None = None
     queue: deque[Work | Failed | ModelInfo] = field(default_factory=deque)
+    finisher: Finisher | None = None  # of the unit whose slices are at the queue's front
 
     def execute(self, executor: Executor, units: Units) -> None:
         """Compute and finish ``units``. Raises StoreError."""
@@ -64,19 +67,35 @@ class _Run:
         self._settle()
 
     def _parts(self, executor: Executor, units: Units) -> Iterator[Part]:
-        """Plan unit after unit, and hand out the parts of each."""
+        """Plan slice after slice of unit after unit, and hand out the parts of each."""
         for info, of_model in units.items():
             engine = self._engine(info, of_model)
             for unit in of_model if engine is not None else ():
                 assert engine is not None
                 self._settle()
                 self.progress.state.planned += 1
-                work = _attempt(partial(self._begin, executor, engine, unit))
-                self.queue.append((unit, work) if isinstance(work, GptevalError) else work)
-                if isinstance(work, Work) and len(work.known) < len(work.rows):
-                    self.progress.state.wanted += (lacking := work.lacking)
-                    yield from work.parts(executor.cut(lacking))
+                job = _attempt(partial(self._begin, engine, unit))
+                if isinstance(job, GptevalError):
+                    self.queue.append((unit, job))
+                else:
+                    yield from self._slices(executor, job)
             self.queue.append(info)
+
+    def _slices(self, executor: Executor, job: Job) -> Iterator[Part]:
+        for begin, end in job.slices():
+            self._settle()
+            planned = _attempt(partial(self._plan, executor, job, begin, end)) if job.error is None else job.error
+            if isinstance(planned, Work):
+                work = planned
+            else:  # nothing more of it is computed
+                job.error = planned
+                work = Work(job, begin, len(job.prompts), Plan([], [], {}), set())
+            self.queue.append(work)
+            if len(work.known) < len(work.rows):
+                self.progress.state.wanted += (lacking := work.lacking)
+                yield from work.parts(executor.cut(lacking))
+            if work.last:
+                return
 
     def _engine(self, info: ModelInfo, units: Sequence[Unit]) -> AnyEngine | None:
         """The model's engine; None where there is none, and its units are failures."""
@@ -95,8 +114,8 @@ class _Run:
             self.queue += [(unit, error) for unit in units]
             return None
 
-    def _begin(self, executor: Executor, engine: AnyEngine, unit: Unit) -> Work:
-        """Plan a unit. Raises GptevalError."""
+    def _begin(self, engine: AnyEngine, unit: Unit) -> Job:
+        """Raises GptevalError where a unit's data or prompts cannot be had."""
         data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
@@ -104,14 +123,23 @@ class _Run:
             engine, data = tuned, tuned.suited(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
-        metrics = task_metrics(data, prompts)
-        plan = engine.plan(prompts)
+        return Job(unit, engine, data, prompts, task_metrics(data, prompts))
+
+    def _plan(self, executor: Executor, job: Job, begin: int, end: int) -> Work:
+        """Plan a slice. Raises GptevalError."""
+        engine = job.engine
+        plan = engine.plan(job.prompts[begin:end])
         if isinstance(engine, ApiEngine):
             engine.recall(self.store.get(plan.rows).values())
         known = self.store.known(plan.rows)
         if not executor.workers:
-            self.listener.unit_began(unit, plan.tokens, sum(plan.rows[key].length for key in known))
-        return Work(unit, engine, data, prompts, metrics, plan, known)
+            there = sum(plan.rows[key].length for key in known)
+            if begin == 0:
+                whole = plan.tokens * len(job.prompts) // max(1, end)
+                self.listener.unit_began(job.unit, whole, there)
+            elif there:
+                self.listener.advanced(job.unit, there)
+        return Work(job, begin, end, plan, known)
 
     def _take(self, executor: Executor, step: Step) -> None:
         """Store what came of a part, and tell of it."""
@@ -119,27 +147,27 @@ class _Run:
         if step.batch:
             self.store.put(step.batch)
             work.known |= step.batch.keys()
-            self._tell(executor, work, sum(work.rows[key].length for key in step.batch))
+            self._tell(executor, work.job, sum(work.rows[key].length for key in step.batch))
         if step.facts:
-            self.book.note_facts(work.engine.model.info.name, step.facts)
-        work.error = work.error or step.error
+            self.book.note_facts(work.job.engine.model.info.name, step.facts)
+        work.job.error = work.job.error or step.error
         work.left -= step.done
 
-    def _tell(self, executor: Executor, work: Work, tokens: int) -> None:
+    def _tell(self, executor: Executor, job: Job, tokens: int) -> None:
         state = self.progress.state
         state.done += tokens
-        state.at = work.unit.label
+        state.at = job.unit.label
         self.progress.write()
         try:
             if executor.workers:
-                self.listener.filled(work.unit, state)
+                self.listener.filled(job.unit, state)
             else:
-                self.listener.advanced(work.unit, tokens)
+                self.listener.advanced(job.unit, tokens)
         except GptevalError as error:  # it wants no more of this unit
-            work.error = error
+            job.error = error
 
     def _settle(self) -> None:
-        """Finish the units at the queue's front that are computed. Raises StoreError."""
+        """Finish what is computed at the queue's front. Raises StoreError."""
         while self.queue:
             match first := self.queue[0]:
                 case Work() if first.left:
@@ -153,13 +181,26 @@ class _Run:
             self.queue.popleft()
 
     def _finish(self, work: Work) -> None:
-        finish = Finisher(work, self.store, self.book).results
-        found = _attempt(finish) if work.error is None else work.error
-        if isinstance(found, GptevalError):
-            self._fail(work.unit, found)
+        """Take a slice; with the last one, the unit is done or failed."""
+        job = work.job
+        results: list[Result] | None = None
+        if job.error is None:
+            self.finisher = self.finisher or Finisher(job, self.store, self.book)
+            made = _attempt(partial(self.finisher.take, work))
+            if isinstance(made, GptevalError):
+                job.error = made
+            else:
+                results = made
+        if not work.last:
+            return
+        if job.error is not None:
+            if self.finisher:
+                self.finisher.drop()
+            self._fail(job.unit, job.error)
         else:
             self.progress.state.finished += 1
-            self.listener.unit_done(work.unit, found)
+            self.listener.unit_done(job.unit, results or [])
+        self.finisher = None
 
     def _fail(self, unit: Unit, error: GptevalError) -> None:
         self.book.fail(unit, error)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, Any
 
 from gpteval.core.types import Choice, Failed, Generate, Generated, Outcome, Record, Rolled, Scored
@@ -46,15 +47,15 @@ def samples_schema() -> Any:
     )
 
 
-def write_samples(handle: IO[bytes], stretches: Iterable[Sequence[Record]]) -> None:
-    """Write records as a Parquet file: one row an item. No more than one of the stretches is held."""
+@contextmanager
+def samples_writer(handle: IO[bytes]) -> Iterator[Callable[[Sequence[Record]], None]]:
+    """A function that appends records to a Parquet file, one row an item."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = samples_schema()
     with pq.ParquetWriter(handle, schema, compression="zstd") as writer:
-        for records in stretches:
-            writer.write_table(pa.Table.from_pylist([_sample(record) for record in records], schema=schema))
+        yield lambda records: writer.write_table(pa.Table.from_pylist(list(map(_sample, records)), schema=schema))
 
 
 def _sample(record: Record) -> dict[str, Any]:
