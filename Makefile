@@ -18,11 +18,12 @@ demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
-check: $(READY)  ## lint, types, and whether the generated docs are current
+check: $(READY)  ## lint, types, whether the generated docs are current, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/make_docs.py --check
+	$(BIN)/python scripts/audit.py
 
 bench: $(READY)  ## speed of the engine on this machine
 	$(BIN)/gpteval bench --model gpt2-nano

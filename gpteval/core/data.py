@@ -59,8 +59,11 @@ def local_copy(dataset: str, config: str, split: str) -> Path | None:
         return None
     if not Path(root).is_dir():
         raise DataError("GPTEVAL_DATA names a folder that does not exist", "set it to your data folder, or unset it")
+    parts = (*dataset.split("/"), config, split)
+    if any(part in ("", ".", "..") or "/" in part or "\0" in part for part in parts):
+        raise DataError(f"{'/'.join(parts)!r} would leave the data folder", "name a data set, its config and its split")
     for suffix in LOCAL_SUFFIXES:
-        path = Path(root, *dataset.split("/"), config, split + suffix)
+        path = Path(root, *parts[:-1], split + suffix)
         if path.is_file():
             return path
     return None

@@ -19,8 +19,9 @@ WRITE_SECONDS = 2.0
 class State:
     """``units`` to be made, of which so many are ``planned`` and ``finished``. ``at``: the one at work.
 
-    ``done`` of the ``wanted`` tokens that planned units lack are computed, in ``seconds``, by ``workers`` processes (0:
-    by the run's own). ``began`` and ``written``: when, as this machine's clock shows.
+    ``done`` of the ``wanted`` tokens that planned units lacked are computed, beside the ``known`` of earlier commands,
+    in ``seconds``, by ``workers`` processes (0: by the run's own). ``began`` and ``written``: when, as this machine's
+    clock shows.
     """
 
     units: int
@@ -30,6 +31,7 @@ class State:
     failed: int = 0
     done: int = 0
     wanted: int = 0
+    known: int = 0
     at: str = ""
     seconds: float = 0.0
     began: str = ""

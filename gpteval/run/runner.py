@@ -132,8 +132,9 @@ class _Run:
         if isinstance(engine, ApiEngine):
             engine.recall(self.store.get(plan.rows).values())
         known = self.store.known(plan.rows)
+        there = sum(plan.rows[key].length for key in known)
+        self.progress.state.known += there
         if not executor.workers:
-            there = sum(plan.rows[key].length for key in known)
             if begin == 0:
                 whole = plan.tokens * len(job.prompts) // max(1, end)
                 self.listener.unit_began(job.unit, whole, there)

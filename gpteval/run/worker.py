@@ -67,7 +67,7 @@ class _Worker:
         """Stops where the order is gone: then it was given to another worker."""
         order = json.loads(claimed.read_text(encoding="utf-8"))
         if self._rows[0] != order["rows"]:
-            self._rows = order["rows"], load_rows((self.folder / order["rows"]).read_text(encoding="utf-8"))
+            self._rows = order["rows"], load_rows((self.folder / Path(order["rows"]).name).read_text(encoding="utf-8"))
         messages = self._computer_for(order["settings"]).messages(load_order(order), self._rows[1])
         with _alive(claimed):
             for number, message in enumerate(messages):

@@ -1,0 +1,86 @@
+"""What SECURITY.md promises and is not tested where it belongs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpteval.compare.comparison import compare
+from gpteval.compare.formats import render
+from gpteval.core.data import local_copy
+from gpteval.core.documents import LONGEST, sample_file
+from gpteval.core.errors import DataError
+from gpteval.report import build_report
+from gpteval.report.export import export
+from tests.conftest import RunCli
+from tests.made_runs import make_run, scores
+
+EVIL = "</td><script>alert(1)</script>"
+TEX = r"\input{secret}"
+FORMULA = "=cmd|'/c calc'!A1"
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "a/../../b", "x\0y", "con\n", "é" * 500, ""])
+def test_file_names_stay_in_their_folder(name: str, tmp_path: Path) -> None:
+    path = tmp_path / sample_file(name, name, 0)
+    assert path.resolve().parent == (tmp_path / "samples").resolve()
+    assert len(path.name) <= 2 * LONGEST + 20
+    path.parent.mkdir()
+    path.touch()  # a name that the system takes
+
+
+@pytest.mark.parametrize(
+    ("dataset", "config", "split"),
+    [("../secret", "default", "test"), ("a/b", "..", "test"), ("a/b", "default", "../test"), ("/etc", "x", "y")],
+)
+def test_data_sets_stay_in_the_data_folder(
+    dataset: str, config: str, split: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPTEVAL_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="would leave the data folder"):
+        local_copy(dataset, config, split)
+
+
+def test_samples_are_read_from_the_runs_own_folder(tmp_path: Path, in_process: RunCli) -> None:
+    run = make_run(tmp_path / "run", {("gpt2", "piqa"): scores([1, 0])})
+    manifest = json.loads((run / "manifest.json").read_text())
+    outside = tmp_path / "outside.parquet"
+    (run / "samples" / Path(manifest["samples"][0]["file"]).name).rename(outside)
+    manifest["samples"][0]["file"] = "../outside.parquet"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    done = in_process("samples", run, "--model", "gpt2", "--task", "piqa")
+    assert done.returncode != 0
+    assert "prompt 0" not in done.stdout
+
+
+def test_what_models_and_tasks_are_called_is_no_markup(tmp_path: Path) -> None:
+    answers = {(model, task): scores([1, 0, 1]) for model in (EVIL, FORMULA, TEX) for task in (EVIL, "piqa")}
+    run = make_run(tmp_path / "run", answers)
+    assert EVIL not in build_report([run], tmp_path / "report.html").read_text()
+    found = compare([run])
+    for text in (export([run], "md"), render(found, "md")):
+        assert not re.search(r"(?<!\\)<script", text), "Markdown takes a backslash before it for text"
+    for text in (export([run], "csv"), render(found, "csv")):
+        cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+        assert f"'{FORMULA}" in cells
+        assert FORMULA not in cells
+    assert not re.search(r"(?<!\\)\\input", render(found, "latex").replace(r"\textbackslash{}", ""))
+
+
+def test_task_files_of_the_current_folder_do_not_run(tmp_path: Path) -> None:
+    for name in ("tasks", "."):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    environment = {key: value for key, value in os.environ.items() if key != "GPTEVAL_TASK_PATH"}
+    command = [sys.executable, "-m", "gpteval", "tasks"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert not (tmp_path / "ran").exists()
