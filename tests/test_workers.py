@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -177,3 +179,38 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     with pytest.raises(UsageError, match="cannot be used"):
         run(tmp_path, executor="ray", ray_address="127.0.0.1:1")
+
+
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.2)
+    stopped: list[int] = []
+
+    class Stop(Listener):
+        def filled(self, unit: Unit, state: State) -> None:
+            if not stopped:
+                stopped.extend(child.pid for child in multiprocessing.active_children() if child.pid)
+                os.kill(stopped[0], signal.SIGSTOP)
+
+    made = run(tmp_path, listener=Stop(), worker_timeout=8.0)
+    assert stopped
+    assert made.failures == ()
+    assert results(tmp_path) == alone
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_a_disk_that_is_full_in_the_middle(tmp_path: Path, alone: Any, executor: str) -> None:
+    """No file may grow beyond a limit that the journal reaches; then there is room again."""
+    command = [sys.executable, "-m", "gpteval", "run", "--models", "gpt1-nano,gpt2-nano", "--tasks", ",".join(TASKS)]
+    command += ["--shots", "0,2", "--limit", "30", "--no-cache", "--no-report", "--out", str(tmp_path / "r")]
+    command += ["--executor", executor, "--workers", "2"]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "cannot write" in done.stderr
+    assert "run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert results(tmp_path / "r") == alone

@@ -105,7 +105,7 @@ class ConsoleListener(Listener):
             self.bar.advance(self.bar.task_ids[0], tokens)
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
-            share = self.done / max(1, self.total)
+            share = min(1.0, self.done / max(1, self.total))  # the total is an estimate where a unit has several slices
             self.tell(self._line(f"{unit.label}: {share:.0%}"))
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
