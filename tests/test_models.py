@@ -8,16 +8,20 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import torch
 
 from gpteval.core.errors import ModelError, UnknownNameError, UsageError
+from gpteval.core.types import Choice, Generate, Prompt, Scored
+from gpteval.engine.engine import Engine
+from gpteval.models import loader
 from gpteval.models.catalogue import GENERATIONS, model_registry, resolve_models
 from gpteval.models.loader import HFModel, LoadOptions, pick_device
-from tests.tiny import byte_level_tokenizer, save_tiny
+from tests.tiny import ARCHITECTURES, byte_level_tokenizer, save_tiny
 
 
 def load(folder: Path, **options: object) -> HFModel:
     (info,) = resolve_models([str(folder)])
-    return HFModel(info, LoadOptions(device="cpu", **options))  # type: ignore[arg-type]
+    return HFModel(info, LoadOptions(**{"device": "cpu"} | options))  # type: ignore[arg-type]
 
 
 class TestCatalogue:
@@ -203,6 +207,35 @@ class TestLoading:
             pick_device("tpu")
         with pytest.raises(UsageError, match="unknown dtype 'float8'"):
             load(folder, dtype="float8")
+
+    @pytest.mark.parametrize("kind", ARCHITECTURES)
+    def test_a_model_that_lies_on_several_devices_has_the_numbers_of_one(
+        self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its last layer lies on the disk, and comes to the processor for its turn."""
+        folder = save_tiny(tmp_path / "m", kind)
+        whole = load(folder)
+        blocks = [name for name, part in whole.module.named_modules() if isinstance(part, torch.nn.ModuleList)]
+        layers = next(name for name in blocks if len(whole.module.get_submodule(name)) == 2)
+        above = ["", *(layers.rsplit(".", n)[0] for n in range(layers.count(".") + 1)), layers]
+        beside = [
+            f"{name}.{child}".strip(".")
+            for name in above
+            for child, _ in whole.module.get_submodule(name).named_children()
+        ]
+        layout = {name: "cpu" for name in beside if name not in above} | {f"{layers}.1": "disk"}
+        monkeypatch.setattr(loader, "LAYOUT", {"device_map": layout, "offload_folder": str(tmp_path / "off")})
+        spread = load(folder, device="spread")
+        weights = list(spread.module.get_submodule(layers)[1].parameters())
+        assert all(weight.device.type == "meta" for weight in weights), "nothing of it is in memory"
+        choice = Choice("The quick brown fox", [" jumps", " sleeps over", " is"], 0)
+        prompts = [Prompt("a", choice), Prompt("b", Generate("The dog", ["x"], max_new_tokens=5))]
+        ours, theirs = (Engine(model).run(prompts) for model in (spread, whole))
+        assert isinstance(ours[0], Scored)
+        assert isinstance(theirs[0], Scored)
+        for a, b in zip(ours[0].scores, theirs[0].scores, strict=True):
+            assert a.logprob == pytest.approx(b.logprob, abs=1e-4)
+        assert ours[1] == theirs[1]
 
 
 class TestFingerprint:

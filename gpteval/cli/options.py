@@ -26,7 +26,9 @@ Out = Annotated[Path | None, typer.Option(help="the run's folder; default: one u
 BatchTokens = Annotated[str, typer.Option(help="padded tokens a batch, or auto")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="do not write report.html")]
-Device = Annotated[str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps")]
+Device = Annotated[
+    str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps; spread over all GPUs")
+]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
 AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]

@@ -218,7 +218,8 @@ class Engine:
     def _takes_slots(self) -> bool:
         from gpteval.engine.slots import takes_slots
 
-        return self.model.device.startswith("cuda") and takes_slots(self.model.module)
+        whole = self.model.device.startswith("cuda") and not self.model.spread
+        return whole and takes_slots(self.model.module)
 
     @cached_property
     def _padding_is_ignored(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,16 @@ from gpteval.models.tokenizer import Codec
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for large pages for large tensors
 
+SPREAD = "spread"
+LAYOUT = {"device_map": "auto"}  # what from_pretrained is told of it
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 FALLBACK_WINDOW = 2048  # for a configuration that states none, as lm-evaluation-harness assumes
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """``device``: auto is CUDA, then MPS, then CPU. ``dtype``: auto is the checkpoint's, float32 on a CPU.
+    """``device``: auto is CUDA, then MPS, then CPU; spread is all GPUs, then the machine's memory, then its disk, as
+    accelerate lays out a model that one GPU cannot hold. ``dtype``: auto is the checkpoint's, float32 on a CPU.
 
     ``tokenizer``: a folder or Hub id, for checkpoints of other programs beside which none lies.
     """
@@ -57,10 +61,12 @@ def pick_device(name: str) -> str:
 
     usable = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     here = [kind for kind, ok in usable.items() if ok]
-    if name == "auto":
+    if name == SPREAD and find_spec("accelerate") is None:
+        raise UsageError(f"device {SPREAD} needs accelerate", "pip install 'gpteval[train]'")
+    if name in ("auto", SPREAD):
         return here[0]
     if name.partition(":")[0] not in here:
-        raise UsageError(f"device {name!r} cannot be used here", f"usable: auto, {', '.join(here)}")
+        raise UsageError(f"device {name!r} cannot be used here", f"usable: auto, {SPREAD}, {', '.join(here)}")
     return name
 
 
@@ -122,6 +128,11 @@ class HFModel:
         return {"revision": self.info.revision if self.revision in ("local", "unknown") else self.revision}
 
     @property
+    def spread(self) -> bool:
+        """Whether the weights lie on several devices."""
+        return self.options.device == SPREAD
+
+    @property
     def dtype(self) -> str:
         """The dtype the weights are computed in."""
         if self.options.dtype != "auto":
@@ -154,14 +165,16 @@ class HFModel:
         """The ``PreTrainedModel`` on its device, in evaluation mode."""
         from gpteval.models.kernels import few_rows, join_gelu
 
+        if self.spread:
+            return self.fresh(self.dtype, LAYOUT).eval()
         model = self.fresh(self.dtype)
         if (self.device, self.dtype) == ("cpu", "float32"):
             few_rows(model)
             join_gelu(model)
         return model.to(self.device).eval()
 
-    def fresh(self, dtype: str) -> Any:
-        """The model once more, as it was saved but for fused kernels, on the CPU: what is trained further."""
+    def fresh(self, dtype: str, layout: Mapping[str, Any] | None = None) -> Any:
+        """The model once more, as it was saved but for fused kernels, on the CPU or as ``layout`` has it."""
         import torch
         import transformers
 
@@ -174,6 +187,7 @@ class HFModel:
                 dtype=getattr(torch, dtype),
                 use_safetensors=None if self.options.allow_pickle else True,
                 output_loading_info=True,
+                **(layout or {}),
                 **self._remote,
             )
         missing = sorted(loading["missing_keys"])

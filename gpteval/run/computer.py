@@ -12,6 +12,7 @@ from gpteval.core.memory import peak_memory
 from gpteval.engine.engine import Plan
 from gpteval.engine.rows import Row
 from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import SPREAD, HFModel
 from gpteval.run.config import RunConfig
 from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine, open_model
 from gpteval.run.parts import Part, Step
@@ -37,7 +38,8 @@ class Order:
 def order_of(part: Part) -> Order:
     """A part as it is handed out now."""
     work, model = part.work, part.work.job.engine.model
-    kind, tuned = model.device.partition(":")[0], work.job.tuned is not None
+    kind = SPREAD if isinstance(model, HFModel) and model.spread else model.device.partition(":")[0]
+    tuned = work.job.tuned is not None
     return Order(model.info, model.dtype, kind, tuned, frozenset(work.known), part.number, part.of)
 
 
