@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,11 @@ def test_a_run_that_has_ended(run: Path, in_process: RunCli) -> None:
 def test_a_run_under_way_and_one_that_was_stopped(run: Path, tmp_path: Path, in_process: RunCli) -> None:
     progress = Progress(tmp_path, 8)
     state = progress.state
-    state.planned, state.finished, state.at, state.workers = 2, 1, "gpt2 on piqa, 0-shot", 3
-    state.done, state.wanted = 1000, 4000
-    progress._began -= 10
+    state.planned, state.finished, state.workers, state.wanted = 2, 1, 3, 4000
+    progress.add("gpt2 on piqa, 0-shot", 200)
+    assert progress.state.rate == 0, "one batch tells nothing"
+    progress._first = (time.monotonic() - 8, 200)
+    progress.add("gpt2 on piqa, 0-shot", 800)
     progress.write(now=True)
     folder = RunFolder(tmp_path)
     told = in_process("status", tmp_path).stdout
@@ -68,7 +71,7 @@ def test_what_is_no_run(tmp_path: Path, in_process: RunCli) -> None:
 
 def test_time_left_is_that_of_units_like_the_planned_ones() -> None:
     assert State(10).seconds_left is None
-    assert State(10, planned=5, done=100, wanted=400, seconds=10).seconds_left == pytest.approx((800 - 100) / 10)
+    assert State(10, planned=5, done=100, wanted=400, rate=10).seconds_left == pytest.approx((800 - 100) / 10)
 
 
 def test_causes_are_told_once() -> None:

@@ -60,7 +60,8 @@ def rate(state: State) -> str:
     """Tokens, their rate and the time left, of all workers together."""
     left = "" if state.seconds_left is None else f", about {duration(state.seconds_left)} left"
     who = f"{state.workers} workers: " if state.workers else ""
-    return f"{who}{state.done:,} tokens, {state.rate:,.0f} tok/s{left}"
+    speed = f", {state.rate:,.0f} tok/s" if state.rate else ""
+    return f"{who}{state.done:,} tokens{speed}{left}"
 
 
 def duration(seconds: float) -> str:

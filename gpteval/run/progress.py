@@ -20,8 +20,8 @@ class State:
     """``units`` to be made, of which so many are ``planned`` and ``finished``. ``at``: the one at work.
 
     ``done`` of the ``wanted`` tokens that planned units lacked are computed, beside the ``known`` of earlier commands,
-    in ``seconds``, by ``workers`` processes (0: by the run's own). ``began`` and ``written``: when, as this machine's
-    clock shows.
+    in ``seconds``, by ``workers`` processes (0: by the run's own), at a ``rate`` in tokens a second since the first
+    batch came. ``began`` and ``written``: when, as this machine's clock shows.
     """
 
     units: int
@@ -34,15 +34,11 @@ class State:
     known: int = 0
     at: str = ""
     seconds: float = 0.0
+    rate: float = 0.0
     began: str = ""
     written: str = ""
     process: int = 0
     ended: bool = False
-
-    @property
-    def rate(self) -> float:
-        """Tokens a second."""
-        return self.done / self.seconds if self.seconds else 0.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -60,6 +56,18 @@ class Progress:
         self.state = State(units, began=_now(), process=os.getpid())
         self._began = time.monotonic()
         self._written = 0.0
+        self._first: tuple[float, int] | None = None  # when the first batch came, and its tokens
+
+    def add(self, label: str, tokens: int) -> None:
+        """Take a batch of the unit of that label."""
+        self.state.at = label
+        self.state.done += tokens
+        clock = time.monotonic()
+        if self._first is None:
+            self._first = clock, tokens
+        elif clock > self._first[0]:
+            self.state.rate = (self.state.done - self._first[1]) / (clock - self._first[0])
+        self.write()
 
     def write(self, *, now: bool = False) -> None:
         """Write it where it was not for a while, or ``now``."""

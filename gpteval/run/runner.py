@@ -155,13 +155,10 @@ class _Run:
         work.left -= step.done
 
     def _tell(self, executor: Executor, job: Job, tokens: int) -> None:
-        state = self.progress.state
-        state.done += tokens
-        state.at = job.unit.label
-        self.progress.write()
+        self.progress.add(job.unit.label, tokens)
         try:
             if executor.workers:
-                self.listener.filled(job.unit, state)
+                self.listener.filled(job.unit, self.progress.state)
             else:
                 self.listener.advanced(job.unit, tokens)
         except GptevalError as error:  # it wants no more of this unit
