@@ -189,7 +189,7 @@ def run(
 def worker(
     run: Annotated[Path, typer.Argument(help="the folder of a run with --executor folder")],
     device: Device = "auto",
-    wait: Annotated[float, typer.Option(min=0.0, help="seconds for the run to begin")] = 600.0,
+    wait: Annotated[float, typer.Option(min=0.0, help="seconds without work, then it leaves")] = 3600.0,
     allow_pickle: AllowPickle = False,
     trust_remote_code: RemoteCode = False,
 ) -> None:
@@ -200,7 +200,7 @@ def worker(
     load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
     with _resumable():
         done = work(run, load, wait=wait, tell=lambda text: say(text, sys.stderr))
-    say(f"the run has ended; {done} parts were computed here", sys.stderr)
+    say(f"{done} parts were computed here", sys.stderr)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, unforeseen
 from gpteval.core.memory import peak_memory
-from gpteval.run.parts import Part, Step
+from gpteval.run.parts import Part, Step, Steps
 from gpteval.run.units import Listener
 
 
@@ -22,7 +22,7 @@ class Inline:
     def cut(self, tokens: int) -> int:
         return 1
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+    def compute(self, parts: Iterator[Part]) -> Steps:
         for part in parts:
             work, job, error = part.work, part.work.job, None
             engine = job.engine

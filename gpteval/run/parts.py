@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -97,6 +97,9 @@ class Step:
     done: bool = False
 
 
+Steps = Generator[Step, None, None]
+
+
 class Executor(Protocol):
     """Who computes. A part may be computed by anyone, and twice: results are the same, and are stored by content.
 
@@ -108,7 +111,7 @@ class Executor(Protocol):
     def cut(self, tokens: int) -> int:
         """Into how many parts a slice of so many tokens is handed out."""
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+    def compute(self, parts: Iterator[Part]) -> Steps:
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is
-        ``done``.
+        ``done``. Closed before the end, it leaves no worker behind.
         """

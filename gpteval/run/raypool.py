@@ -16,8 +16,8 @@ from typing import Any
 from gpteval.core.errors import UsageError
 from gpteval.run.computer import Computer, Message, Order, order_of, step_of
 from gpteval.run.config import RunConfig
-from gpteval.run.handout import Handout, cut
-from gpteval.run.parts import Part, Step, Work
+from gpteval.run.handout import TRIES, Handout, cut
+from gpteval.run.parts import Part, Step, Steps, Work
 from gpteval.run.workers import LOOK_SECONDS, lost_error
 
 KNOCK_SECONDS = 10.0
@@ -47,12 +47,13 @@ class RayPool:
         self._gpus = 1 if there.get("GPU") and config.load.device in ("auto", "cuda") else 0
         self.workers = config.workers or int(there.get("GPU" if self._gpus else "CPU", 1))
         self._alive: list[_Actor] = []
-        self._rows: tuple[Work | None, Any] = None, None  # of the last unit, in Ray's store
+        self._stillborn = 0
+        self._rows: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
 
     def cut(self, tokens: int) -> int:
         return cut(tokens, self.workers)
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+    def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose actors die one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
         try:
@@ -103,15 +104,26 @@ class RayPool:
         part, actor.heard = actor.part, time.monotonic()
         try:
             said = self.ray.get(actor.asked if part is None else next(actor.asked))
-        except (self.ray.exceptions.RayError, StopIteration):
+        except (self.ray.exceptions.RayError, StopIteration) as error:
             self._alive.remove(actor)
+            if not actor.runs:
+                self._count_stillborn(error)
             return part
         if part is None:
-            actor.runs = True
+            actor.runs, self._stillborn = True, 0
             return None
         step = step_of(part, said)
         actor.part = None if step.done else part
         return step
+
+    def _count_stillborn(self, error: Exception) -> None:
+        """Raise UsageError where one actor after the other dies before it runs."""
+        self._stillborn += 1
+        if self._stillborn >= TRIES * self.workers:
+            reason = " ".join(str(error).split())[-300:]
+            raise UsageError(
+                f"no worker starts on the Ray cluster: {reason}", "install gpteval on all nodes, in the same versions"
+            )
 
     def _end_silent(self) -> None:
         """Kill actors that gave nothing for too long; the next look finds them dead. Raises UsageError where none

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -61,9 +62,10 @@ class _Run:
     def execute(self, executor: Executor, units: Units) -> None:
         """Compute and finish ``units``. Raises StoreError."""
         self.progress.state.workers = executor.workers
-        for step in executor.compute(self._parts(executor, units)):
-            self._take(executor, step)
-            self._settle()
+        with closing(executor.compute(self._parts(executor, units))) as steps:
+            for step in steps:
+                self._take(executor, step)
+                self._settle()
         self._settle()
 
     def _parts(self, executor: Executor, units: Units) -> Iterator[Part]:

@@ -3,7 +3,7 @@
 Nothing but files and their renaming is used, which one machine does at a time even where the folder is on a network.
 In ``work/`` of the run's folder:
 
-    ID.rows            a unit's rows
+    ID.rows            a slice's rows
     todo/PART          an order; a worker that begins moves it to
     claimed/PART       and changes its time while it lives
     said/PART.NUMBER   a message, each whole when it has this name
@@ -28,7 +28,7 @@ from gpteval.core.errors import StoreError
 from gpteval.run.computer import order_of, step_of
 from gpteval.run.config import RunConfig
 from gpteval.run.handout import Handout, cut
-from gpteval.run.parts import Part, Step, Work
+from gpteval.run.parts import Part, Step, Steps, Work
 from gpteval.run.wire import dump_order, dump_rows, load_message
 from gpteval.run.workers import lost_error
 
@@ -39,7 +39,7 @@ BEAT = 5.0  # seconds between two signs of life
 LEASE = 12 * BEAT
 LOOK_SECONDS = 0.2
 WORKERS = 8  # that are expected where their number is not told
-KEPT = 4  # units whose rows stay in the folder
+KEPT = 4  # slices whose rows stay in the folder
 
 
 @dataclass
@@ -65,7 +65,7 @@ class SharedFolder:
     def cut(self, tokens: int) -> int:
         return cut(tokens, self.workers)
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+    def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers are lost one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
         try:

@@ -21,7 +21,7 @@ from gpteval.run.wire import dump_message, load_order, load_rows
 
 
 def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], None]) -> int:
-    """Compute parts until the run has ended; how many. ``wait``: seconds for the run to begin.
+    """Compute parts until the run has ended, or nothing was handed out for ``wait`` seconds; how many.
 
     ``load``: this worker's own device, and what it allows models to do; the rest is the run's. Raises UsageError where
     no run begins, StoreError where its folder cannot be used.
@@ -34,8 +34,14 @@ def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], Non
         time.sleep(LOOK_SECONDS)
     tell(f"works for {run}")
     worker = _Worker(folder, load)
+    until = time.monotonic() + wait
     while not (folder / ENDED).exists():
-        if not worker.one():
+        if worker.one():
+            until = time.monotonic() + wait
+        elif time.monotonic() > until:
+            tell(f"nothing was handed out for {wait:g} s: leaves")
+            break
+        else:
             time.sleep(LOOK_SECONDS)
     return worker.done
 

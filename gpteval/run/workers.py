@@ -20,7 +20,7 @@ from gpteval.engine.rows import Row
 from gpteval.run.computer import Computer, Message, order_of, step_of
 from gpteval.run.config import RunConfig
 from gpteval.run.handout import TRIES, Handout, cut
-from gpteval.run.parts import Part, Step, Work
+from gpteval.run.parts import Part, Step, Steps, Work
 
 LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
 
@@ -46,7 +46,7 @@ class Pool:
     def cut(self, tokens: int) -> int:
         return cut(tokens, self.workers)
 
-    def compute(self, parts: Iterator[Part]) -> Iterator[Step]:
+    def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers die one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
         try:
@@ -147,5 +147,6 @@ def _own_device(config: RunConfig, number: int, count: int) -> RunConfig:
 
     if gpus := torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0:
         return replace(config, load=replace(config.load, device=f"cuda:{number % gpus}"))
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    if "OMP_NUM_THREADS" not in os.environ:  # which is for the user to choose
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
     return config
