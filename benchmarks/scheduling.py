@@ -51,7 +51,7 @@ def simulate(asked: argparse.Namespace) -> Outcome:
         for model, of_model in enumerate(sizes):
             for size in of_model:
                 tokens = size * scale
-                count = cut(int(tokens), asked.workers)
+                count = cut(int(tokens), asked.workers, "cuda")
                 for _ in range(count):
                     yield Piece(model, tokens / count)
 

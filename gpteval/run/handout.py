@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 
 TRIES = 3  # of a part whose workers are lost
 AHEAD = 2  # parts a worker that lie ready
-PART_TOKENS = 20_000  # a slice of more is handed out in several parts
-PARTS = 4  # a worker, of one slice, at most
+PART_TOKENS = 8_192  # a slice of more is handed out in several parts
+ON_GPU = 16  # times as many there, so that a part has several batches, of which the next is made meanwhile
+PARTS = 8  # a worker, of one slice, at most
 Anything = TypeVar("Anything")
 
 
@@ -55,6 +56,7 @@ class Handout(Generic[Anything]):
         return False
 
 
-def cut(tokens: int, workers: int) -> int:
+def cut(tokens: int, workers: int, device: str) -> int:
     """Into how many parts a slice of so many tokens goes: enough that all have something to do to the end."""
-    return max(1, min(PARTS * workers, tokens // PART_TOKENS))
+    least = PART_TOKENS if device == "cpu" else ON_GPU * PART_TOKENS
+    return max(1, min(PARTS * workers, tokens // least))

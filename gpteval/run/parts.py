@@ -108,8 +108,8 @@ class Executor(Protocol):
 
     workers: int
 
-    def cut(self, tokens: int) -> int:
-        """Into how many parts a slice of so many tokens is handed out."""
+    def cut(self, work: Work) -> int:
+        """Into how many parts a slice is handed out."""
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is

@@ -50,8 +50,8 @@ class RayPool:
         self._stillborn = 0
         self._rows: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
 
-    def cut(self, tokens: int) -> int:
-        return cut(tokens, self.workers)
+    def cut(self, work: Work) -> int:
+        return cut(work.lacking, self.workers, work.job.engine.model.device)
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose actors die one after the other ends with a ModelError."""

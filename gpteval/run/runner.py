@@ -94,8 +94,8 @@ class _Run:
                 work = Work(job, begin, len(job.prompts), Plan([], [], {}), set())
             self.queue.append(work)
             if len(work.known) < len(work.rows):
-                self.progress.state.wanted += (lacking := work.lacking)
-                yield from work.parts(executor.cut(lacking))
+                self.progress.state.wanted += work.lacking
+                yield from work.parts(executor.cut(work))
             if work.last:
                 return
 

@@ -62,8 +62,8 @@ class SharedFolder:
         self._given: dict[str, _Given] = {}
         self._rows: dict[Work, str] = {}
 
-    def cut(self, tokens: int) -> int:
-        return cut(tokens, self.workers)
+    def cut(self, work: Work) -> int:
+        return cut(work.lacking, self.workers, work.job.engine.model.device)
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers are lost one after the other ends with a ModelError."""

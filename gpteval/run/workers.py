@@ -43,8 +43,8 @@ class Pool:
         self.config, self.workers = config, workers
         self._alive: list[_Worker] = []
 
-    def cut(self, tokens: int) -> int:
-        return cut(tokens, self.workers)
+    def cut(self, work: Work) -> int:
+        return cut(work.lacking, self.workers, work.job.engine.model.device)
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers die one after the other ends with a ModelError."""
