@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from gpteval.run.api import evaluate
 from gpteval.tune import training
 from gpteval.tune.added import added
 from gpteval.tune.examples import SPECIAL, Form, form_of, make_examples
-from gpteval.tune.methods import METHODS, SIZES, apply, trained
+from gpteval.tune.methods import METHODS, RATES, SIZES, WEIGHTS, apply, trained
 from gpteval.tune.model import Batch, TextModel, TunedModel, grouped
 from gpteval.tune.saved import ABOUT, HEAD, Tuned, read_tuned
-from gpteval.tune.settings import Settings
+from gpteval.tune.settings import Settings, options
 from gpteval.tune.trainer import collate
 from gpteval.tune.training import Told, tune
 from tests.conftest import RunCli
@@ -423,6 +423,13 @@ class TestTheTunedModel:
         again = evaluate([str(fox)], ("fox",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
         assert not again.failures
 
+    def test_other_processes_ask_the_head_too(self, fox: Path, task_dir: Path, tmp_path: Path) -> None:
+        common: dict[str, Any] = {"device": "cpu", "cache": False, "task_dirs": (task_dir,)}
+        evaluate([str(fox)], ("fox",), out=tmp_path / "one", **common)
+        evaluate([str(fox)], ("fox",), out=tmp_path / "two", executor="process", workers=1, **common)
+        one, two = (json.loads((tmp_path / name / "results.json").read_text())["results"] for name in ("one", "two"))
+        assert [row | {"seconds": 0} for row in one] == [row | {"seconds": 0} for row in two]
+
     def test_examples_in_the_prompt_ask_its_language_model(self, fox: Path, task_dir: Path, tmp_path: Path) -> None:
         evaluate([str(fox)], ("fox",), out=tmp_path, device="cpu", task_dirs=(task_dir,), shots=[1])
         results = json.loads((tmp_path / "results.json").read_text())["results"]
@@ -559,6 +566,19 @@ def test_the_command(base: Path, task_dir: Path, tmp_path: Path, in_process: Run
     again = in_process(*asked, "--examples", "64", "--task-dir", task_dir, "--out", out)
     assert again.returncode != 0
     assert "holds a tuned model already" in again.stderr
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_of_a_card_gives_the_same_settings(method: str) -> None:
+    asked = Settings(method=method, examples=64, seed=3, cut=True)
+    used = asdict(asked) | {"learning_rate": RATES[method], "size": SIZES[method], "weight": WEIGHTS[method]}
+    words = iter(options(used).split())
+    given: dict[str, Any] = {}
+    for word in words:
+        name = word.removeprefix("--").replace("-", "_")
+        given[name] = True if name == "cut" else json.loads(text) if (text := next(words))[0].isdigit() else text
+    again = Settings(**given)
+    assert asdict(again) | {"size": again.size or 0} == used
 
 
 def test_tensorboard_is_told_when_asked(base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli) -> None:

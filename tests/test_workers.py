@@ -197,12 +197,11 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, alone: Any, monkeypatch
     assert results(tmp_path) == alone
 
 
-@pytest.mark.parametrize("executor", ["inline", "process"])
-def test_a_disk_that_is_full_in_the_middle(tmp_path: Path, alone: Any, executor: str) -> None:
+def test_a_disk_that_is_full_in_the_middle(tmp_path: Path, alone: Any) -> None:
     """No file may grow beyond a limit that the journal reaches; then there is room again."""
     command = [sys.executable, "-m", "gpteval", "run", "--models", "gpt1-nano,gpt2-nano", "--tasks", ",".join(TASKS)]
     command += ["--shots", "0,2", "--limit", "30", "--no-cache", "--no-report", "--out", str(tmp_path / "r")]
-    command += ["--executor", executor, "--workers", "2"]
+    command += ["--executor", "process", "--workers", "2"]
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))

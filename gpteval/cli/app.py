@@ -521,9 +521,12 @@ def finetune(
     track: Annotated[str, typer.Option(help="also tell tensorboard or wandb (offline)")] = "",
     device: Device = "auto",
     task_dir: TaskDir = None,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
 ) -> None:
     """Tune a model for a task with a head on its last state, as GPT-1 was evaluated; `run` evaluates the outcome."""
     from gpteval.cli.finetuning import finetune_command
+    from gpteval.models.loader import LoadOptions
     from gpteval.tune.settings import Settings
 
     settings = Settings(
@@ -541,7 +544,8 @@ def finetune(
         cut=cut,
     )
     with _resumable():
-        finetune_command(model, task, settings, out, device, task_dir or [], names(track))
+        load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
+        finetune_command(model, task, settings, out, load, task_dir or [], names(track))
 
 
 @app.command()

@@ -33,7 +33,7 @@ def finetune_command(
     task: str,
     settings: Settings,
     out: Path | None,
-    device: str,
+    load: LoadOptions,
     task_dirs: Sequence[Path],
     track: Sequence[str] = (),
 ) -> None:
@@ -42,7 +42,7 @@ def finetune_command(
     name = f"{info.name}-{chosen.label}-{settings.method}" + (f"-{settings.examples}" if settings.examples else "")
     folder = out or Path("runs/ft") / name.replace("/", "-").replace(":", "-")
     shown = Shown()
-    about = tune(info, chosen, folder, settings, LoadOptions(device=device), Told(shown.stage, shown.step), track)
+    about = tune(info, chosen, folder, settings, load, Told(shown.stage, shown.step), track)
     print(folder)
     say(about.note, sys.stderr)
     say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)

@@ -61,7 +61,7 @@ def options(settings: Mapping[str, Any]) -> str:
     found = []
     for field in fields(Settings):
         value = settings[field.name]
-        if value != field.default:
+        if value != field.default and (field.name, value) != ("size", 0):  # a method without a size
             name = f"--{field.name.replace('_', '-')}"
             found.append(name if value is True else f"{name} {value}")
     return " ".join(found)
