@@ -8,29 +8,32 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.engine.rows import GenerateRow, RowResult, Sampling, ScoreRow, Tokens
+from gpteval.engine.rows import ENGINE_VERSION, GenerateRow, RowResult, Sampling, ScoreRow, Tokens
 from gpteval.models.catalogue import resolve_models
-from gpteval.models.loader import LoadOptions
+from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run import shared
 from gpteval.run.api import evaluate
-from gpteval.run.computer import Order
+from gpteval.run.computer import Computer, Order
+from gpteval.run.config import RunConfig
 from gpteval.run.shared import CLAIMED, TODO, WORK
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
 from gpteval.run.worker import work
 from gpteval.tune.engine import HeadRow
 from tests.test_workers import results
+from tests.tiny import save_tiny
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
 WORKER = """
 import sys
 from pathlib import Path
-from gpteval.models.loader import LoadOptions
+from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run import worker
 worker.BEAT = 0.2
 worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
@@ -51,7 +54,7 @@ def test_rows_come_back_as_they_were() -> None:
 
 def test_orders_and_messages_come_back_as_they_were() -> None:
     (info,) = resolve_models(["gpt2"])
-    order = Order(info, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5)
+    order = Order(info, "key", ENGINE_VERSION, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5)
     assert load_order(json.loads(json.dumps(dump_order(order)))) == order
     batch = {b"\x01": RowResult(3, -1.25, True), b"\x02": RowResult(2, text="é\n", finish="stop")}
     for message in (("batch", batch), ("facts", {"attention": "sdpa"}), ("failed", ["no", "try"])):
@@ -85,6 +88,21 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     assert second.wait(timeout=30) == 0, "it has seen the end"
     assert made.failures == ()
     assert results(run) == results(tmp_path / "alone")
+
+
+def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
+    (info,) = resolve_models([str(save_tiny(tmp_path / "m"))])
+    model = HFModel(info, LoadOptions(device="cpu"))
+    rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
+    right = Order(model.info, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
+    computer = Computer(RunConfig(("-",), ("-",)))
+    other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
+    for order, reason in ((other, "has other files or code"), (older, "another version")):
+        ((kind, (message, hint)),) = computer.messages(order, rows)
+        assert kind == "failed"
+        assert reason in message
+        assert "same versions" in hint
+        assert [kind for kind, _ in computer.messages(right, rows)] == ["batch", "facts"], "it goes on afterwards"
 
 
 def test_a_worker_without_a_run(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gpteval.api.prices import Budget
 from gpteval.core.errors import GptevalError, ModelError, unforeseen
 from gpteval.core.memory import peak_memory
 from gpteval.engine.engine import Plan
-from gpteval.engine.rows import Row
+from gpteval.engine.rows import ENGINE_VERSION, Row
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import SPREAD, HFModel
 from gpteval.run.config import RunConfig
@@ -18,15 +18,19 @@ from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine, ope
 from gpteval.run.parts import Part, Step
 
 Message = tuple[str, Any]  # "batch" and results, "facts" and facts, or "failed" with message and hint
+SAME = "give all machines the same versions, models and folders"
 
 
 @dataclass(frozen=True)
 class Order:
     """A part as it is handed out. ``dtype`` and kind of ``device``: what was planned with, which a worker on another
-    machine would not choose by itself. ``tuned``: a tuned model is asked for its own task.
+    machine would not choose by itself. ``key`` and ``version``: of model and engine that were planned with, which a
+    worker must have too. ``tuned``: a tuned model is asked for its own task.
     """
 
     model: ModelInfo
+    key: str
+    version: int
     dtype: str
     device: str
     tuned: bool
@@ -40,7 +44,8 @@ def order_of(part: Part) -> Order:
     work, model = part.work, part.work.job.engine.model
     kind = SPREAD if isinstance(model, HFModel) and model.spread else model.device.partition(":")[0]
     tuned = work.job.tuned is not None
-    return Order(model.info, model.dtype, kind, tuned, frozenset(work.known), part.number, part.of)
+    known = frozenset(work.known)
+    return Order(model.info, model.key, ENGINE_VERSION, model.dtype, kind, tuned, known, part.number, part.of)
 
 
 def step_of(part: Part, message: Message) -> Step:
@@ -56,7 +61,7 @@ class Computer:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self._held: tuple[ModelInfo, str, str] | None = None
+        self._held = ""  # the key of the model that the engines are of
         self._engines: dict[bool, AnyEngine] = {}
 
     def messages(self, order: Order, rows: Mapping[bytes, Row]) -> Iterator[Message]:
@@ -72,14 +77,19 @@ class Computer:
             yield "failed", (unforeseen(error).message, unforeseen(error).hint)
 
     def _engine(self, order: Order) -> AnyEngine:
-        asked = order.model, order.dtype, order.device
-        if self._held != asked:
+        if order.version != ENGINE_VERSION:
+            raise ModelError(f"a worker has another version of gpteval's engine ({ENGINE_VERSION})", SAME)
+        if self._held != order.key:
+            self._held = ""
             self._engines.clear()  # the one before leaves first
             load = self.config.load
             device = load.device if load.device.partition(":")[0] == order.device else order.device
             config = replace(self.config, load=replace(load, dtype=order.dtype, device=device))
-            self._engines[False] = make_engine(open_model(order.model, config), config, Budget(None))
-            self._held = asked
+            model = open_model(order.model, config)
+            if model.key != order.key:
+                raise ModelError(f"model {order.model.name} has other files or code where a worker runs", SAME)
+            self._engines[False] = make_engine(model, config, Budget(None))
+            self._held = order.key
         if order.tuned and True not in self._engines:
             self._engines[True] = engine_for_its_task(self._engines[False])
         return self._engines[order.tuned]

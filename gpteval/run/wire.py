@@ -65,8 +65,8 @@ def load_order(document: Mapping[str, Any]) -> Order:
     model = {field.name: model[field.name] for field in fields(ModelInfo) if field.name in model}
     info = ModelInfo(**model | {"aliases": tuple(model.get("aliases", ()))})
     known = frozenset(map(bytes.fromhex, document["known"]))
-    dtype, device, tuned, number, of = (document[name] for name in ("dtype", "device", "tuned", "number", "of"))
-    return Order(info, dtype, device, tuned, known, number, of)
+    plain = {name: document[name] for name in ("key", "version", "dtype", "device", "tuned", "number", "of")}
+    return Order(model=info, known=known, **plain)
 
 
 def dump_message(message: Message) -> str:
