@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     broken = save_tiny(folder / "broken")
     (broken / "model.safetensors").rename(folder / "kept")
     (broken / "model.safetensors").write_bytes(b"none")
-    models = ["gpt1-nano", "gpt2-nano", str(broken)]
+    models = ["gpt1-nano", str(broken), "gpt2-nano"]
     evaluate(models, "nano_topic", limit=5, out=folder / "run", cache=False, device="cpu")
     return folder / "run"
 
@@ -80,7 +80,7 @@ def test_causes_are_told_once() -> None:
 
 
 def test_only_what_failed_is_run_again(run: Path) -> None:
-    models = ["gpt1-nano", "gpt2-nano", str(run.parent / "broken")]
+    models = ["gpt1-nano", str(run.parent / "broken"), "gpt2-nano"]
     (run.parent / "kept").rename(run.parent / "broken" / "model.safetensors")
     seen: list[str] = []
 
@@ -95,5 +95,7 @@ def test_only_what_failed_is_run_again(run: Path) -> None:
     rows = json.loads((run / "results.json").read_text())
     assert {row["model"] for row in rows["results"]} == {"gpt1-nano", "gpt2-nano", "broken"}
     assert rows["failures"] == []
+    order = [row["model"] for row in rows["results"] if row["primary"]]
+    assert order == ["gpt1-nano", "broken", "gpt2-nano"], "where it would have stood at once"
     with pytest.raises(UsageError, match="nothing of what is asked for has failed before"):
         evaluate(models, "nano_topic", **again)

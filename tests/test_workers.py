@@ -169,7 +169,9 @@ def test_two_nodes_of_ray_give_the_results_of_one_process_even_when_one_dies(
                 cluster.remove_node(cluster.second, allow_graceful=False)
 
     config = {"executor": "ray", "workers": None, "ray_address": cluster.address, "listener": Kill()}
+    handler = signal.getsignal(signal.SIGTERM)
     made = run(tmp_path, **config)
+    assert signal.getsignal(signal.SIGTERM) is handler, "Ray would have it end the run as if a plugin had failed"
     assert made.failures == ()
     assert killed
     assert results(tmp_path) == alone

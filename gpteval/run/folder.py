@@ -107,9 +107,14 @@ def is_written_to(path: Path) -> bool:
 
 
 class ResultTable:
-    """The rows of results.json. A unit's new rows take the place of its old ones; other rows stay."""
+    """The rows of results.json. A unit's new rows take the place of its old ones; other rows stay.
+
+    ``ranks``: the places of this command's units (model, task, number of examples), so that one which is made late, for
+    having failed at first, stands where it would have stood.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        self.ranks: dict[tuple[Any, ...], int] = {}
         self.rows: list[dict[str, Any]] = list(document.get("results") or [])
         self.failures: list[dict[str, Any]] = list(document.get("failures") or [])
 
@@ -119,9 +124,16 @@ class ResultTable:
         unit = _unit(new[0])
         self._forget_failure(unit)
         places = [n for n, row in enumerate(self.rows) if _unit(row) == unit]
-        at = places[0] if places else len(self.rows)
+        at = places[0] if places else self._place_of(unit)
         self.rows = [row for row in self.rows if _unit(row) != unit]
         self.rows[at:at] = new
+
+    def _place_of(self, unit: tuple[Any, ...]) -> int:
+        """Before the first that comes after it; what is no unit (a group's result) after the last of its model."""
+        if (rank := self.ranks.get(unit)) is not None:
+            later = (n for n, row in enumerate(self.rows) if self.ranks.get(_unit(row), -1) > rank)
+            return next(later, len(self.rows))
+        return max((n + 1 for n, row in enumerate(self.rows) if row.get("model") == unit[0]), default=len(self.rows))
 
     def failed_units(self) -> set[tuple[Any, ...]]:
         """Model, task and number of examples of what failed and can be tried again."""

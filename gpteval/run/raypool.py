@@ -7,7 +7,9 @@ run: one for which the cluster has no room any more keeps nobody waiting.
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -163,6 +165,7 @@ def _connected(address: str) -> Any:
     if ray.is_initialized():
         return ray
     quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+    terminate = signal.getsignal(signal.SIGTERM)  # Ray puts one in its place that raises SystemExit wherever it is
     try:
         if address:
             _knock(address)
@@ -174,6 +177,9 @@ def _connected(address: str) -> Any:
             f"the Ray cluster {address or 'of this machine'} cannot be used: {error}",
             "start one with: ray start --head",
         ) from error
+    finally:
+        if terminate is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)
     return ray
 
 

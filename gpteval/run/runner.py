@@ -248,6 +248,8 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
         budget = Budget(config.api.max_cost)
         if config.dry_run:
             return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
+        all_units = [unit for of_model in units.values() for unit in of_model]
+        book.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
         if config.retry_failed:
             units = _failed_of(units, book.table.failed_units())
         count = sum(map(len, units.values()))
