@@ -22,9 +22,9 @@ from gpteval.run import shared
 from gpteval.run.api import evaluate
 from gpteval.run.computer import Computer, Order
 from gpteval.run.config import RunConfig
-from gpteval.run.shared import CLAIMED, TODO, WORK
+from gpteval.run.shared import CLAIMED, WAITING, WORK
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
-from gpteval.run.worker import work
+from gpteval.run.worker import _Worker, work
 from gpteval.tune.engine import HeadRow
 from tests.test_workers import results
 from tests.tiny import save_tiny
@@ -105,10 +105,19 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
         assert [kind for kind, _ in computer.messages(right, rows)] == ["batch", "facts"], "it goes on afterwards"
 
 
+def test_a_worker_decides_itself_what_models_may_do(tmp_path: Path) -> None:
+    settings = {"tokenizer": "", "batch_tokens": 512, "stride": None, "profile": "gpteval"}
+    for allowed in (False, True):
+        worker = _Worker(tmp_path, LoadOptions(device="cpu", allow_pickle=allowed, trust_remote_code=allowed))
+        config = worker._computer_for(settings | {"allow_pickle": True, "trust_remote_code": True}).config
+        assert (config.load.allow_pickle, config.load.trust_remote_code) == (allowed, allowed)
+        assert config.batch_tokens == 512, "the rest is the run's"
+
+
 def test_a_worker_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run hands out work"):
         work(tmp_path, LoadOptions(), wait=0.1, tell=lambda text: None)
-    (tmp_path / WORK / TODO).mkdir(parents=True)
+    (tmp_path / WORK / WAITING).mkdir(parents=True)
     (tmp_path / WORK / shared.ENDED).touch()
     with pytest.raises(UsageError, match="--executor folder"):
         work(tmp_path, LoadOptions(), wait=0.1, tell=lambda text: None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,14 @@ def test_a_run_under_way_and_one_that_was_stopped(run: Path, tmp_path: Path, in_
     assert "run the same command again" in told
 
 
+def test_looking_keeps_no_run_from_beginning(tmp_path: Path) -> None:
+    RunFolder(tmp_path).close()
+    with (tmp_path / ".lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, looking.close).start()
+        RunFolder(tmp_path).close()
+
+
 def test_what_is_no_run(tmp_path: Path, in_process: RunCli) -> None:
     assert in_process("status", tmp_path).returncode == 2
     (tmp_path / "progress.json").write_text("{")
@@ -81,6 +91,15 @@ def test_causes_are_told_once() -> None:
 
 def test_only_what_failed_is_run_again(run: Path) -> None:
     models = ["gpt1-nano", str(run.parent / "broken"), "gpt2-nano"]
+    again: dict[str, Any] = {"limit": 5, "out": run, "cache": False, "device": "cpu", "retry_failed": True}
+    asked: list[str] = []
+
+    class Asked(Listener):
+        def estimated(self, unit: Unit, estimate: Any) -> None:
+            asked.append(unit.model.name)
+
+    evaluate(models, "nano_topic", listener=Asked(), dry_run=True, **again)
+    assert asked == ["broken"]
     (run.parent / "kept").rename(run.parent / "broken" / "model.safetensors")
     seen: list[str] = []
 
@@ -88,7 +107,6 @@ def test_only_what_failed_is_run_again(run: Path) -> None:
         def unit_done(self, unit: Unit, results: Any) -> None:
             seen.append(unit.model.name)
 
-    again: dict[str, Any] = {"limit": 5, "out": run, "cache": False, "device": "cpu", "retry_failed": True}
     made = evaluate(models, "nano_topic", listener=Seen(), **again)
     assert made.failures == ()
     assert seen == ["broken"]

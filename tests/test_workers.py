@@ -86,8 +86,12 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
 
 def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_work", _die)
+    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 500)
+    start, started = workers.Pool._start, []
+    monkeypatch.setattr(workers.Pool, "_start", lambda pool: started.append(1) or start(pool))
     made = run(tmp_path, shots=0)
     assert len(made.failures) == 6
+    assert 6 * 3 <= len(started) <= 6 * 6, "the other parts of a unit that has failed are let go"
     assert "3 worker processes died one after the other" in made.failures[0].error
     assert "fewer --workers" in made.failures[0].error
 
@@ -140,6 +144,10 @@ def test_bad_executors() -> None:
         RunConfig(("gpt2",), ("piqa",), executor="slurm")
     with pytest.raises(UsageError, match="--workers must be at least 1"):
         RunConfig(("gpt2",), ("piqa",), workers=0)
+    with pytest.raises(UsageError, match="--worker-timeout must be above 0"):
+        RunConfig(("gpt2",), ("piqa",), worker_timeout=0)
+    with pytest.raises(UsageError, match="--ray-address is for --executor ray"):
+        RunConfig(("gpt2",), ("piqa",), ray_address="head:6379")
 
 
 @pytest.fixture

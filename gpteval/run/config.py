@@ -83,6 +83,7 @@ class RunConfig:
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (self.executor in EXECUTORS, f"--executor is one of {', '.join(EXECUTORS)}, not {self.executor!r}"),
             (self.workers is None or self.workers > 0, f"--workers must be at least 1, not {self.workers}"),
+            (not self.ray_address or self.executor == "ray", "--ray-address is for --executor ray: add that"),
             (self.worker_timeout > 0, f"--worker-timeout must be above 0 seconds, not {self.worker_timeout:g}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),

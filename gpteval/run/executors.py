@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from gpteval.models.loader import pick_device
 from gpteval.run.config import RunConfig
 from gpteval.run.inline import Inline
 from gpteval.run.parts import Executor
@@ -27,4 +28,5 @@ def make_executor(config: RunConfig, listener: Listener) -> Executor:
         return SharedFolder(config)
     from gpteval.run.workers import Pool
 
-    return Pool(config, config.workers or gpus or min(4, os.cpu_count() or 1))
+    cores = min(4, os.cpu_count() or 1) if pick_device(config.load.device) == "cpu" else 1  # one device: one process
+    return Pool(config, config.workers or gpus or cores)

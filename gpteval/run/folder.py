@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Result
 
 SCHEMA = 1
+LOOKS, LOOK_SECONDS = 5, 0.05
 
 
 class RunFolder:
@@ -32,11 +34,7 @@ class RunFolder:
                 f"cannot write to the output folder {path}: {error.strerror}", "choose another with --out"
             ) from error
         try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system
-            pass
+            _lock_alone(self._lock)
         except OSError as error:
             raise OutputError(f"another run is writing to {path}", "wait for it, or choose another --out") from error
 
@@ -90,6 +88,22 @@ class RunFolder:
                 raise StoreError(f"{name} is damaged and cannot be moved: {reason.strerror}", error.message) from error
             warn(f"{error.message}; kept as {aside.name}, and what is asked for is written anew from the journal")
             return {}
+
+
+def _lock_alone(lock: IO[str]) -> None:
+    """Take the lock; who only looks whether it is taken (``is_written_to``) is gone at once. Raises OSError."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        return
+    for left in reversed(range(LOOKS)):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if not left:
+                raise
+            time.sleep(LOOK_SECONDS)
 
 
 def is_written_to(path: Path) -> bool:

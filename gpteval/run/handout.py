@@ -57,6 +57,8 @@ class Handout(Generic[Anything]):
 
 
 def cut(tokens: int, workers: int, device: str) -> int:
-    """Into how many parts a slice of so many tokens goes: enough that all have something to do to the end."""
+    """Into how many parts a slice of so many tokens goes: enough that all workers have something to do to the end; one
+    where there are none.
+    """
     least = PART_TOKENS if device == "cpu" else ON_GPU * PART_TOKENS
     return max(1, min(PARTS * workers, tokens // least))

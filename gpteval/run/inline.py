@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, unforeseen
 from gpteval.core.memory import peak_memory
-from gpteval.run.parts import Part, Step, Steps, Work
+from gpteval.run.parts import Part, Step, Steps
 from gpteval.run.units import Listener
 
 
@@ -18,9 +18,6 @@ class Inline:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-
-    def cut(self, work: Work) -> int:
-        return 1
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         for part in parts:

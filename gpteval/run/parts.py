@@ -85,6 +85,11 @@ class Part:
     number: int
     of: int
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is still made of it; not where its unit has failed meanwhile."""
+        return self.work.job.error is None
+
 
 @dataclass(frozen=True)
 class Step:
@@ -107,9 +112,6 @@ class Executor(Protocol):
     """
 
     workers: int
-
-    def cut(self, work: Work) -> int:
-        """Into how many parts a slice is handed out."""
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is

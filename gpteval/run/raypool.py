@@ -18,7 +18,7 @@ from typing import Any
 from gpteval.core.errors import UsageError
 from gpteval.run.computer import Computer, Message, Order, order_of, step_of
 from gpteval.run.config import RunConfig
-from gpteval.run.handout import TRIES, Handout, cut
+from gpteval.run.handout import TRIES, Handout
 from gpteval.run.parts import Part, Step, Steps, Work
 from gpteval.run.workers import LOOK_SECONDS, lost_error
 
@@ -52,9 +52,6 @@ class RayPool:
         self._stillborn = 0
         self._rows: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
 
-    def cut(self, work: Work) -> int:
-        return cut(work.lacking, self.workers, work.job.engine.model.device)
-
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose actors die one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
@@ -66,7 +63,11 @@ class RayPool:
                     self._alive.append(self._start())
                 for actor in self._alive:
                     if actor.runs and actor.part is None and handout:
-                        self._hand(actor, handout.next())
+                        part = handout.next()
+                        if part.is_wanted:
+                            self._hand(actor, part)
+                        else:
+                            yield Step(part, done=True)
                 if handout.over() and not any(actor.part for actor in self._alive):
                     return
                 for actor in self._talking(0 if handout.hungry else LOOK_SECONDS):

@@ -31,6 +31,7 @@ from gpteval.run.executors import make_executor
 from gpteval.run.finish import Finisher
 from gpteval.run.folder import RunFolder
 from gpteval.run.groups import groups_with
+from gpteval.run.handout import cut
 from gpteval.run.inline import Inline
 from gpteval.run.journal import Journal, ResultStore, cache_path
 from gpteval.run.lock import read_lock
@@ -95,7 +96,7 @@ class _Run:
             self.queue.append(work)
             if len(work.known) < len(work.rows):
                 self.progress.state.wanted += work.lacking
-                yield from work.parts(executor.cut(work))
+                yield from work.parts(cut(work.lacking, executor.workers, job.engine.model.device))
             if work.last:
                 return
 
@@ -246,12 +247,12 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
         book.groups = groups_with(registry, asked)
         units: Units = {model: plan.units_of(model, asked) for model in models}
         budget = Budget(config.api.max_cost)
-        if config.dry_run:
-            return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         all_units = [unit for of_model in units.values() for unit in of_model]
         book.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
         if config.retry_failed:
             units = _failed_of(units, book.table.failed_units())
+        if config.dry_run:
+            return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         count = sum(map(len, units.values()))
         progress = Progress(folder.path, count)
         run = _Run(plan, store, book, listener, budget, progress, live)

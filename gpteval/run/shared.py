@@ -4,7 +4,7 @@ Nothing but files and their renaming is used, which one machine does at a time e
 In ``work/`` of the run's folder:
 
     ID.rows            a slice's rows
-    todo/PART          an order; a worker that begins moves it to
+    waiting/PART       an order; a worker that begins moves it to
     claimed/PART       and changes its time while it lives
     said/PART.NUMBER   a message, each whole when it has this name
     ended              nobody is to come any more
@@ -27,13 +27,13 @@ from uuid import uuid4
 from gpteval.core.errors import StoreError
 from gpteval.run.computer import order_of, step_of
 from gpteval.run.config import RunConfig
-from gpteval.run.handout import Handout, cut
+from gpteval.run.handout import Handout
 from gpteval.run.parts import Part, Step, Steps, Work
 from gpteval.run.wire import dump_order, dump_rows, load_message
 from gpteval.run.workers import lost_error
 
 WORK = "work"
-TODO, CLAIMED, SAID = "todo", "claimed", "said"
+WAITING, CLAIMED, SAID = "waiting", "claimed", "said"
 ENDED = "ended"
 BEAT = 5.0  # seconds between two signs of life
 LEASE = 12 * BEAT
@@ -62,9 +62,6 @@ class SharedFolder:
         self._given: dict[str, _Given] = {}
         self._rows: dict[Work, str] = {}
 
-    def cut(self, work: Work) -> int:
-        return cut(work.lacking, self.workers, work.job.engine.model.device)
-
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers are lost one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
@@ -74,7 +71,11 @@ class SharedFolder:
                 if handout.hungry:
                     handout.pull()
                 while handout and len(self._given) < 2 * self.workers:
-                    self._give(handout.next())
+                    part = handout.next()
+                    if part.is_wanted:
+                        self._give(part)
+                    else:
+                        yield Step(part, done=True)
                 if handout.over() and not self._given:
                     return
                 heard = False
@@ -99,7 +100,7 @@ class SharedFolder:
     def _open(self) -> None:
         """Begin anew: what earlier commands handed out is in the journal, or is handed out again."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        for name in (TODO, CLAIMED, SAID):
+        for name in (WAITING, CLAIMED, SAID):
             (self.folder / name).mkdir(parents=True)
 
     def _give(self, part: Part) -> None:
@@ -114,7 +115,7 @@ class SharedFolder:
         settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
         settings |= {"tokenizer": config.load.tokenizer}
         order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
-        write_whole(self.folder / TODO / name, json.dumps(order))
+        write_whole(self.folder / WAITING / name, json.dumps(order))
         self._given[name] = _Given(part)
 
     def _messages(self, name: str, given: _Given) -> Iterator[Step]:

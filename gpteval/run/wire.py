@@ -56,6 +56,7 @@ def _tokens(text: str) -> Tokens:
 
 
 def dump_order(order: Order) -> dict[str, Any]:
+    """As a document of JSON."""
     return asdict(order) | {"known": [key.hex() for key in order.known]}
 
 
@@ -70,6 +71,7 @@ def load_order(document: Mapping[str, Any]) -> Order:
 
 
 def dump_message(message: Message) -> str:
+    """As a line of JSON."""
     kind, value = message
     if kind == "batch":
         value = [[key.hex(), result.dumps()] for key, result in value.items()]

@@ -16,7 +16,7 @@ from gpteval.engine.rows import Row
 from gpteval.models.loader import LoadOptions
 from gpteval.run.computer import Computer
 from gpteval.run.config import RunConfig
-from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, SAID, TODO, WORK, write_whole
+from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, SAID, WAITING, WORK, write_whole
 from gpteval.run.wire import dump_message, load_order, load_rows
 
 
@@ -28,7 +28,8 @@ def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], Non
     """
     folder = run / WORK
     until = time.monotonic() + wait
-    while not (folder / TODO).is_dir() or (folder / ENDED).exists():
+    tell(f"waits for work in {run}, {wait:g} s at most")
+    while not (folder / WAITING).is_dir() or (folder / ENDED).exists():
         if time.monotonic() > until:
             raise UsageError(f"no run hands out work in {run}", "start one: gpteval run … --executor folder --out …")
         time.sleep(LOOK_SECONDS)
@@ -54,7 +55,7 @@ class _Worker:
 
     def one(self) -> bool:
         """Claim a part and compute it; whether there was one."""
-        for path in sorted((self.folder / TODO).glob("[!.]*")):
+        for path in sorted((self.folder / WAITING).glob("[!.]*")):
             claimed = self.folder / CLAIMED / path.name
             try:
                 path.rename(claimed)

@@ -19,7 +19,7 @@ from gpteval.core.errors import ModelError
 from gpteval.engine.rows import Row
 from gpteval.run.computer import Computer, Message, order_of, step_of
 from gpteval.run.config import RunConfig
-from gpteval.run.handout import TRIES, Handout, cut
+from gpteval.run.handout import TRIES, Handout
 from gpteval.run.parts import Part, Step, Steps, Work
 
 LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
@@ -43,9 +43,6 @@ class Pool:
         self.config, self.workers = config, workers
         self._alive: list[_Worker] = []
 
-    def cut(self, work: Work) -> int:
-        return cut(work.lacking, self.workers, work.job.engine.model.device)
-
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers die one after the other ends with a ModelError."""
         handout = Handout(parts, self.workers)
@@ -55,16 +52,20 @@ class Pool:
                     handout.pull()
                 idle = [worker for worker in self._alive if worker.part is None]
                 while handout and (idle or len(self._alive) < self.workers):
-                    self._hand(idle.pop() if idle else self._start(), handout.next())
+                    part = handout.next()
+                    if part.is_wanted:
+                        self._hand(idle.pop() if idle else self._start(), part)
+                    else:
+                        yield Step(part, done=True)
                 if handout.over() and not any(worker.part for worker in self._alive):
                     return
                 for worker in self._talking(0 if handout.hungry else LOOK_SECONDS):
                     try:
                         yield self._heard(worker, worker.pipe.recv())
                     except (EOFError, OSError):
-                        part = self._end(worker)
-                        if not handout.lost(part):
-                            yield Step(part, error=lost_error("worker processes"), done=True)
+                        lost = self._end(worker)
+                        if not handout.lost(lost):
+                            yield Step(lost, error=lost_error("worker processes"), done=True)
                 self._end_silent()
         finally:
             for worker in list(self._alive):
