@@ -93,3 +93,36 @@ def test_task_files_of_the_current_folder_do_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
     subprocess.run([*command, "--task-dir", "tasks"], cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (tmp_path / "ran").exists(), "named, it does"
+
+
+LISTENING = """
+import time
+from pathlib import Path
+from gpteval.run.raypool import _connected
+
+def tree(process):
+    yield process
+    for child in Path("/proc", process, "task").glob("*/children"):
+        for one in child.read_text().split():
+            yield from tree(one)
+
+ray = _connected("")
+assert ray.get(ray.remote(lambda: 7).remote()) == 7
+time.sleep(2)  # for what begins late
+links = [link for one in tree("self") for link in Path("/proc", one, "fd").glob("*") if link.is_symlink()]
+sockets = {link.readlink().name for link in links}
+for table in ("tcp", "tcp6"):
+    for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+        _, local, _, state, *_, inode = line.split()[:10]
+        if state == "0A" and f"socket:[{inode}]" in sockets:
+            print(local.partition(":")[0])
+"""
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+def test_a_ray_cluster_of_ones_own_listens_on_this_machine_only() -> None:
+    pytest.importorskip("ray")
+    done = subprocess.run([sys.executable, "-c", LISTENING], capture_output=True, text=True, timeout=120, check=False)
+    addresses = done.stdout.split()
+    assert len(addresses) > 3, done.stderr
+    assert set(addresses) <= LOOPBACK

@@ -158,6 +158,8 @@ class _Worker:
 
 def _connected(address: str) -> Any:
     """Ray, connected to the cluster at ``address``, or to one of this machine alone that ends with this process."""
+    if not address:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's word for: no other machine, loopback only
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # an actor without GPUs leaves the variables alone
     try:
         import ray
@@ -172,7 +174,7 @@ def _connected(address: str) -> Any:
             _knock(address)
             ray.init(address=address, **quiet)
         else:
-            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init(address="local", include_dashboard=False, **quiet)
     except Exception as error:  # of a cluster that cannot be reached Ray raises many kinds
         raise UsageError(
             f"the Ray cluster {address or 'of this machine'} cannot be used: {error}",
