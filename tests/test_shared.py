@@ -23,6 +23,7 @@ from gpteval.run.api import evaluate
 from gpteval.run.computer import Computer, Order
 from gpteval.run.config import RunConfig
 from gpteval.run.shared import CLAIMED, WAITING, WORK
+from gpteval.run.units import Listener
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
 from gpteval.run.worker import _Worker, work
 from gpteval.tune.engine import HeadRow
@@ -67,6 +68,13 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "LEASE", 2.0)
+    monkeypatch.setattr(shared, "CALL_SECONDS", 0.2)
+    told: list[str] = []
+
+    class Told(Listener):
+        def warned(self, message: str) -> None:
+            told.append(message)
+
     monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
     options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
     models = ["gpt1-nano", "gpt2-nano"]
@@ -82,11 +90,12 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    made = evaluate(models, TASKS, out=run, executor="folder", workers=2, **options)
+    made = evaluate(models, TASKS, out=run, executor="folder", workers=2, listener=Told(), **options)
     killer.join(timeout=1)
     assert first.wait(timeout=10) == -signal.SIGKILL
     assert second.wait(timeout=30) == 0, "it has seen the end"
     assert made.failures == ()
+    assert told == [f"nobody computes yet; here or elsewhere: gpteval worker {run}"]
     assert results(run) == results(tmp_path / "alone")
 
 

@@ -25,7 +25,7 @@ def make_executor(config: RunConfig, listener: Listener) -> Executor:
     if config.executor == "folder":
         from gpteval.run.shared import SharedFolder
 
-        return SharedFolder(config)
+        return SharedFolder(config, listener)
     from gpteval.run.workers import Pool
 
     cores = min(4, os.cpu_count() or 1) if pick_device(config.load.device) == "cpu" else 1  # one device: one process

@@ -29,6 +29,7 @@ from gpteval.run.computer import order_of, step_of
 from gpteval.run.config import RunConfig
 from gpteval.run.handout import Handout
 from gpteval.run.parts import Part, Step, Steps, Work
+from gpteval.run.units import Listener
 from gpteval.run.wire import dump_order, dump_rows, load_message
 from gpteval.run.workers import lost_error
 
@@ -38,6 +39,7 @@ ENDED = "ended"
 BEAT = 5.0  # seconds between two signs of life
 LEASE = 12 * BEAT
 LOOK_SECONDS = 0.2
+CALL_SECONDS = 10.0  # without a worker, until that is told
 WORKERS = 8  # that are expected where their number is not told
 KEPT = 4  # slices whose rows stay in the folder
 
@@ -56,11 +58,12 @@ class _Given:
 class SharedFolder:
     """Waits for workers, hands out orders, and takes what they say. Raises StoreError where files cannot be written."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config, self.workers = config, config.workers or WORKERS
+    def __init__(self, config: RunConfig, listener: Listener) -> None:
+        self.config, self.listener, self.workers = config, listener, config.workers or WORKERS
         self.folder = config.folder / WORK
         self._given: dict[str, _Given] = {}
         self._rows: dict[Work, str] = {}
+        self._alone, self._began = True, time.monotonic()
 
     def compute(self, parts: Iterator[Part]) -> Steps:
         """A part whose workers are lost one after the other ends with a ModelError."""
@@ -89,6 +92,7 @@ class SharedFolder:
                             yield Step(given.part, error=lost_error("workers"), done=True)
                 if not heard and not handout.hungry:
                     time.sleep(LOOK_SECONDS)
+                self._call_workers()
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise StoreError(
                 f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
@@ -102,6 +106,14 @@ class SharedFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
         for name in (WAITING, CLAIMED, SAID):
             (self.folder / name).mkdir(parents=True)
+
+    def _call_workers(self) -> None:
+        """Say once how to start workers, where none has come for a while."""
+        if self._alone and any((self.folder / CLAIMED).iterdir()):
+            self._alone = False
+        if self._alone and time.monotonic() - self._began > CALL_SECONDS:
+            self._alone = False
+            self.listener.warned(f"nobody computes yet; here or elsewhere: gpteval worker {self.config.folder}")
 
     def _give(self, part: Part) -> None:
         work = part.work
