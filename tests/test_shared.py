@@ -68,13 +68,6 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "LEASE", 2.0)
-    monkeypatch.setattr(shared, "CALL_SECONDS", 0.2)
-    told: list[str] = []
-
-    class Told(Listener):
-        def warned(self, message: str) -> None:
-            told.append(message)
-
     monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
     options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
     models = ["gpt1-nano", "gpt2-nano"]
@@ -90,13 +83,28 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    made = evaluate(models, TASKS, out=run, executor="folder", workers=2, listener=Told(), **options)
+    made = evaluate(models, TASKS, out=run, executor="folder", workers=2, **options)
     killer.join(timeout=1)
     assert first.wait(timeout=10) == -signal.SIGKILL
     assert second.wait(timeout=30) == 0, "it has seen the end"
     assert made.failures == ()
-    assert told == [f"nobody computes yet; here or elsewhere: gpteval worker {run}"]
     assert results(run) == results(tmp_path / "alone")
+
+
+def test_a_run_without_workers_says_how_to_start_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "CALL_SECONDS", 0.2)
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Follows(Listener):
+        def warned(self, message: str) -> None:
+            assert message.endswith(f"gpteval worker {tmp_path}")
+            started.append(subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)]))
+
+    options: dict[str, Any] = {"limit": 5, "cache": False, "device": "cpu", "executor": "folder"}
+    made = evaluate("gpt2-nano", "nano_topic", out=tmp_path, listener=Follows(), **options)
+    assert made.failures == ()
+    (worker,) = started
+    assert worker.wait(timeout=30) == 0
 
 
 def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
