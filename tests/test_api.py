@@ -12,7 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -242,6 +244,26 @@ def test_slow_answers_are_asked_for_again(server: ApiServer, tmp_path: Path) -> 
     made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", quick, limit=10)
     assert made.failures == ()
     assert made.results[0].coverage == 1.0
+
+
+def test_a_date_to_wait_for_is_of_the_servers_clock(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = Fault(503, {"Retry-After": formatdate(time.time() + 1, usegmt=True)}, {"error": {"message": "busy"}})
+    server.fault = lambda number, body: soon if number == 3 else None
+    wrong = SimpleNamespace(time=lambda: 0.0, monotonic=time.monotonic)  # for the client it is 1970
+    monkeypatch.setattr("gpteval.api.client.time", wrong)
+    made = run(server, tmp_path / "soon", f"completions:{MODEL}", "nano_facts", limit=10)
+    assert made.failures == ()
+    assert len(server.seen) > len(server.answered), "one was refused"
+
+
+def test_a_server_that_asks_for_a_year_is_not_waited_for(server: ApiServer, tmp_path: Path) -> None:
+    late = Fault(503, {"Retry-After": "31536000"}, {"error": {"message": "closed"}})
+    server.fault = lambda number, body: late if number >= 3 else None
+    (failure,) = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=10).failures
+    assert "does not answer" in failure.error
+    assert "closed" in failure.error
 
 
 def test_another_model_behind_the_name_is_refused(server: ApiServer, tmp_path: Path) -> None:

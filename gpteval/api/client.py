@@ -146,7 +146,7 @@ class Client:
                 pause = again.seconds if again.seconds is not None else pause
             finally:
                 self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)
-            if rate and time.monotonic() - begin + pause > PATIENCE:
+            if pause > PATIENCE or (rate and time.monotonic() - begin + pause > PATIENCE):
                 break
             if not rate and stop.wait(pause):
                 raise _Stopped
@@ -206,15 +206,22 @@ class _Stopped(GptevalError):
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait, from its headers: milliseconds, seconds, or a date."""
+    """Seconds that the server asks to wait, from its headers: milliseconds, seconds, or a date.
+
+    A date is compared with the server's own (RFC 9110, 10.2.3 and 6.6.1): this machine's clock may be wrong.
+    """
     try:
         if "retry-after-ms" in headers:
             return max(0.0, float(headers["retry-after-ms"]) / 1000)
         text = headers.get("retry-after", "")
-        return max(0.0, float(text) if text.replace(".", "", 1).isdigit() else _until(text)) if text else None
+        if not text or text.replace(".", "", 1).isdigit():
+            return float(text) if text else None
+        now = _seconds_of(headers["date"]) if "date" in headers else time.time()
+        return max(0.0, _seconds_of(text) - now)
     except (ValueError, TypeError):
         return None
 
 
-def _until(date: str) -> float:
-    return parsedate_to_datetime(date).timestamp() - time.time()
+def _seconds_of(date: str) -> float:
+    """Since 1970, of a date in HTTP's form. Raises ValueError."""
+    return parsedate_to_datetime(date).timestamp()

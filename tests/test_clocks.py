@@ -1,0 +1,60 @@
+"""The wall clock leaps: a machine that wakes, a corrected clock, that of another machine. No result may follow it."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gpteval.run import shared
+from gpteval.run.config import RunConfig
+from gpteval.run.shared import CLAIMED, SharedFolder, _Given
+from gpteval.run.units import Listener
+from tests.test_workers import results
+
+LEAPS = ("-3650d", "+3650d", "+0", "-1h", "+2d")
+
+
+@pytest.mark.slow
+def test_results_do_not_follow_a_clock_that_leaps(tmp_path: Path) -> None:
+    """Of the run and its worker both. (The executors of folders and Ray sleep, which faketime does not let them.)"""
+    libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        pytest.skip("faketime is not installed")
+    clock, fresh = tmp_path / "clock", tmp_path / "fresh"
+    clock.write_text("+0")
+    leaping = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(clock)}
+    leaping |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    run = [sys.executable, "-m", "gpteval", "run", "--models", "gpt1-nano", "--tasks", "nano_topic,nano_en_fr"]
+    run += ["--limit", "20", "--device", "cpu", "--no-cache", "--no-report"]
+    subprocess.run([*run, "--out", tmp_path / "still"], check=True, capture_output=True)
+    run += ["--executor", "process", "--workers", "1", "--out", str(tmp_path / "leaping")]
+    process, draw = subprocess.Popen(run, env=os.environ | leaping), random.Random(0)
+    while process.poll() is None:
+        fresh.write_text(draw.choice(LEAPS))
+        fresh.replace(clock)
+        time.sleep(0.1)
+    assert process.returncode == 0
+    assert results(tmp_path / "leaping") == results(tmp_path / "still")
+
+
+def test_a_worker_lives_while_its_time_changes_whatever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "LEASE", 0.2)
+    folder = SharedFolder(RunConfig(("gpt2-nano",), ("nano_topic",), out=tmp_path), Listener())
+    folder._open()
+    given = _Given(part=None)  # type: ignore[arg-type]  # is not asked for
+    order = folder.folder / CLAIMED / "order"
+    assert not folder._is_lost("order", given), "nobody claimed it"
+    order.touch()
+    for year in (1980, 2036, 1999):
+        os.utime(order, (0, (year - 1970) * 365 * 86_400))
+        assert not folder._is_lost("order", given), year
+        time.sleep(0.15)
+        assert not folder._is_lost("order", given), year
+    time.sleep(0.25)
+    assert folder._is_lost("order", given), "it stood still for longer than a lease"
