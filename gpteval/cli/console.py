@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import IO, Any
 
-from gpteval.core.text import visible
+import typer
+
+from gpteval.core.text import visible, without_paths
 
 INTERRUPTED = 130
 
@@ -58,6 +61,21 @@ def document_only(as_json: bool) -> Iterator[None]:
         return
     with redirect_stdout(sys.stderr):
         yield
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ends an interrupted command (Ctrl-C, SIGTERM) with exit code 130 and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("\ninterrupted; what is finished is saved: run the same command again to continue", sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def command_line() -> str:
+    """The command as typed, paths relative to the working folder, of others their last part only."""
+    return without_paths(shlex.join(["gpteval", *sys.argv[1:]]))
 
 
 def handle_signals() -> None:

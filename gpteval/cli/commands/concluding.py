@@ -1,0 +1,84 @@
+"""Conclude: compare models, place one, and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.completion import complete_models, complete_tasks
+from gpteval.cli.console import command_line, document_only, resumable, say
+from gpteval.cli.options import Device, Dtype, Json, Out, Tokenizer
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    baseline: Annotated[str | None, typer.Option(help="compare every other model with this one; default: all")] = None,
+    metric: Annotated[str | None, typer.Option(help="this metric instead of each task's primary one")] = None,
+    common_items: Annotated[
+        bool, typer.Option("--common-items", help="over the items that neither model had to cut for its window")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="also where prompts or data differ")] = False,
+    format: Annotated[str, typer.Option(help="text, md, csv, latex or json")] = "text",
+    gate: Annotated[
+        list[str] | None, typer.Option(help="exit 1 unless 'TASK>=VALUE' (or TASK@SHOTS, <=); may be repeated")
+    ] = None,
+    no_worse_than: Annotated[
+        str | None, typer.Option(help="exit 1 unless the 95 % interval of every difference to this model is fine")
+    ] = None,
+    margin: Annotated[float, typer.Option(min=0.0, help="points (of a ratio, percent) that are fine to lose")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
+) -> None:
+    """Say how models and generations differ on the same items, and whether that is more than noise."""
+    from gpteval.cli.comparing import compare_command
+
+    options = baseline, metric, common_items, force, format, gate or (), no_worse_than, margin, seed
+    raise typer.Exit(compare_command(runs, *options))
+
+
+def place(
+    target: Annotated[list[str], typer.Argument(metavar="MODEL|RUN...", help="one model, or folders of runs")],
+    model: Annotated[str | None, typer.Option(help="of a run: this one instead of those of your own")] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="of a model: known ones to run beside it, such as nano or gpt2", autocompletion=complete_models
+        ),
+    ] = "",
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="of a model: what to run; default: eight much published tasks", autocompletion=complete_tasks
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="of a model: items a task")] = 200,
+    out: Out = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    tokenizer: Tokenizer = "",
+    as_json: Json = False,
+) -> None:
+    """Say where your model stands between the known generations, by pairs, or by published numbers."""
+    from gpteval.cli.placing import place_command, run_for_placing
+    from gpteval.models.loader import LoadOptions
+
+    with resumable(), document_only(as_json):
+        runs, code = run_for_placing(
+            target, against, tasks, limit, out, LoadOptions(device, dtype, tokenizer=tokenizer), command_line()
+        )
+    place_command(runs, model, as_json)
+    raise typer.Exit(code)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    out: Annotated[
+        Path | None, typer.Option(help="the HTML file; default: report.html in the first run's folder")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="a folder of reports/")] = "leaderboard",
+) -> None:
+    """Make one HTML file of one or more runs."""
+    from gpteval.report import build_report
+
+    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind)))
