@@ -17,8 +17,8 @@ from gpteval.core.memory import peak_memory
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.tune.data import split_of
-from gpteval.tune.examples import Example, form_of, make_examples
+from gpteval.tune.data import Split, split_of
+from gpteval.tune.examples import Example, Form, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
 from gpteval.tune.saved import Tuned, read_tuned, write_tuned
 from gpteval.tune.settings import Settings
@@ -59,40 +59,19 @@ def tune(
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     told.stage(f"the files of {info.name}")
     model = HFModel(info, load)
-    size = settings.size or SIZES[settings.method]
-    reads = size if settings.method == "prefix" else 0
-    vocabulary = max(model.config.get_text_config().vocab_size, len(model.codec.tokenizer))
-    form = form_of([*split.train, *split.validation], vocabulary, model.window, reads)
-    if form.kind == "texts" and settings.method not in ("full", "lora"):
-        raise UsageError(
-            f"task {task.name} wants texts, which the language model writes: {settings.method} takes no part in it",
-            "--method full or lora",
-        )
-    train = make_examples(split.train, form, model.codec, cut=settings.cut)
-    validation = make_examples(split.validation, form, model.codec, cut=True) if len(split.validation) > 1 else train
+    lesson = _lesson_of(split, model, task, settings)
     told.stage(f"the weights of {info.name}")
 
-    import transformers
-
-    from gpteval.tune.added import added
-    from gpteval.tune.model import TextModel, TunedModel, accuracy
+    from gpteval.tune.model import accuracy
     from gpteval.tune.trainer import Losses, make_trainer
 
-    transformers.set_seed(settings.seed)
-    causal = model.fresh("float32")
-    parameters = causal.num_parameters()
-    weight = WEIGHTS[settings.method] if settings.weight is None else settings.weight
-    extra = added(causal, settings.method, size)
-    adapted = apply(causal, settings.method, size)
-    module: Any = TextModel(causal)
-    if form.kind != "texts":
-        module = TunedModel(causal, form, extra, weight=weight, dropout=settings.dropout)
-    count = trained(module)
+    pupil = _pupil_of(model, lesson.form, settings)
     out.mkdir(parents=True, exist_ok=True)
     (out / BEGUN).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-    told.stage(f"training {count:,} of {parameters:,} weights on {len(train):,} examples")
+    told.stage(f"training {pupil.trained:,} of {pupil.parameters:,} weights on {len(lesson.train):,} examples")
     losses = Losses(told.step)
-    trainer = make_trainer(module, train, validation, out / CHECKPOINTS, settings, model.device, losses, track)
+    data = lesson.train, lesson.validation
+    trainer = make_trainer(pupil.module, *data, out / CHECKPOINTS, settings, model.device, losses, track)
     last = _last_checkpoint(out / CHECKPOINTS)
     if last:
         told.stage(f"goes on from {last.name}")
@@ -104,24 +83,17 @@ def tune(
             f"the loss on the validation examples is not finite: nothing of the training in {out} is kept",
             "train with a lower --learning-rate",
         )
-    held_out = form.kind != "texts" and validation is not train
-    right = accuracy(module, trainer.get_eval_dataloader()) if held_out else None
-    module.causal = merged(adapted)
-    rate = settings.learning_rate or RATES[settings.method]
-    used = {"learning_rate": rate, "size": size, "weight": weight, "revision": split.revision}
+    right = accuracy(pupil.module, trainer.get_eval_dataloader()) if lesson.is_held_out else None
+    pupil.module.causal = merged(pupil.adapted)
     about = Tuned(
         base=info.name,
         task=task.label,
-        kind=form.kind,
-        classes=form.classes,
-        vocabulary=form.vocabulary,
-        window=form.window,
-        reads=form.reads,
+        **{name: getattr(lesson.form, name) for name in ("kind", "classes", "vocabulary", "window", "reads")},
         method=settings.method,
-        settings=asdict(settings) | used,
-        trained=count,
-        parameters=parameters,
-        examples=len(train),
+        settings=asdict(settings) | _used(settings) | {"revision": split.revision},
+        trained=pupil.trained,
+        parameters=pupil.parameters,
+        examples=len(lesson.train),
         validation=len(split.validation),
         seconds=time.monotonic() - began,
         peak_memory=peak_memory(model.device),
@@ -129,11 +101,79 @@ def tune(
         validation_losses=tuple(losses.validation),
         validation_accuracy=right,
     )
-    seen = [*_ids(train), *(prompt.item_id for prompt in split.validation)]
-    write_tuned(out, about, module, model.codec.tokenizer, seen)
+    seen = [*_ids(lesson.train), *(prompt.item_id for prompt in split.validation)]
+    write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)
     shutil.rmtree(out / CHECKPOINTS)
     (out / BEGUN).unlink()
     return about
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Examples as tokens: those that are trained on, and those whose loss says when to stop."""
+
+    form: Form
+    train: Sequence[Example]
+    validation: Sequence[Example]
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether the validation examples have classes and are none of those that are trained on."""
+        return self.form.kind != "texts" and self.validation is not self.train
+
+
+def _lesson_of(split: Split, model: HFModel, task: Task, settings: Settings) -> _Lesson:
+    """Raises GptevalError for examples that the method or the window cannot take."""
+    reads = _used(settings)["size"] if settings.method == "prefix" else 0
+    vocabulary = max(model.config.get_text_config().vocab_size, len(model.codec.tokenizer))
+    form = form_of([*split.train, *split.validation], vocabulary, model.window, reads)
+    if form.kind == "texts" and settings.method not in ("full", "lora"):
+        raise UsageError(
+            f"task {task.name} wants texts, which the language model writes: {settings.method} takes no part in it",
+            "--method full or lora",
+        )
+    train = make_examples(split.train, form, model.codec, cut=settings.cut)
+    several = len(split.validation) > 1
+    return _Lesson(form, train, make_examples(split.validation, form, model.codec, cut=True) if several else train)
+
+
+@dataclass(frozen=True)
+class _Pupil:
+    """What is trained: ``module``, whose language model is ``adapted`` by the method; numbers of weights."""
+
+    module: Any
+    adapted: Any
+    trained: int
+    parameters: int
+
+
+def _pupil_of(model: HFModel, form: Form, settings: Settings) -> _Pupil:
+    import transformers
+
+    from gpteval.tune.added import added
+    from gpteval.tune.model import TextModel, TunedModel
+
+    transformers.set_seed(settings.seed)
+    used = _used(settings)
+    causal = model.fresh("float32")
+    parameters = causal.num_parameters()
+    extra = added(causal, settings.method, used["size"])
+    adapted = apply(causal, settings.method, used["size"])
+    module: Any = TextModel(causal)
+    if form.kind != "texts":
+        module = TunedModel(causal, form, extra, weight=used["weight"], dropout=settings.dropout)
+    return _Pupil(module, adapted, trained(module), parameters)
+
+
+def _used(settings: Settings) -> dict[str, Any]:
+    """What is used where the settings leave it to the method."""
+    method = settings.method
+    weight = WEIGHTS[method] if settings.weight is None else settings.weight
+    return {
+        "learning_rate": settings.learning_rate or RATES[method],
+        "size": settings.size or SIZES[method],
+        "weight": weight,
+    }
 
 
 def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
