@@ -40,7 +40,7 @@ def test_the_wheel_holds_package_content_and_weights(wheel: Path) -> None:
 def test_an_installed_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None:
     """Into a new environment that borrows this one's libraries, so that only gpteval itself is installed."""
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     site = next(venv.glob("lib/python*/site-packages"))
     libraries = next(p for p in map(Path, sys.path) if (p / "torch").is_dir())
     subprocess.run(
