@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpteval.compare.desk import Desk
 from gpteval.compare.rows import Generations, Pair, judged
-
-if TYPE_CHECKING:
-    from gpteval.compare.comparison import _Desk
 
 NAMES = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class"}
 ALIKE = 1.25  # largest ratio of parameters at which two models are of the same size
 MEANS, BEST, MATCHED = "family means", "best against best", "matched size"
 
 
-def forms(desk: _Desk) -> tuple[Generations, ...]:
+def forms(desk: Desk) -> tuple[Generations, ...]:
     """Each generation against the one before, and the last against the first. Holm's adjustment is over all rows."""
     members: dict[str, list[str]] = defaultdict(list)
     sizes: dict[str, int | None] = {}
@@ -40,7 +37,7 @@ def forms(desk: _Desk) -> tuple[Generations, ...]:
 
 
 def _three(
-    desk: _Desk, older: str, newer: str, olds: list[str], news: list[str], sizes: dict[str, int | None]
+    desk: Desk, older: str, newer: str, olds: list[str], news: list[str], sizes: dict[str, int | None]
 ) -> list[Generations]:
     names = NAMES[older], NAMES[newer]
     rows = [_row(desk, names, MEANS, news, olds)]
@@ -58,7 +55,7 @@ def _three(
     return [*rows, _row(desk, names, MATCHED, [new for new, _ in matched], [old for _, old in matched])]
 
 
-def _row(desk: _Desk, names: tuple[str, str], form: str, news: list[str], olds: list[str]) -> Generations:
+def _row(desk: Desk, names: tuple[str, str], form: str, news: list[str], olds: list[str]) -> Generations:
     tasks = len({task for task, _ in desk.centred_units([*news, *olds])})
     found = desk.mean(news, olds, None)
     who = f"{', '.join(dict.fromkeys(news))} against {', '.join(dict.fromkeys(olds))}"
@@ -68,7 +65,7 @@ def _row(desk: _Desk, names: tuple[str, str], form: str, news: list[str], olds: 
     return Generations(*names, form, who, tasks, pair)
 
 
-def _best(desk: _Desk, side: list[str], everybody: list[str]) -> str:
+def _best(desk: Desk, side: list[str], everybody: list[str]) -> str:
     """The model with the highest mean centred score over the units that everybody ran (else over its own)."""
     shared = [models for models in desk.of.values() if all(name in models for name in everybody)]
 
