@@ -19,9 +19,10 @@ from gpteval.report import build_report
 from gpteval.run.api import evaluate
 from gpteval.tune import training
 from gpteval.tune.methods import METHODS, RATES, SIZES, WEIGHTS
-from gpteval.tune.saved import ABOUT, HEAD, read_tuned
+from gpteval.tune.saved import read_tuned
 from gpteval.tune.settings import Settings, options
 from gpteval.tune.training import Told, tune
+from gpteval.tune.tuned import ABOUT, HEAD
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 from tests.tuning import causal, tuned, write_tasks

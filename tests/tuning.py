@@ -12,9 +12,9 @@ import transformers
 from gpteval.core.registry import task_registry
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
-from gpteval.tune.saved import Tuned
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import tune
+from gpteval.tune.tuned import Tuned
 
 TASKS = '''
 from gpteval import Choice, Generate, Rolling, file, task

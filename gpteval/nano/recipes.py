@@ -15,7 +15,7 @@ from typing import Any
 
 from gpteval.core.registry import Registry
 from gpteval.nano import world
-from gpteval.train.pretrain import Recipe
+from gpteval.train.recipe import Recipe
 
 _DATA: Mapping[str, Any] = {
     "corpus": world.stream,

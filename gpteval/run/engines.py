@@ -15,7 +15,8 @@ from gpteval.models.loader import HFModel
 from gpteval.run.config import RunConfig
 from gpteval.run.units import Unit
 from gpteval.tune.engine import HeadEngine, TunedEngine
-from gpteval.tune.saved import Tuned, read_tuned
+from gpteval.tune.saved import read_tuned
+from gpteval.tune.tuned import Tuned
 
 AnyModel = HFModel | ApiModel
 AnyEngine = Engine | ChatEngine | CompletionsEngine

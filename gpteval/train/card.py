@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from gpteval.train.pretrain import Recipe
+from gpteval.train.recipe import Recipe
 
 _EMBEDDED = """---
 license: apache-2.0

@@ -13,7 +13,7 @@ from typing import Any
 from gpteval.core.errors import DataError, UsageError
 from gpteval.core.files import KINDS, read_file
 from gpteval.core.types import digest
-from gpteval.train.pretrain import ARCHITECTURES, PIECES, Recipe
+from gpteval.train.recipe import ARCHITECTURES, PIECES, Recipe
 from gpteval.train.tokenizers import TOKENIZERS
 
 SHARE = 0.02  # of the text, kept from the training

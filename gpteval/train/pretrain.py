@@ -15,34 +15,26 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpteval.core.errors import OutputError, UsageError
+from gpteval.core.errors import OutputError
 from gpteval.models.loader import pick_device
 from gpteval.models.tokenizer import Codec
 from gpteval.train.card import model_card
+from gpteval.train.initial import BETAS, WEIGHT_DECAY, initial_model, optimizer_of
+from gpteval.train.recipe import PIECES, Recipe
 from gpteval.train.tokenizers import train_tokenizer
+from gpteval.train.windows import Windows, pack, some
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
-PIECES = 4  # of a window, while windows are short
-AT_A_TIME = 2000  # documents that are encoded together
-ENOUGH_CHARACTERS = 8_000_000  # of long documents, fewer
-WEIGHT_DECAY = 0.1
-BETAS = (0.9, 0.95)  # GPT-3's, appendix B of its paper
-ARCHITECTURES = {  # what they call the longest text that they read
-    **dict.fromkeys(("openai-gpt", "gpt2", "gptj"), "n_positions"),
-    **dict.fromkeys(("gpt_neo", "gpt_neox", "opt"), "max_position_embeddings"),
-}
 HELD_OUT = "held_out.jsonl"  # beside the model: text that it was not trained on
 
 
@@ -54,38 +46,6 @@ class Progress:
 
     def step(self, step: int, steps: int, loss: float) -> None:
         """``step`` of ``steps`` is done; ``loss`` in nats a token."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that makes a model, but the seed. ``config`` are fields of the architecture's configuration.
-
-    In the first ``short_steps`` each window is read as ``PIECES`` short ones, of the documents of ``first``, where that
-    is given: what attention to earlier words needs before all else, to find a token's neighbour, is learned sooner from
-    few positions, and from text that repeats itself. ``command``: the option that names the recipe on the command
-    line; ``held_out``: documents that ``corpus`` leaves out.
-    """
-
-    name: str
-    architecture: str
-    config: Mapping[str, Any]
-    tokenizer: str
-    vocabulary: int
-    window: int
-    batch: int
-    steps: int
-    learning_rate: float
-    corpus: Callable[[int], Iterator[str]]
-    corpus_name: str
-    warmup: int = 100
-    short_steps: int = 0
-    first: Callable[[int], Iterator[str]] | None = None
-    command: str = ""
-    held_out: tuple[str, ...] = ()
-
-    @property
-    def tokens_per_step(self) -> int:
-        return self.batch * self.window
 
 
 def pretrain(
@@ -127,7 +87,7 @@ def pretrain(
     transformers.set_seed(seed)
 
     progress.stage(f"1/4 data: {recipe.corpus_name}; {recipe.tokenizer} tokenizer; windows of {recipe.window} tokens")
-    sample = _some(recipe.corpus(seed), TOKENIZER_DOCUMENTS)
+    sample = some(recipe.corpus(seed), TOKENIZER_DOCUMENTS)
     tokenizer = train_tokenizer(recipe.tokenizer, sample, recipe.vocabulary)
     codec, short = Codec(tokenizer), min(steps, recipe.short_steps) if recipe.first else 0
     early, of_early = pack(recipe, codec, short * recipe.batch, seed, recipe.first)
@@ -167,9 +127,9 @@ def pretrain(
             disable_tqdm=True,
             dataloader_pin_memory=False,
         ),
-        train_dataset=_Windows(torch.from_numpy(windows)),
+        train_dataset=Windows(torch.from_numpy(windows)),
         callbacks=[watcher.callback()],
-        optimizers=(_optimizer(model, recipe.learning_rate), None),
+        optimizers=(optimizer_of(model, recipe.learning_rate), None),
     )
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.train(resume_from_checkpoint=resume or None)
@@ -202,125 +162,6 @@ def pretrain(
     return out
 
 
-def pack(
-    recipe: Recipe, codec: Codec, count: int, seed: int, corpus: Callable[[int], Iterator[str]] | None = None
-) -> tuple[np.ndarray[Any, np.dtype[np.int64]], int]:
-    """``count`` windows of tokens, shape [count, window], and how many documents they took, of the recipe's corpus or
-    another.
-
-    Documents stand end to end, an end token after each; a line break where the tokenizer has no end token.
-    """
-    end = min(codec.eos) if codec.eos else codec.newline_token
-    need = count * recipe.window
-    packed: list[int] = []
-    documents = (corpus or recipe.corpus)(seed)
-    taken = 0
-    while len(packed) < need:
-        some = list(_some(documents, AT_A_TIME))
-        for ids in codec.encode(some):
-            packed.extend(ids)
-            if end is not None:
-                packed.append(end)
-        taken += len(some)
-    return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window), taken
-
-
-def _some(documents: Iterator[str], most: int) -> Iterator[str]:
-    """The next documents, fewer where they are long."""
-    characters = 0
-    for document in islice(documents, most):
-        yield document
-        characters += len(document)
-        if characters >= ENOUGH_CHARACTERS:
-            return
-
-
-def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
-    """The recipe's architecture, initialised by transformers from the current random state.
-
-    Positions start as sinusoids (Vaswani et al. 2017, section 3.5) of the other embeddings' size, and are learned from
-    there: that a token's neighbour is its neighbour need not be learned place by place.
-
-    GPT-Neo does not divide attention scores by the root of the head's width: its weights have to be that
-    much smaller. Queries and keys start smaller by the fourth root each, and learn at a rate as much smaller.
-    What its layers add to the residual stream starts smaller by the root of how often they add, as in GPT-2
-    (Radford et al. 2019, section 2.3), whose initialisation GPT-3's is; transformers does that for GPT-2 alone.
-    """
-    import torch
-    import transformers
-
-    from gpteval.models.kernels import fuse
-
-    end = tokenizer.eos_token_id
-    ours = {"vocab_size": len(tokenizer), "bos_token_id": end, "eos_token_id": end}
-    ours[ARCHITECTURES[recipe.architecture]] = recipe.window
-    if settled := sorted(set(ours) & set(recipe.config)):
-        raise UsageError(f"{settled[0]} is not for [model] to say: it follows from the tokenizer and the window")
-    try:
-        config = transformers.AutoConfig.for_model(recipe.architecture, **ours, **recipe.config)
-        model = transformers.AutoModelForCausalLM.from_config(config)
-    except Exception as error:  # a configuration's own checks raise many kinds
-        raise UsageError(f"{recipe.architecture} with {dict(recipe.config)} cannot be built: {error}") from error
-    unknown = sorted(set(recipe.config) - set(type(config)().to_dict()) - set(type(config).attribute_map))
-    if unknown:
-        raise UsageError(f"{recipe.architecture} has no setting {unknown[0]!r}", "transformers lists those it has")
-    fuse(model)
-    with torch.no_grad():
-        for weight in _unscaled(model):
-            weight.mul_(_unscaled_factor(model))
-        for weight in _residual(model):
-            weight.mul_((2 * model.config.num_hidden_layers) ** -0.5)
-        for name, weight in model.named_parameters():
-            if name.endswith(("wpe.weight", "positions_embed.weight")):
-                weight.copy_(_sinusoids(*weight.shape) * math.sqrt(2) * model.config.initializer_range)
-    return model
-
-
-def _sinusoids(positions: int, width: int) -> Any:
-    """[positions, width]: sines and cosines in turn, of frequencies from 1 to 1/10,000."""
-    import torch
-
-    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
-
-
-def _unscaled(model: Any) -> list[Any]:
-    """The weights that make queries and keys, where the architecture does not scale their product."""
-    names = ("q_proj.weight", "k_proj.weight") if model.config.model_type == "gpt_neo" else ()
-    return [weight for name, weight in model.named_parameters() if name.endswith(names)]
-
-
-def _residual(model: Any) -> list[Any]:
-    """The weights whose product is added to the residual stream, where the architecture does not start them smaller."""
-    names = ("out_proj.weight", "mlp.c_proj.weight") if model.config.model_type == "gpt_neo" else ()
-    return [weight for name, weight in model.named_parameters() if name.endswith(names)]
-
-
-def _unscaled_factor(model: Any) -> float:
-    return float((model.config.hidden_size / model.config.num_attention_heads) ** -0.25)
-
-
-def _optimizer(model: Any, learning_rate: float) -> Any:
-    """AdamW with a smaller rate for `_unscaled` weights; None, the Trainer's own, where there are none.
-
-    Adam's steps do not shrink with the weights: at the same rate the unscaled product would learn faster than a
-    scaled one, by the root of the head's width.
-    """
-    import torch
-
-    slow = _unscaled(model)
-    if not slow:
-        return None
-    chosen = {id(weight) for weight in slow}
-    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
-    groups = [
-        {"params": slow, "lr": learning_rate * _unscaled_factor(model), "weight_decay": WEIGHT_DECAY},
-        {"params": [w for w in rest if w.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [w for w in rest if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS)
-
-
 def _trainer(short_steps: int) -> type[Any]:
     """The Trainer with short windows in its first steps; the windows come in the order in which they lie."""
     import torch
@@ -336,19 +177,6 @@ def _trainer(short_steps: int) -> type[Any]:
             return super().compute_loss(model, inputs, *arguments, **named)
 
     return Trainer
-
-
-class _Windows:
-    """The dataset the Trainer reads."""
-
-    def __init__(self, windows: Any) -> None:
-        self.windows = windows
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.windows[index], "labels": self.windows[index]}
 
 
 def _settings(recipe: Recipe, steps: int, seed: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gpteval.tune.saved import ABOUT, HEAD, Tuned
 from gpteval.tune.settings import options
+from gpteval.tune.tuned import ABOUT, HEAD, Tuned
 
 
 def model_card(about: Tuned) -> str:

@@ -17,7 +17,8 @@ from gpteval.engine.encode import Encoded
 from gpteval.engine.engine import Engine, Plan
 from gpteval.engine.rows import ENGINE_VERSION, Row, RowResult, Tokens
 from gpteval.models.loader import HFModel
-from gpteval.tune.saved import HEAD, Tuned, trained_items
+from gpteval.tune.saved import trained_items
+from gpteval.tune.tuned import HEAD, Tuned
 
 PROTOCOL = "finetune"
 

@@ -20,8 +20,9 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tune.data import Split, split_of
 from gpteval.tune.examples import Example, Form, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
-from gpteval.tune.saved import Tuned, read_tuned, write_tuned
+from gpteval.tune.saved import read_tuned, write_tuned
 from gpteval.tune.settings import Settings
+from gpteval.tune.tuned import Tuned
 
 CHECKPOINTS, BEGUN = "checkpoints", "settings.json"  # while it trains
 TRACKERS = ("tensorboard", "wandb")
