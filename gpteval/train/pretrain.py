@@ -74,14 +74,7 @@ def pretrain(
     progress = progress or Progress()
     steps = steps or recipe.steps
     device = pick_device(device)
-    own = out / OWN
-    if out.is_dir() and any(out.iterdir()) and not own.is_file():
-        raise OutputError(f"{out} holds files that are not of a training", "name a new folder with --out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        own.touch()
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror}", "choose another folder with --out") from error
+    _take(out)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     transformers.set_seed(seed)
@@ -106,27 +99,7 @@ def pretrain(
     progress.stage(f"3/4 pre-training: {steps} steps of {recipe.tokens_per_step:,} tokens on {device}, left to right")
     trainer = _trainer(recipe.short_steps)(
         model=model,
-        args=transformers.TrainingArguments(
-            output_dir=str(states),
-            max_steps=steps,
-            per_device_train_batch_size=recipe.batch,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type="warmup_stable_decay",
-            lr_scheduler_kwargs={"num_decay_steps": steps // 4},
-            warmup_steps=min(recipe.warmup, steps // 10),
-            weight_decay=WEIGHT_DECAY,
-            adam_beta1=BETAS[0],
-            adam_beta2=BETAS[1],
-            bf16=_bfloat16_helps(device),
-            use_cpu=device == "cpu",
-            seed=seed,
-            logging_steps=max(1, min(50, steps // 10)),
-            save_steps=max(1, min(250, steps // 2)),
-            save_total_limit=1,
-            report_to=[],
-            disable_tqdm=True,
-            dataloader_pin_memory=False,
-        ),
+        args=_arguments(recipe, states, steps, seed, device),
         train_dataset=Windows(torch.from_numpy(windows)),
         callbacks=[watcher.callback()],
         optimizers=(optimizer_of(model, recipe.learning_rate), None),
@@ -138,11 +111,6 @@ def pretrain(
     done = trainer.state.global_step
     progress.stage(f"4/4 saving {done} of {steps} steps")
     curve = [(entry["step"], round(entry["loss"], 4)) for entry in trainer.state.log_history if "loss" in entry]
-    model.half().save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    if recipe.held_out:
-        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in recipe.held_out)
-        (out / HELD_OUT).write_text("".join(lines), encoding="utf-8")
     facts = {
         "recipe": recipe.name,
         "parameters": model.num_parameters(),
@@ -155,11 +123,60 @@ def pretrain(
         "device": device,
         "loss": curve,
     }
-    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
+    _save(out, recipe, model, tokenizer, facts)
     if done >= steps:
         shutil.rmtree(states, ignore_errors=True)
     return out
+
+
+def _take(out: Path) -> None:
+    """Mark a folder as one of a training. Raises OutputError where it is something else's, or cannot be written."""
+    own = out / OWN
+    if out.is_dir() and any(out.iterdir()) and not own.is_file():
+        raise OutputError(f"{out} holds files that are not of a training", "name a new folder with --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        own.touch()
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror}", "choose another folder with --out") from error
+
+
+def _arguments(recipe: Recipe, states: Path, steps: int, seed: int, device: str) -> Any:
+    """How the Trainer learns, and keeps its states."""
+    import transformers
+
+    return transformers.TrainingArguments(
+        output_dir=str(states),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.batch,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="warmup_stable_decay",
+        lr_scheduler_kwargs={"num_decay_steps": steps // 4},
+        warmup_steps=min(recipe.warmup, steps // 10),
+        weight_decay=WEIGHT_DECAY,
+        adam_beta1=BETAS[0],
+        adam_beta2=BETAS[1],
+        bf16=_bfloat16_helps(device),
+        use_cpu=device == "cpu",
+        seed=seed,
+        logging_steps=max(1, min(50, steps // 10)),
+        save_steps=max(1, min(250, steps // 2)),
+        save_total_limit=1,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+
+
+def _save(out: Path, recipe: Recipe, model: Any, tokenizer: Any, facts: Mapping[str, Any]) -> None:
+    """The model in float16, its tokenizer and card, the text that was held out, the facts."""
+    model.half().save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    if recipe.held_out:
+        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in recipe.held_out)
+        (out / HELD_OUT).write_text("".join(lines), encoding="utf-8")
+    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
 
 
 def _trainer(short_steps: int) -> type[Any]:
