@@ -24,10 +24,12 @@ from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
 from gpteval.run.progress import State
 from gpteval.run.units import Listener, Unit
+from tests.dying import die
 from tests.tiny import save_tiny
 
 BOTH = ("gpt1-nano", "gpt2-nano")
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
+HASTY: dict[str, Any] = {"executor": "process", "workers": 1, "worker_timeout": 0.1}
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
@@ -93,19 +95,15 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
 
 
 def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_work", _die)
+    monkeypatch.setattr(workers, "_work", die)
     monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 500)
     start, started = workers.Pool._start, []
     monkeypatch.setattr(workers.Pool, "_start", lambda pool: started.append(1) or start(pool))
     made = run(tmp_path, shots=0)
     assert len(made.failures) == 3
     assert 3 * 3 <= len(started) <= 3 * 6, "the other parts of a unit that has failed are let go"
-    assert "3 worker processes died one after the other" in made.failures[0].error
+    assert "3 worker processes, one after the other, died or gave nothing for 1800 s" in made.failures[0].error
     assert "fewer --workers" in made.failures[0].error
-
-
-def _die(*arguments: Any) -> None:
-    os._exit(9)
 
 
 def test_what_a_worker_cannot_do_is_told_as_by_one_process(tmp_path: Path) -> None:
@@ -217,6 +215,13 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, of_one: Any, monkeypatc
     assert [worker.exitcode for worker in stopped] == [-signal.SIGKILL]
     assert made.failures == ()
     assert results(tmp_path) == of_one
+
+
+def test_workers_that_are_too_slow_say_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.1)
+    (failure,) = evaluate("gpt2-nano", "nano_topic", limit=5, out=tmp_path, cache=False, **HASTY).failures
+    assert "3 worker processes, one after the other, died or gave nothing for 0.1 s" in failure.error
+    assert "a longer --worker-timeout" in failure.error
 
 
 def test_a_disk_that_is_full_in_the_middle(tmp_path: Path, of_one: Any) -> None:

@@ -75,7 +75,7 @@ class RayPool:
                     if isinstance(found, Step):
                         yield found
                     elif found is not None and not handout.lost(found):
-                        yield Step(found, error=lost_error("actors"), done=True)
+                        yield Step(found, error=lost_error("actors", self.config.worker_timeout), done=True)
                 self._end_silent()
         finally:
             for actor in self._alive:

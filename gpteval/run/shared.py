@@ -89,7 +89,7 @@ class SharedFolder:
                     if name in self._given and self._is_lost(name, given):
                         self._forget(name)
                         if not handout.lost(given.part):
-                            yield Step(given.part, error=lost_error("workers"), done=True)
+                            yield Step(given.part, error=lost_error("workers", self.config.worker_timeout), done=True)
                 if not heard and not handout.hungry:
                     time.sleep(LOOK_SECONDS)
                 self._call_workers()

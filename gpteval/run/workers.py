@@ -65,7 +65,9 @@ class Pool:
                     except (EOFError, OSError):
                         lost = self._end(worker)
                         if not handout.lost(lost):
-                            yield Step(lost, error=lost_error("worker processes"), done=True)
+                            yield Step(
+                                lost, error=lost_error("worker processes", self.config.worker_timeout), done=True
+                            )
                 self._end_silent()
         finally:
             for worker in list(self._alive):
@@ -116,11 +118,11 @@ class Pool:
         return worker.part  # type: ignore[return-value]  # asked of those that are at one
 
 
-def lost_error(workers: str) -> ModelError:
+def lost_error(workers: str, timeout: float) -> ModelError:
     """Of a part that nobody could compute."""
     return ModelError(
-        f"{TRIES} {workers} died one after the other",
-        "most often for want of memory: fewer --workers, or --batch-tokens 512",
+        f"{TRIES} {workers}, one after the other, died or gave nothing for {timeout:g} s",
+        "most often for want of memory: fewer --workers, --batch-tokens 512; slow ones need a longer --worker-timeout",
     )
 
 
