@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,15 +21,16 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run import shared
 from gpteval.run.api import evaluate
-from gpteval.run.computer import Computer, Order
+from gpteval.run.computer import Computer, Order, order_of
 from gpteval.run.config import RunConfig
 from gpteval.run.shared import CLAIMED, WAITING, WORK
 from gpteval.run.units import Listener
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
 from gpteval.run.worker import _Worker, work
 from gpteval.tune.engine import HeadRow
+from tests.test_foreign import GPT, VOCABULARY, save_nanogpt
 from tests.test_workers import results
-from tests.tiny import save_tiny
+from tests.tiny import byte_level_tokenizer, save_tiny
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
 WORKER = """
@@ -55,7 +57,9 @@ def test_rows_come_back_as_they_were() -> None:
 
 def test_orders_and_messages_come_back_as_they_were() -> None:
     (info,) = resolve_models(["gpt2"])
-    order = Order(info, "key", ENGINE_VERSION, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5)
+    order = Order(
+        info, "/c/ckpt.pt", "key", ENGINE_VERSION, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5
+    )
     assert load_order(json.loads(json.dumps(dump_order(order)))) == order
     batch = {b"\x01": RowResult(3, -1.25, True), b"\x02": RowResult(2, text="é\n", finish="stop")}
     for message in (("batch", batch), ("facts", {"attention": "sdpa"}), ("failed", ["no", "try"])):
@@ -111,7 +115,7 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
     (info,) = resolve_models([str(save_tiny(tmp_path / "m"))])
     model = HFModel(info, LoadOptions(device="cpu"))
     rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
-    right = Order(model.info, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
+    right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
     computer = Computer(RunConfig(("-",), ("-",)))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
     for order, reason in ((other, "has other files or code"), (older, "another version")):
@@ -120,6 +124,30 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
         assert reason in message
         assert "same versions" in hint
         assert [kind for kind, _ in computer.messages(right, rows)] == ["batch", "facts"], "it goes on afterwards"
+
+
+def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "planner"))
+    checkpoint = save_nanogpt(tmp_path / "ckpt.pt", GPT(VOCABULARY))
+    byte_level_tokenizer().save_pretrained(tmp_path)
+    rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
+    monkeypatch.chdir(tmp_path)
+    for name in ("gpt2-nano", "ckpt.pt"):  # embedded, and named by a relative path
+        (info,) = resolve_models([name])
+        model = HFModel(info, LoadOptions(device="cpu"))
+        order = order_of(part_of(model))
+        assert Path(order.model.location).is_absolute()
+        assert Path(order.source) == (checkpoint if name == "ckpt.pt" else Path(model.info.location))
+        elsewhere = replace(order, model=replace(order.model, location="/of/another/machine"))
+        monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "worker"))
+        messages = list(Computer(RunConfig(("-",), ("-",))).messages(elsewhere, rows))
+        assert [kind for kind, _ in messages] == ["batch", "facts"], messages
+    assert list((tmp_path / "worker" / "converted").iterdir()), "the checkpoint was converted there too"
+
+
+def part_of(model: HFModel) -> Any:
+    job = SimpleNamespace(engine=SimpleNamespace(model=model), tuned=None)
+    return SimpleNamespace(work=SimpleNamespace(job=job, known=set()), number=0, of=1)
 
 
 def test_a_worker_decides_itself_what_models_may_do(tmp_path: Path) -> None:

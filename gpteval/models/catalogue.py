@@ -124,6 +124,16 @@ def window_of(config: dict[str, object]) -> int | None:
     return None
 
 
+def found_here(info: ModelInfo, source: str) -> ModelInfo:
+    """A model of another machine where it lies on this one: at the same path, or in this installation where it is
+    embedded, or else at ``source``, the checkpoint that was converted there.
+    """
+    if not info.local or Path(info.location).exists():
+        return info
+    own = nano_models().get(info.name) if info.group else None
+    return replace(info, location=str(own or source))
+
+
 @cache
 def model_registry() -> Registry[ModelInfo]:
     """All catalogued models."""

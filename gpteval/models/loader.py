@@ -79,6 +79,7 @@ class HFModel:
 
     def __init__(self, info: ModelInfo, options: LoadOptions | None = None) -> None:
         self.options = options or LoadOptions()
+        self.source = info.location  # what was named: the checkpoint, where it has to be converted
         if info.local and is_foreign(Path(info.location)):
             folder = converted(Path(info.location), cache_root() / "converted", self.options.tokenizer or None)
             info = replace(info, location=str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from gpteval.core.errors import GptevalError, ModelError, unforeseen
 from gpteval.core.memory import peak_memory
 from gpteval.engine.engine import Plan
 from gpteval.engine.rows import ENGINE_VERSION, Row
-from gpteval.models.catalogue import ModelInfo
+from gpteval.models.catalogue import ModelInfo, found_here
 from gpteval.models.loader import SPREAD, HFModel
 from gpteval.run.config import RunConfig
 from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine, open_model
@@ -23,12 +24,16 @@ SAME = "give all machines the same versions, models and folders"
 
 @dataclass(frozen=True)
 class Order:
-    """A part as it is handed out. ``dtype`` and kind of ``device``: what was planned with, which a worker on another
-    machine would not choose by itself. ``key`` and ``version``: of model and engine that were planned with, which a
-    worker must have too. ``tuned``: a tuned model is asked for its own task.
+    """A part as it is handed out.
+
+    ``source``: what ``model`` was converted from, where it was: another machine can do the same. ``dtype`` and kind of
+    ``device``: what was planned with, which a worker on another machine would not choose by itself. ``key`` and
+    ``version``: of model and engine that were planned with, which a worker must have too. ``tuned``: a tuned model is
+    asked for its own task.
     """
 
     model: ModelInfo
+    source: str
     key: str
     version: int
     dtype: str
@@ -45,7 +50,10 @@ def order_of(part: Part) -> Order:
     kind = SPREAD if isinstance(model, HFModel) and model.spread else model.device.partition(":")[0]
     tuned = work.job.tuned is not None
     known = frozenset(work.known)
-    return Order(model.info, model.key, ENGINE_VERSION, model.dtype, kind, tuned, known, part.number, part.of)
+    info, source = model.info, model.source if isinstance(model, HFModel) else ""
+    if info.local:  # wherever a worker was started
+        info, source = replace(info, location=os.path.abspath(info.location)), os.path.abspath(source)
+    return Order(info, source, model.key, ENGINE_VERSION, model.dtype, kind, tuned, known, part.number, part.of)
 
 
 def step_of(part: Part, message: Message) -> Step:
@@ -85,7 +93,7 @@ class Computer:
             load = self.config.load
             device = load.device if load.device.partition(":")[0] == order.device else order.device
             config = replace(self.config, load=replace(load, dtype=order.dtype, device=device))
-            model = open_model(order.model, config)
+            model = open_model(found_here(order.model, order.source), config)
             if model.key != order.key:
                 raise ModelError(f"model {order.model.name} has other files or code where a worker runs", SAME)
             self._engines[False] = make_engine(model, config, Budget(None))

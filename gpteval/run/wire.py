@@ -66,7 +66,7 @@ def load_order(document: Mapping[str, Any]) -> Order:
     model = {field.name: model[field.name] for field in fields(ModelInfo) if field.name in model}
     info = ModelInfo(**model | {"aliases": tuple(model.get("aliases", ()))})
     known = frozenset(map(bytes.fromhex, document["known"]))
-    plain = {name: document[name] for name in ("key", "version", "dtype", "device", "tuned", "number", "of")}
+    plain = {name: document[name] for name in ("source", "key", "version", "dtype", "device", "tuned", "number", "of")}
     return Order(model=info, known=known, **plain)
 
 
