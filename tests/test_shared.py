@@ -22,7 +22,7 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run import shared
 from gpteval.run.api import evaluate
 from gpteval.run.computer import Computer, Order, order_of
-from gpteval.run.config import RunConfig
+from gpteval.run.config import Computing
 from gpteval.run.shared import CLAIMED, WAITING, WORK
 from gpteval.run.units import Listener
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
@@ -116,7 +116,7 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
     model = HFModel(info, LoadOptions(device="cpu"))
     rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
     right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
-    computer = Computer(RunConfig(("-",), ("-",)))
+    computer = Computer(Computing(LoadOptions()))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
     for order, reason in ((other, "has other files or code"), (older, "another version")):
         ((kind, (message, hint)),) = computer.messages(order, rows)
@@ -140,7 +140,7 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
         assert Path(order.source) == (checkpoint if name == "ckpt.pt" else Path(model.info.location))
         elsewhere = replace(order, model=replace(order.model, location="/of/another/machine"))
         monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "worker"))
-        messages = list(Computer(RunConfig(("-",), ("-",))).messages(elsewhere, rows))
+        messages = list(Computer(Computing(LoadOptions())).messages(elsewhere, rows))
         assert [kind for kind, _ in messages] == ["batch", "facts"], messages
     assert list((tmp_path / "worker" / "converted").iterdir()), "the checkpoint was converted there too"
 

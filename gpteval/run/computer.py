@@ -14,8 +14,8 @@ from gpteval.engine.engine import Plan
 from gpteval.engine.rows import ENGINE_VERSION, Row
 from gpteval.models.catalogue import ModelInfo, found_here
 from gpteval.models.loader import SPREAD, HFModel
-from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine, open_model
+from gpteval.run.config import Computing
+from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine
 from gpteval.run.parts import Part, Step
 
 Message = tuple[str, Any]  # "batch" and results, "facts" and facts, or "failed" with message and hint
@@ -67,7 +67,7 @@ def step_of(part: Part, message: Message) -> Step:
 class Computer:
     """Computes orders; of two in a row for one model, the second has it loaded."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: Computing) -> None:
         self.config = config
         self._held = ""  # the key of the model that the engines are of
         self._engines: dict[bool, AnyEngine] = {}
@@ -93,7 +93,7 @@ class Computer:
             load = self.config.load
             device = load.device if load.device.partition(":")[0] == order.device else order.device
             config = replace(self.config, load=replace(load, dtype=order.dtype, device=device))
-            model = open_model(found_here(order.model, order.source), config)
+            model = HFModel(found_here(order.model, order.source), config.load)
             if model.key != order.key:
                 raise ModelError(f"model {order.model.name} has other files or code where a worker runs", SAME)
             self._engines[False] = make_engine(model, config, Budget(None))

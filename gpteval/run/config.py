@@ -22,6 +22,16 @@ EXECUTORS = ("auto", "inline", "process", "ray", "folder")
 
 
 @dataclass(frozen=True)
+class Computing:
+    """What of a run's configuration whoever computes needs: how a model is loaded and its engine made."""
+
+    load: LoadOptions
+    batch_tokens: int | None = None
+    stride: int | None = None
+    profile: str = "gpteval"
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One ``gpteval run``. ``shots`` None means each task's own default.
 
@@ -127,6 +137,11 @@ class RunConfig:
             raise OutputError(
                 f"{folder} holds a run with {had}; this command has {now}", "choose another folder with --out"
             )
+
+    @property
+    def computing(self) -> Computing:
+        """What workers need of it."""
+        return Computing(self.load, self.batch_tokens, self.stride, self.profile)
 
     @property
     def folder(self) -> Path:

@@ -22,7 +22,7 @@ def estimate(
     for info, of_model in units.items():
         try:
             pinned = plan.lock.pin_model(info) if plan.lock else info
-            engine = make_engine(open_model(pinned, plan.config), plan.config, budget)
+            engine = make_engine(open_model(pinned, plan.config), plan.config.computing, budget)
         except GptevalError as error:
             failures += [Failure(info.name, unit.task.label, str(error), unit.shots) for unit in of_model]
             continue

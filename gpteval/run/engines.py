@@ -12,7 +12,7 @@ from gpteval.core.profiles import LM_EVAL
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
-from gpteval.run.config import RunConfig
+from gpteval.run.config import Computing, RunConfig
 from gpteval.run.units import Unit
 from gpteval.tune.engine import HeadEngine, TunedEngine
 from gpteval.tune.saved import read_tuned
@@ -27,7 +27,7 @@ def open_model(info: ModelInfo, config: RunConfig) -> AnyModel:
     return ApiModel(info, config.api) if info.api else HFModel(info, config.load)
 
 
-def make_engine(model: AnyModel, config: RunConfig, budget: Budget) -> AnyEngine:
+def make_engine(model: AnyModel, config: Computing, budget: Budget) -> AnyEngine:
     """The engine for it. Raises UsageError for an API that cannot be asked with these options."""
     peer = config.profile == LM_EVAL
     if isinstance(model, HFModel):

@@ -17,7 +17,7 @@ from typing import Any
 
 from gpteval.core.errors import UsageError
 from gpteval.run.computer import Computer, Message, Order, order_of, step_of
-from gpteval.run.config import RunConfig
+from gpteval.run.config import Computing, RunConfig
 from gpteval.run.handout import TRIES, Handout
 from gpteval.run.parts import Part, Step, Steps, Work
 from gpteval.run.workers import LOOK_SECONDS, lost_error
@@ -84,7 +84,7 @@ class RayPool:
 
     def _start(self) -> _Actor:
         options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
-        handle = self.ray.remote(_Worker).options(**options).remote(self.config)
+        handle = self.ray.remote(_Worker).options(**options).remote(self.config.computing)
         return _Actor(handle, handle.runs.remote(), time.monotonic())
 
     def _hand(self, actor: _Actor, part: Part) -> None:
@@ -146,7 +146,7 @@ class RayPool:
 class _Worker:
     """What an actor is."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: Computing) -> None:
         self.computer = Computer(config)
 
     def runs(self) -> bool:

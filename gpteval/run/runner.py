@@ -110,7 +110,7 @@ class _Run:
             if lock:
                 lock.check_model(model)
             self.book.note_model(model)
-            return make_engine(model, self.plan.config, self.budget)
+            return make_engine(model, self.plan.config.computing, self.budget)
         except StoreError:
             raise
         except GptevalError as error:

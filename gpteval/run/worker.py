@@ -15,7 +15,7 @@ from gpteval.core.errors import StoreError, UsageError
 from gpteval.engine.rows import Row
 from gpteval.models.loader import LoadOptions
 from gpteval.run.computer import Computer
-from gpteval.run.config import RunConfig
+from gpteval.run.config import Computing
 from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, SAID, WAITING, WORK, write_whole
 from gpteval.run.wire import dump_message, load_order, load_rows
 
@@ -88,9 +88,7 @@ class _Worker:
         if computer is None or known != settings:
             own, allowed = self.load, (self.load.allow_pickle, self.load.trust_remote_code)
             load = LoadOptions(own.device, "auto", *allowed, settings["tokenizer"])
-            batch_tokens, stride, profile = (settings[name] for name in ("batch_tokens", "stride", "profile"))
-            config = RunConfig(("-",), ("-",), load=load, batch_tokens=batch_tokens, stride=stride, profile=profile)
-            computer = Computer(config)
+            computer = Computer(Computing(load, settings["batch_tokens"], settings["stride"], settings["profile"]))
             self._computer = settings, computer
         return computer
 

@@ -18,7 +18,7 @@ from typing import Any
 from gpteval.core.errors import ModelError
 from gpteval.engine.rows import Row
 from gpteval.run.computer import Computer, Message, order_of, step_of
-from gpteval.run.config import RunConfig
+from gpteval.run.config import Computing, RunConfig
 from gpteval.run.handout import TRIES, Handout
 from gpteval.run.parts import Part, Step, Steps, Work
 
@@ -102,7 +102,10 @@ class Pool:
         ours, theirs = spawn.Pipe()
         number = next(n for n in range(self.workers) if all(w.process.name != f"gpteval-{n}" for w in self._alive))
         process = spawn.Process(
-            target=_work, args=(theirs, self.config, number, self.workers), name=f"gpteval-{number}", daemon=True
+            target=_work,
+            args=(theirs, self.config.computing, number, self.workers),
+            name=f"gpteval-{number}",
+            daemon=True,
         )
         process.start()
         theirs.close()
@@ -126,7 +129,7 @@ def lost_error(workers: str, timeout: float) -> ModelError:
     )
 
 
-def _work(pipe: Connection, config: RunConfig, number: int, count: int) -> None:
+def _work(pipe: Connection, config: Computing, number: int, count: int) -> None:
     """A worker: computes what it is handed until the pipe ends."""
     import signal
 
@@ -144,7 +147,7 @@ def _work(pipe: Connection, config: RunConfig, number: int, count: int) -> None:
             pipe.send(message)
 
 
-def _own_device(config: RunConfig, number: int, count: int) -> RunConfig:
+def _own_device(config: Computing, number: int, count: int) -> Computing:
     """With a GPU of its own for worker ``number`` of ``count``, or its share of the cores."""
     import torch
 
