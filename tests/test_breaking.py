@@ -419,6 +419,13 @@ class TestTerminal:
         assert [row["model"] for row in results(folder)["results"]] == ["tiny", "a,b"]
 
 
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 class TestSignals:
     def start(self, model: Path, *more: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "gpteval", "run", "--models", str(model), "--tasks", "nano"]
@@ -426,9 +433,12 @@ class TestSignals:
             [*command, "--out", "r", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    @pytest.mark.parametrize("seconds", [0.3, 1.0])
+    @pytest.mark.parametrize("seconds", [0.0, 1.0])
     def test_sigterm_early(self, folder: Path, model: Path, seconds: float) -> None:
         process = self.start(model)
+        while not catches(process.pid, signal.SIGTERM):
+            assert process.poll() is None
+            time.sleep(0.01)
         time.sleep(seconds)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)

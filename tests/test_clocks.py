@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.run import shared
+from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
 from gpteval.run.shared import CLAIMED, SharedFolder, _Given
 from gpteval.run.units import Listener
@@ -30,9 +31,9 @@ def test_results_do_not_follow_a_clock_that_leaps(tmp_path: Path) -> None:
     clock.write_text("+0")
     leaping = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(clock)}
     leaping |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    run = [sys.executable, "-m", "gpteval", "run", "--models", "gpt1-nano", "--tasks", "nano_topic,nano_en_fr"]
-    run += ["--limit", "20", "--device", "cpu", "--no-cache", "--no-report"]
-    subprocess.run([*run, "--out", tmp_path / "still"], check=True, capture_output=True)
+    evaluate("gpt1-nano", "nano_topic", limit=20, device="cpu", out=tmp_path / "still", cache=False)
+    run = [sys.executable, "-m", "gpteval", "run", "--models", "gpt1-nano", "--tasks", "nano_topic", "--limit", "20"]
+    run += ["--device", "cpu", "--no-cache", "--no-report"]
     run += ["--executor", "process", "--workers", "1", "--out", str(tmp_path / "leaping")]
     process, draw = subprocess.Popen(run, env=os.environ | leaping), random.Random(0)
     while process.poll() is None:

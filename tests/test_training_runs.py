@@ -17,6 +17,7 @@ from gpteval.models.steps import step_of
 from gpteval.report import build_report
 from gpteval.report.steps import figure, training
 from gpteval.run.api import evaluate
+from gpteval.train.pretrain import HELD_OUT
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
 from tests.made_runs import make_run, scores
@@ -211,27 +212,44 @@ def test_the_page(run: Path, browser: Any) -> None:  # noqa: F811
     tab.close()
 
 
-def test_five_checkpoints_of_a_training_give_a_curve(tmp_path: Path, run_cli: RunCli) -> None:
+CONFIG = """
+text = "mine.txt"
+vocabulary = 300
+window = 32
+batch = 4
+steps = 16
+learning_rate = 0.01
+[model]
+n_embd = 16
+n_layer = 1
+n_head = 2
+"""
+
+
+def test_five_checkpoints_of_a_training_give_a_curve(
+    tmp_path: Path, in_process: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed in the middle and continued, the training keeps the same checkpoints, and they give the same curve."""
-    env = {"GPTEVAL_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
-    train = ("pretrain", "--recipe", "gpt2-nano", "--steps", 16, "--checkpoints", 5)
-    whole = run_cli(*train, "--out", tmp_path / "a/mine", env=env)
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "mine.txt").write_text("\n".join(f"The {n} of them went to the {n % 7} house." for n in range(500)))
+    (tmp_path / "mine.toml").write_text(CONFIG)
+    train = ("pretrain", "--config", tmp_path / "mine.toml", "--checkpoints", 5, "--device", "cpu")
+    whole = in_process(*train, "--out", tmp_path / "a/mine")
     assert whole.returncode == 0, whole.stderr
     assert "step-*',nano --tasks nano" in whole.stderr
-    for minutes in ("0.001", None):
-        limit = ("--max-minutes", minutes) if minutes else ()
-        done = run_cli(*train, "--out", tmp_path / "b/mine", *limit, env=env)
+    for limit in (("--max-minutes", "0.00001"), ()):
+        done = in_process(*train, "--out", tmp_path / "b/mine", *limit)
         assert done.returncode == 0, done.stderr
+        assert bool(limit) == (tmp_path / "b/mine/checkpoints").exists(), "it was stopped before its end"
     found = []
+    text = f"text:{tmp_path / 'a/mine' / HELD_OUT}"
     for name in ("a", "b"):
-        models = str(tmp_path / name / "mine/step-*")
-        suite = ("--tasks", "nano_prose", "--limit", 3, "--out", tmp_path / name / "run", "--json")
-        done = run_cli("run", "--models", models, *suite, env=env)
+        out = tmp_path / name / "run"
+        done = in_process("run", "--models", tmp_path / name / "mine/step-*", "--tasks", text, "--out", out)
         assert done.returncode == 0, done.stderr
-        rows = [row for row in json.loads(done.stdout)["results"] if row["primary"]]
+        rows = [row for row in json.loads((out / "results.json").read_text())["results"] if row["primary"]]
         assert [(row["model_family"], row["step"]) for row in rows] == [("mine", 2**n) for n in range(5)]
         found.append([row["value"] for row in rows])
-        (view,) = training(load_runs([tmp_path / name / "run"]))
-        assert view.steps == (1, 2, 4, 8, 16)
+        assert {view.steps for view in training(load_runs([out]))} == {(1, 2, 4, 8, 16)}
     assert found[0] == found[1]
     assert found[0][-1] < found[0][0], "it learns"
