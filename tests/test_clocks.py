@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_results_do_not_follow_a_clock_that_leaps(tmp_path: Path) -> None:
 
 
 def test_a_worker_lives_while_its_time_changes_whatever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "LEASE", 0.2)
+    clock = [100.0]
+    monkeypatch.setattr(shared, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     folder = SharedFolder(RunConfig(("gpt2-nano",), ("nano_topic",), out=tmp_path), Listener())
     folder._open()
     given = _Given(part=None)  # type: ignore[arg-type]  # is not asked for
@@ -55,7 +57,7 @@ def test_a_worker_lives_while_its_time_changes_whatever_it_is(tmp_path: Path, mo
     for year in (1980, 2036, 1999):
         os.utime(order, (0, (year - 1970) * 365 * 86_400))
         assert not folder._is_lost("order", given), year
-        time.sleep(0.15)
+        clock[0] += 0.9 * shared.LEASE
         assert not folder._is_lost("order", given), year
-    time.sleep(0.25)
+    clock[0] += 0.2 * shared.LEASE
     assert folder._is_lost("order", given), "it stood still for longer than a lease"

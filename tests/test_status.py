@@ -70,6 +70,7 @@ def test_looking_keeps_no_run_from_beginning(tmp_path: Path) -> None:
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.1, looking.close).start()
         RunFolder(tmp_path).close()
+        assert looking.closed, "it began when nobody looked any more"
 
 
 def test_what_is_no_run(tmp_path: Path, in_process: RunCli) -> None:

@@ -121,15 +121,17 @@ import sys
 from gpteval.run.api import evaluate
 if __name__ == "__main__":
     evaluate("gpt2-nano", ("nano_topic", "nano_prose", "nano_en_fr"), shots=(0, 2), limit=30,
-             out=sys.argv[1], cache=False, executor="process", workers=1)
+             out=sys.argv[1], cache=False, executor="process", workers=int(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_the_run_itself_killed_and_continued(tmp_path: Path, of_one: Any, how: signal.Signals) -> None:
+@pytest.mark.parametrize(("how", "count", "then"), [(signal.SIGKILL, 2, "process"), (signal.SIGTERM, 1, "inline")])
+def test_the_run_itself_killed_and_continued(
+    tmp_path: Path, of_one: Any, how: signal.Signals, count: int, then: str
+) -> None:
     script = tmp_path / "run.py"
     script.write_text(KILLED)
-    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "r")])
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "r"), str(count)])
     while process.poll() is None:
         journal = tmp_path / "r" / "journal.sqlite-wal"
         if journal.is_file() and journal.stat().st_size > 50_000:
@@ -141,7 +143,7 @@ def test_the_run_itself_killed_and_continued(tmp_path: Path, of_one: Any, how: s
     time.sleep(0.5)
     left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True, check=False).stdout
     assert left == "", "no worker outlives it"
-    run(tmp_path / "r", executor="inline", workers=None)
+    run(tmp_path / "r", executor=then)
     assert results(tmp_path / "r") == of_one
 
 
