@@ -146,7 +146,10 @@ class Client:
                 pause = again.seconds if again.seconds is not None else pause
             finally:
                 self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)
-            if pause > PATIENCE or (rate and time.monotonic() - begin + pause > PATIENCE):
+            if pause > PATIENCE:
+                reason += f"; it asks to wait for {pause:,.0f} s"
+                break
+            if rate and time.monotonic() - begin + pause > PATIENCE:
                 break
             if not rate and stop.wait(pause):
                 raise _Stopped
