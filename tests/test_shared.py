@@ -22,7 +22,7 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run import shared
 from gpteval.run.api import evaluate
 from gpteval.run.computer import Computer, Order, order_of
-from gpteval.run.config import Computing
+from gpteval.run.config import Computing, RunConfig
 from gpteval.run.shared import CLAIMED, WAITING, WORK
 from gpteval.run.units import Listener
 from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
@@ -143,6 +143,14 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
         messages = list(Computer(Computing(LoadOptions())).messages(elsewhere, rows))
         assert [kind for kind, _ in messages] == ["batch", "facts"], messages
     assert list((tmp_path / "worker" / "converted").iterdir()), "the checkpoint was converted there too"
+
+
+def test_a_tokenizer_that_is_named_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    for named, handed in (("own", str(tmp_path / "own")), ("openai-community/gpt2", "openai-community/gpt2"), ("", "")):
+        config = RunConfig(("m",), ("t",), load=LoadOptions(tokenizer=named))
+        assert config.computing.load.tokenizer == handed
 
 
 def part_of(model: HFModel) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,10 @@ class RunConfig:
 
     @property
     def computing(self) -> Computing:
-        """What workers need of it."""
-        return Computing(self.load, self.batch_tokens, self.stride, self.profile)
+        """What workers need of it, wherever they were started."""
+        path = self.load.tokenizer
+        load = replace(self.load, tokenizer=os.path.abspath(path)) if path and Path(path).exists() else self.load
+        return Computing(load, self.batch_tokens, self.stride, self.profile)
 
     @property
     def folder(self) -> Path:

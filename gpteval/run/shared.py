@@ -123,7 +123,7 @@ class SharedFolder:
             self._rows[work] = f"{uuid4().hex}.rows"
             write_whole(self.folder / self._rows[work], dump_rows(work.rows))
         name = uuid4().hex
-        config = self.config
+        config = self.config.computing
         settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
         settings |= {"tokenizer": config.load.tokenizer}
         order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
