@@ -143,6 +143,10 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
         messages = list(Computer(Computing(LoadOptions())).messages(elsewhere, rows))
         assert [kind for kind, _ in messages] == ["batch", "facts"], messages
     assert list((tmp_path / "worker" / "converted").iterdir()), "the checkpoint was converted there too"
+    checkpoint.unlink()
+    ((kind, (message, hint)),) = Computer(Computing(LoadOptions())).messages(elsewhere, rows)
+    assert (kind, message) == ("failed", f"a worker does not see model ckpt.pt at {checkpoint}")
+    assert "a path that all machines see" in hint
 
 
 def test_a_tokenizer_that_is_named_by_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from glob import glob
 from importlib.resources import files
 from pathlib import Path
 
-from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.registry import Registry
 from gpteval.core.text import natural
 from gpteval.models.steps import revisions, step_of
@@ -126,11 +126,13 @@ def window_of(config: dict[str, object]) -> int | None:
 
 def found_here(info: ModelInfo, source: str) -> ModelInfo:
     """A model of another machine where it lies on this one: at the same path, or in this installation where it is
-    embedded, or else at ``source``, the checkpoint that was converted there.
+    embedded, or else at ``source``, the checkpoint that was converted there. Raises ModelError where it is nowhere.
     """
     if not info.local or Path(info.location).exists():
         return info
     own = nano_models().get(info.name) if info.group else None
+    if own is None and not Path(source).exists():
+        raise ModelError(f"a worker does not see model {info.name} at {source}", "use a path that all machines see")
     return replace(info, location=str(own or source))
 
 
