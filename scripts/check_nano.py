@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from gpteval.compare.evidence import of_pair
 from gpteval.core.documents import sample_file
-from gpteval.metrics.intervals import bootstrap
+from gpteval.metrics.jackknife import pseudo_values
 from gpteval.metrics.registry import metric_registry
 from gpteval.nano import nano_models
 
 STEPS = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
 LARGEST = "gpt3-nano-medium"
 WITHIN = (("gpt2-nano", "gpt2-nano-medium"), ("gpt3-nano", "gpt3-nano-medium"))  # one generation, two sizes
-DRAWS = 10_000
 Found = dict[tuple[str, str, int], dict[str, Any]]
 
 
@@ -55,15 +55,14 @@ def score(row: dict[str, Any]) -> float:
 
 
 def paired(folder: Path, older: dict[str, Any], newer: dict[str, Any]) -> float:
-    """Two-sided p-value of the difference, by a bootstrap that draws the same items for both models."""
+    """Two-sided p-value of the difference over the same items."""
     metric = metric_registry()[newer["metric"]]
-    draws = []
-    for row in (older, newer):
+    values = []
+    for row, turned in ((newer, False), (older, True)):
         samples = pq.read_table(folder / sample_file(row["model"], row["task"], row["shots"])).sort_by("item_id")
         stats = np.array([json.loads(text)[metric.name] for text in samples["stats"].to_pylist()], dtype=float)
-        draws.append(bootstrap(metric, stats, seed=1, draws=DRAWS))
-    gain = draws[1] - draws[0]
-    return min(1.0, 2 * (1 + min(int((gain <= 0).sum()), int((gain >= 0).sum()))) / (1 + DRAWS))
+        values.append(pseudo_values(metric, stats, turned=turned))
+    return of_pair(newer["task"], *values).p
 
 
 def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:

@@ -61,7 +61,7 @@ def test_the_statements_are_those_of_the_comparison(tmp_path: Path) -> None:
     pairs = {(p.model_a, p.task): p for p in compare(folder, baseline="mine").pairs}
     for rival in found.rivals:
         for meeting in rival.meetings:
-            assert meeting.p == pairs[rival.name, meeting.task].p_holm
+            assert meeting.p == pairs[rival.name, meeting.task].p_adjusted
             assert (meeting.side > 0) == (pairs[rival.name, meeting.task].better == "mine")
         assert rival.overall is not None
         gap = sum(MINE.values()) - sum(THREE[rival.name].values())

@@ -53,7 +53,7 @@ def test_the_sentences_are_those_of_the_comparison(run: Path, page: Path) -> Non
     for row in means:
         assert row.pair is not None
         assert f"{100 * row.pair.figure.effect:+.1f} points" in text
-        assert f"{100 * row.pair.figure.ci_low:+.1f} to {100 * row.pair.figure.ci_high:+.1f}" in text
+        assert f"{100 * row.pair.low:+.1f} to {100 * row.pair.high:+.1f}" in text
     assert "no GPT-3 style and GPT-1 models of the same size" in text
     assert "neo &lt;b&gt;" in text
     assert "neo <b>" not in text

@@ -18,6 +18,7 @@ def compare_command(
     force: bool,
     kind: str,
     gates: Sequence[str],
+    gate_by: str,
     no_worse_than: str | None,
     margin: float,
     seed: int,
@@ -25,7 +26,8 @@ def compare_command(
     """The exit code: 1 when a gate or the condition of non-inferiority fails."""
     from gpteval.compare.comparison import compare, load
     from gpteval.compare.formats import FORMATS, render
-    from gpteval.compare.gates import failed_gates, inferior
+    from gpteval.compare.gates import checked_gates, inferior
+    from gpteval.core.runs import load_runs
 
     if kind not in FORMATS:
         raise UnknownNameError("format", kind, FORMATS)
@@ -33,12 +35,18 @@ def compare_command(
         if baseline not in (None, no_worse_than):
             raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
         baseline = no_worse_than
-    comparison = compare(runs, baseline=baseline, metric=metric, common_items=common_items, force=force, seed=seed)
-    failed = failed_gates(gates, load(runs, metric)) if gates else []
+    options = {"metric": metric, "common_items": common_items, "force": force, "margin": margin, "seed": seed}
+    comparison = compare(runs, baseline=baseline, **options)  # type: ignore[arg-type]
+    failed: list[str] = []
+    doubtful: list[str] = []
+    if gates:
+        failed, doubtful = checked_gates(gates, load(runs, metric), load_runs(runs).failures, gate_by)
     if no_worse_than is not None:
-        failed += inferior(comparison, no_worse_than, margin)
+        failed += inferior(comparison, load(runs, metric), no_worse_than, margin)
     text = render(comparison, kind)
     say(text) if kind in ("text", "json") else print_lines(text)
+    for line in doubtful:
+        say(f"holds by its value only: {line}", sys.stderr)
     for line in failed:
         say(f"FAILED: {line}", sys.stderr)
     return 1 if failed else 0

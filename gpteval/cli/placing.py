@@ -112,7 +112,7 @@ def _overall(rival: Rival) -> str:
         return ""
     figure = rival.overall.figure
     interval = f"{points(-figure.ci_high)} to {points(-figure.ci_low)}"
-    return f"{points(-figure.effect)} points ({interval}), p {p_value(rival.overall.p_holm)}"
+    return f"{points(-figure.effect)} points ({interval}), p {p_value(rival.overall.p_adjusted)}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -58,14 +58,16 @@ def compare(
     metric: str | None = None,
     common_items: bool = False,
     force: bool = False,
+    margin: float = 0.0,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Comparison:
     """Compare the models of one or more runs as pairs over the items that both answered.
 
     ``baseline``: every other model against this one, else all pairs. ``metric``: this one instead of each task's
-    primary metric. ``common_items``: over the items that no model of a pair had to cut. The figures do not depend on
-    the order of runs or models, nor on what else is compared. Raises UsageError for results that differ in their
+    primary metric. ``common_items``: over the items that no model of a pair had to cut. ``margin``: in points (of a
+    ratio, percent); models that are surely no further apart are called alike. A row's own figures do not depend on the
+    order of runs or models, nor on what else is compared. Raises UsageError for results that differ in their
     prompts or data unless ``force``, UnknownNameError for a model that is not there, StoreError for damaged files.
     """
     answers = load(runs, metric)
@@ -74,11 +76,14 @@ def compare(
         raise UnknownNameError("model", baseline, models, "these runs have others")
     desk = Desk(answers, common_items, force, seed, draws)
     asked = [(b, a) if a == baseline else (a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
-    pairs = judged([row for unit in desk.units for row in desk.rows(unit, asked)])
     several = desk.families if len(desk.families) > 1 else []
-    families = judged([row for a, b in asked for family in several for row in desk.mean([a], [b], family)])
-    overall = judged([row for a, b in asked for row in desk.mean([a], [b], None)])
-    generations = forms(desk)
+    tables = (
+        [row for unit in desk.units for row in desk.rows(unit, asked)],
+        [row for a, b in asked for family in several for row in desk.mean([a], [b], family)],
+        [row for a, b in asked for row in desk.mean([a], [b], None)],
+    )
+    pairs, families, overall = (judged(table, seed=seed, margin=margin) for table in tables)
+    generations = forms(desk, margin)
     return Comparison(models, pairs, families, overall, generations, tuple(desk.remarks))
 
 

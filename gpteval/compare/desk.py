@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.compare.answers import Answers, Match, match
-from gpteval.compare.resample import interval, resampled, resampled_all, spread, weights
-from gpteval.compare.rows import Figure, Pair, least_effect
-from gpteval.compare.tests import bootstrap_test, mcnemar, probability_better, sacrebleu_p, sign_flips
+from gpteval.compare.evidence import Evidence, of_answers, of_mean, of_pair
+from gpteval.compare.resample import resampled, resampled_all, weights
+from gpteval.compare.rows import Figure, Judgement, Pair
+from gpteval.compare.tests import probability_better, sacrebleu_p
 from gpteval.core.errors import UsageError
 from gpteval.metrics.base import Floats
-
-if TYPE_CHECKING:
-    pass
+from gpteval.metrics.jackknife import PseudoValues, pseudo_values
 
 ALL = "all tasks"
 Mask = NDArray[np.bool_]
@@ -36,6 +36,7 @@ class Desk:
         self._weights: tuple[tuple[str, ...], Any] = ((), None)
         self._drawn: dict[tuple[str, int, str, bytes], Floats] = {}
         self._sides: dict[tuple[Any, ...], tuple[float, Floats]] = {}
+        self._pseudo: dict[tuple[Any, ...], PseudoValues] = {}
         self._matches: dict[tuple[tuple[str, int], str, str], Match] = {}
 
     @property
@@ -76,7 +77,15 @@ class Desk:
                 self._drawn[key] = resampled(one.metric, one.stats[mask], drawn[mask])
         return self._drawn[key]
 
-    def rows(self, unit: tuple[str, int], asked: Sequence[tuple[str, str]]) -> list[Pair]:
+    def pseudo(self, one: Answers, mask: Mask, *, turned: bool, weight: float = 1.0) -> PseudoValues:
+        """The metric's pseudo-values over the masked items."""
+        key = (*one.unit, one.model, mask.tobytes(), turned, weight)
+        if key not in self._pseudo:
+            names = one.units if mask.all() else [unit for unit, kept in zip(one.units, mask, strict=True) if kept]
+            self._pseudo[key] = pseudo_values(one.metric, one.stats[mask], names, turned=turned, weight=weight)
+        return self._pseudo[key]
+
+    def rows(self, unit: tuple[str, int], asked: Sequence[tuple[str, str]]) -> list[Judgement]:
         """The pairs that both ran the unit."""
         models = self.of[unit]
         made = []
@@ -84,39 +93,10 @@ class Desk:
             if a in models and b in models and models[a].metric is models[b].metric:
                 found = self.match(unit, a, b)
                 if len(found.a):
-                    made.append((models[a], models[b], found))
+                    made.append(self._pair(models[a], models[b], found))
                 else:
                     self.remarks.append(f"{a} and {b} share no item of {unit[0]}")
-        flips = self._flips([m for m in made if self._permutes(m[0], m[1])])
-        return [self._pair(a, b, found, flips) for a, b, found in made]
-
-    @staticmethod
-    def _permutes(a: Answers, b: Answers) -> bool:
-        """Whether a pair is tested by permutation: means that are no plain rights and wrongs."""
-        grouped = a.n_units < len(a.units)
-        return a.metric.kind == "mean" or (a.metric.kind == "binary" and grouped)
-
-    def _flips(self, made: Sequence[tuple[Answers, Answers, Match]]) -> dict[tuple[str, str, bool], float]:
-        """p-values of the pairs that are tested by permutation, all at once; by models and whether in the same room."""
-        names: dict[str, str] = {}
-        for a, _, _ in made:
-            names |= dict(zip(a.ids, a.units, strict=True))
-        order = sorted(names)
-        places = {item: place for place, item in enumerate(order)}
-        columns, keys = [], []
-        for a, b, found in made:
-            for room in (False, True):
-                keep = self._room(a, b, found) if room else np.ones(len(found.a), dtype=bool)
-                column = np.zeros(len(order))
-                where = [places[a.ids[place]] for place in found.a[keep]]
-                column[where] = a.stats[found.a[keep], 0] - b.stats[found.b[keep], 0]
-                columns.append(column)
-                keys.append((a.model, b.model, room))
-        if not columns:
-            return {}
-        units = [names[item] for item in order]
-        p = sign_flips(np.stack(columns, axis=1), units, seed=self.seed, draws=self.draws)
-        return dict(zip(keys, p.tolist(), strict=True))
+        return made
 
     @staticmethod
     def _room(a: Answers, b: Answers, found: Match) -> Mask:
@@ -124,16 +104,16 @@ class Desk:
         kept: Mask = ~(a.truncated[found.a] | b.truncated[found.b])
         return kept
 
-    def _pair(self, a: Answers, b: Answers, found: Match, flips: Mapping[tuple[str, str, bool], float]) -> Pair:
-        whole = self._figure(a, b, found, np.ones(len(found.a), dtype=bool), flips.get((a.model, b.model, False)))
+    def _pair(self, a: Answers, b: Answers, found: Match) -> Judgement:
+        whole, evidence = self._figure(a, b, found, np.ones(len(found.a), dtype=bool))
         kept = self._room(a, b, found)
         room = None
         if 0 < kept.sum() < len(kept):
-            room = self._figure(a, b, found, kept, flips.get((a.model, b.model, True)))
+            room, of_room = self._figure(a, b, found, kept)
         notes = (*(f"forced: {text}" for text in found.differ), *found.noted)
         if self.common:
             if room is not None:
-                whole, room = room, whole
+                whole, room, evidence = room, whole, of_room
             elif not kept.any():
                 notes = (*notes, "every item was cut for one of them: the figure is over all items")
         return Pair(
@@ -143,39 +123,42 @@ class Desk:
             figure=whole,
             room=room,
             notes=notes,
-        )
+        ), evidence
 
-    def _figure(self, a: Answers, b: Answers, found: Match, keep: Mask, flipped: float | None) -> Figure:
-        where_a, where_b = found.a[keep], found.b[keep]
-        draws_a, draws_b = (self.sampled(one, _mask(one, where)) for one, where in ((a, where_a), (b, where_b)))
+    def _figure(self, a: Answers, b: Answers, found: Match, keep: Mask) -> tuple[Figure, Evidence]:
+        mask_a, mask_b = _mask(a, found.a[keep]), _mask(b, found.b[keep])
+        draws_a, draws_b = self.sampled(a, mask_a), self.sampled(b, mask_b)
         value_a, value_b = (
-            float(one.metric.value(one.stats[where].sum(axis=0))) for one, where in ((a, where_a), (b, where_b))
+            float(one.metric.value(one.stats[mask].sum(axis=0))) for one, mask in ((a, mask_a), (b, mask_b))
         )
-        units = _units(a, _mask(a, where_a))
-        if flipped is not None:
-            return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, flipped, "sign-flip permutation")
-        if a.metric.kind == "binary":
-            p = mcnemar(a.stats[where_a, 0], b.stats[where_b, 0])
-            return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, p, "exact McNemar")
-        return _made(a, len(where_a), units, value_a, value_b, draws_a, draws_b, None, "paired bootstrap")
+        evidence = self._evidence(a, b, mask_a, mask_b)
+        return _made(a, int(mask_a.sum()), value_a, value_b, draws_a, draws_b, evidence), evidence
 
-    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None) -> list[Pair]:
+    def _evidence(self, a: Answers, b: Answers, mask_a: Mask, mask_b: Mask) -> Evidence:
+        """By right and wrong answers where they do not depend on each other, else by pseudo-values."""
+        first = self.pseudo(a, mask_a, turned=False)
+        if a.metric.kind == "binary" and not first.grouped:
+            return of_answers(a.task, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
+        return of_pair(a.task, first, self.pseudo(b, mask_b, turned=True))
+
+    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None) -> list[Judgement]:
         """The mean of chance-centred scores of some models against others', over the units that all of them ran."""
         units = self.centred_units([*newer, *older], family)
         if not units:
             return []
-        whole = self._mean_figure(units, newer, older, kept=False)
+        found = self._mean_figure(units, newer, older, kept=False)
         cut = any(self.of[unit][name].truncated.any() for unit in units for name in (*newer, *older))
         kept = self._mean_figure(units, newer, older, kept=True) if cut else None
-        if whole is None:
+        if found is None:
             return []
-        if kept is not None and kept.n == whole.n:
+        if kept is not None and kept[0].n == found[0].n:
             kept = None
         if self.common and kept is not None:
-            whole, kept = kept, whole
+            found, kept = kept, found
         of = family or ALL
         names = ", ".join(newer), ", ".join(older)
-        return [Pair(of, 0, family or "", "centred score", *names, True, False, 1.0, whole, kept)]
+        room = kept[0] if kept else None
+        return [(Pair(of, 0, family or "", "centred score", *names, True, False, 1.0, found[0], room), found[1])]
 
     def centred_units(self, names: Sequence[str], family: str | None = None) -> list[tuple[str, int]]:
         """The units that all of ``names`` ran, by metrics with a chance-centred score."""
@@ -188,18 +171,38 @@ class Desk:
 
     def _mean_figure(
         self, units: Sequence[tuple[str, int]], newer: Sequence[str], older: Sequence[str], *, kept: bool
-    ) -> Figure | None:
+    ) -> tuple[Figure, Evidence] | None:
         """None where a unit has no item that all the models share."""
         shared = {unit: self._shared(unit, [*newer, *older], kept) for unit in units}
         counts = [int(masks[newer[0]].sum()) for masks in shared.values()]
         if not all(counts):
             return None
-        values, means = zip(*(self._side(names, shared) for names in (newer, older)), strict=True)
+        (value_a, draws_a), (value_b, draws_b) = (self._side(names, shared) for names in (newer, older))
         first = self.of[units[0]][newer[0]]
-        fewest = [_units(self.of[unit][newer[0]], masks[newer[0]]) for unit, masks in shared.items()]
-        items = sum(counts)
-        return _made(
-            first, items, min(fewest), values[0], values[1], means[0], means[1], None, "paired bootstrap", ratio=False
+        evidence = self._mean_evidence(newer, older, shared)
+        return _made(first, sum(counts), value_a, value_b, draws_a, draws_b, evidence, ratio=False), evidence
+
+    def _mean_evidence(
+        self,
+        newer: Sequence[str],
+        older: Sequence[str],
+        shared: Mapping[tuple[str, int], Mapping[str, Mask]],
+    ) -> Evidence:
+        """Two models on one unit are the same question as their row, and so have the same answer."""
+        if len(shared) == len(newer) == len(older) == 1:
+            ((unit, masks),) = shared.items()
+            a, b = self.of[unit][newer[0]], self.of[unit][older[0]]
+            return self._evidence(a, b, masks[a.model], masks[b.model]).scaled(1 / _width(a))
+        weight = 1 / math.sqrt(len(shared))  # so the pseudo-items widen a mean of tasks as they widen one task
+
+        def side(unit: tuple[str, int], names: Sequence[str], *, turned: bool) -> PseudoValues:
+            models = self.of[unit]
+            found = [self.pseudo(models[n], shared[unit][n], turned=turned, weight=weight) for n in names]
+            scaled = [one.values / _width(models[n]) for one, n in zip(found, names, strict=True)]
+            return replace(found[0], values=np.mean(scaled, axis=0) / len(shared))
+
+        return of_mean(
+            [(unit[0], side(unit, newer, turned=False).minus(side(unit, older, turned=True))) for unit in shared]
         )
 
     def _side(self, names: Sequence[str], shared: Mapping[tuple[str, int], Mapping[str, Mask]]) -> tuple[float, Floats]:
@@ -242,9 +245,10 @@ def _centred(one: Answers, values: Floats) -> Floats:
     return (values - chance) / width
 
 
-def _units(one: Answers, mask: Mask) -> int:
-    """How many units of resampling the masked items belong to."""
-    return one.n_units if mask.all() else len({unit for unit, in_it in zip(one.units, mask, strict=True) if in_it})
+def _width(one: Answers) -> float:
+    """From guessing to perfect."""
+    assert one.centre is not None
+    return one.centre[1]
 
 
 def _mask(one: Answers, where: NDArray[np.intp]) -> Mask:
@@ -256,37 +260,34 @@ def _mask(one: Answers, where: NDArray[np.intp]) -> Mask:
 def _made(
     of: Answers,
     n: int,
-    units: int,
     value_a: float,
     value_b: float,
     draws_a: Floats,
     draws_b: Floats,
-    p: float | None,
-    test: str,
+    evidence: Evidence,
     *,
     ratio: bool | None = None,
 ) -> Figure:
-    """A figure from two values and their paired resamples; without ``p`` the bootstrap's own test."""
+    """A figure from two values, their paired resamples and what their items say."""
     ratio = of.metric.by_ratio if ratio is None else ratio
-    higher = of.metric.higher_is_better
     with np.errstate(all="ignore"):
         differences = np.log(draws_a) - np.log(draws_b) if ratio else draws_a - draws_b
-        effect = float(np.log(value_a) - np.log(value_b)) if ratio else value_a - value_b
-    low, high = interval(differences, units)
-    stderr = spread(differences, units)
-    back = np.exp if ratio else float
+        effect = float(np.divide(value_a, value_b)) if ratio else value_a - value_b
+    low, high = evidence.interval(0.95)
     sacre = of.metric.name in ("bleu", "chrf")
     return Figure(
         n=n,
         value_a=value_a,
         value_b=value_b,
-        effect=float(back(effect)),
-        ci_low=float(back(low)),
-        ci_high=float(back(high)),
-        stderr=stderr,
-        p=bootstrap_test(differences, effect) if p is None else p,
-        p_better=probability_better(differences if higher else -differences),
-        mde=least_effect(stderr, by_ratio=ratio),
-        test=test,
+        effect=effect,
+        ci_low=math.exp(low) if ratio else low,
+        ci_high=math.exp(high) if ratio else high,
+        stderr=evidence.stderr,
+        p=evidence.p,
+        test=evidence.test,
+        why=evidence.why,
+        ahead=probability_better(differences if of.metric.higher_is_better else -differences),
+        correlation=evidence.correlation,
+        gain=evidence.gain,
         p_sacrebleu=sacrebleu_p(draws_a, draws_b, effect) if sacre else math.nan,
     )

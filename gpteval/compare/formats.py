@@ -15,7 +15,7 @@ from gpteval.core.text import one_line, printable
 FORMATS = ("text", "md", "csv", "latex", "json")
 HEADER = (
     *("task", "metric", "A", "B", "A's value", "B's value", "A - B", "95 % interval"),
-    *("n", "p", "P(A better)", "MDE", "verdict"),
+    *("n", "p", "A ahead in resamples", "correlation", "gain of pairs", "MDE", "verdict"),
 )
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 _MARKDOWN = {c: f"\\{c}" for c in "\\`*[]|~<"}
@@ -51,10 +51,13 @@ def sentence(row: Generations) -> str:
     if row.pair is None:
         return f"{row.newer} against {row.older}, {row.form}: {row.who}."
     figure = row.pair.figure
-    reach = f"{points(figure.effect)} points ({points(figure.ci_low)} to {points(figure.ci_high)})"
-    p = f"p {p_value(row.pair.p_holm)}"
+    reach = f"{points(figure.effect)} points ({points(row.pair.low)} to {points(row.pair.high)})"
+    if math.isnan(row.pair.p_adjusted):
+        return f"{row.newer} against {row.older}, {row.form}: {points(figure.effect)} points, {row.pair.verdict}."
+    p = f"p {p_value(row.pair.p_adjusted)}"
     tasks = "1 task" if row.tasks == 1 else f"{row.tasks} tasks"
-    said = f"{row.newer} {verb(row.pair)} {row.older} by {reach}, {p}, over {tasks}: {row.who}."
+    by = "by" if row.pair.significant else "at"
+    said = f"{row.newer} {verb(row.pair)} {row.older} {by} {reach}, {p}, over {tasks}: {row.who}."
     room = row.pair.room
     if room is not None and row.pair.disagreement:
         said += f" Over the {room.n} items that no model had to cut it is {points(room.effect)} points: "
@@ -66,7 +69,7 @@ def verb(pair: Pair) -> str:
     """What a pair's verdict says of A."""
     if pair.significant:
         return "beats" if pair.figure.effect > 0 else "falls behind"
-    return "differs INCONCLUSIVELY from" if pair.verdict == "INCONCLUSIVE" else "is not shown to differ from"
+    return "is not separated from"
 
 
 def points(value: float) -> str:
@@ -106,11 +109,13 @@ def _cells(pair: Pair) -> list[str]:
         number(figure.value_a),
         number(figure.value_b),
         effect(pair, figure),
-        f"{number(figure.ci_low)} to {number(figure.ci_high)}",
+        "none" if math.isnan(pair.low) else f"{number(pair.low)} to {number(pair.high)}",
         str(figure.n),
-        p_value(pair.p_holm),
-        f"{figure.p_better:.2f}",
-        number(figure.mde),
+        p_value(pair.p_adjusted),
+        "n/a" if math.isnan(figure.ahead) else f"{figure.ahead:.2f}",
+        number(figure.correlation),
+        "n/a" if math.isnan(figure.gain) else f"x {figure.gain:.1f}",
+        number(pair.mde),
         verdict,
     ]
 
@@ -122,7 +127,10 @@ def _text(comparison: Comparison, tables: Sequence[Table]) -> str:
         widths = [max(len(row[n]) for row in cells) for n in range(len(HEADER))]
         padded = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cells)
         lines += [title, *padded, ""]
-    lines.append("p is adjusted by Holm over each table. MDE: the least effect shown with a power of 80 %.")
+    lines += [
+        "Intervals (95 %), p and verdicts hold for all rows of a table at once; --format json has each row's own too.",
+        "MDE: the least difference that the test of such a table shows with a power of 80 %.",
+    ]
     return "\n".join(lines) + _remarks(comparison)
 
 
@@ -147,7 +155,7 @@ def _latex(comparison: Comparison, tables: Sequence[Table]) -> str:
 
     lines = []
     for title, rows in tables:
-        lines += [f"% {title}", rf"\begin{{tabular}}{{{'l' * 4}{'r' * 8}l}}", r"\hline"]
+        lines += [f"% {title}", rf"\begin{{tabular}}{{{'l' * 4}{'r' * 10}l}}", r"\hline"]
         lines += [" & ".join(map(plain, HEADER)) + r" \\", r"\hline"]
         lines += [" & ".join(map(plain, row)) + r" \\" for row in rows]
         lines += [r"\hline", r"\end{tabular}", ""]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.compare.comparison import compare
-from gpteval.compare.rows import LEVEL, Pair
+from gpteval.compare.rows import Pair
+from gpteval.compare.simultaneous import ALPHA
 from gpteval.compare.tests import holm
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.registry import task_registry
@@ -53,7 +54,7 @@ class Meeting:
     @property
     def sure(self) -> bool:
         """Whether the difference is more than noise."""
-        return self.p < LEVEL
+        return self.p < ALPHA
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _meeting(pair: Pair) -> Meeting:
         *(pair.task, pair.shots, pair.metric, pair.higher_is_better),
         own=figure.value_b,
         other=figure.value_a,
-        p=pair.p_holm,
+        p=pair.p_adjusted,
     )
 
 

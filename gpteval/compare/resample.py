@@ -1,4 +1,4 @@
-"""Resamples that all models share, and what follows from them: intervals, standard errors, probabilities.
+"""Resamples that all models share: how often is one ahead, and the same in experiments over seeds.
 
 The bootstrap draws a weight for each item (or cluster of items) from a Poisson distribution of mean 1 (Oza and
 Russell 2001; Chamandy et al. 2012), which for many items is the multinomial bootstrap of Efron. An item's weights come
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,15 +44,6 @@ def weights(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> Bytes
     return drawn[[known[name] for name in names]]
 
 
-def signs(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> NDArray[np.float32]:
-    """Random signs, -1 or 1, shape [names, draws]."""
-    drawn = np.empty((len(names), draws), dtype=np.float32)
-    for number, name in enumerate(names):
-        bits = np.unpackbits(_raw(name, seed, "signs", -(-draws // 64)).view(np.uint8))
-        drawn[number] = 2.0 * bits[:draws] - 1.0
-    return drawn
-
-
 def resampled(metric: Metric, stats: Floats, drawn: Bytes) -> Floats:
     """The metric on each resample: ``stats`` is [items, d], ``drawn`` [items, draws]; the result is [draws]."""
     (found,) = resampled_all([(metric, stats)], drawn)
@@ -81,44 +71,3 @@ def resampled_all(asked: Sequence[tuple[Metric, Floats]], drawn: Bytes) -> list[
     if exact:
         whole = np.split(whole[0], np.cumsum([stats.shape[1] for _, stats in asked])[:-1], axis=1)
     return [metric.value(sums) for (metric, _), sums in zip(asked, whole, strict=True)]
-
-
-def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
-    """Sums of ``values`` [items, ...] by name, and the names, in the order of their first items."""
-    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    if len(known) == len(names):
-        return list(names), values
-    sums = np.zeros((len(known), *values.shape[1:]))
-    np.add.at(sums, [known[name] for name in names], values)
-    return list(known), sums
-
-
-def interval(draws: Floats, units: int, level: float = 0.95) -> tuple[float, float]:
-    """The expanded percentile interval (Hesterberg 2015, section 5.3) of a statistic's draws.
-
-    The percentile interval of a mean is too narrow for few units (items, or clusters of them), by what Student's t is
-    wider than the normal and by sqrt(n / (n - 1)): the quantiles are moved outwards by that much.
-    """
-    finite = draws[np.isfinite(draws)]
-    if len(finite) < 2:
-        return float("nan"), float("nan")
-    tail = _expanded(units, level)
-    low, high = np.quantile(finite, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-@cache
-def _expanded(units: int, level: float) -> float:
-    """The share of draws beyond each end of an interval."""
-    from scipy.special import ndtr, stdtrit
-
-    tail = (1 - level) / 2
-    return tail if units < 2 else float(ndtr(np.sqrt(units / (units - 1)) * stdtrit(units - 1, tail)))
-
-
-def spread(draws: Floats, units: int) -> float:
-    """The standard error: the draws' standard deviation, with the bootstrap's sqrt((n - 1) / n) taken out."""
-    finite = draws[np.isfinite(draws)]
-    if len(finite) < 2 or units < 2:
-        return float("nan")
-    return float(finite.std(ddof=1) * np.sqrt(units / (units - 1)))

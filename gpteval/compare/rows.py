@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpteval.compare.tests import MDE_ERRORS, holm
+from gpteval.compare.evidence import Evidence
+from gpteval.compare.simultaneous import ALPHA, adjusted
 
-LEVEL = 0.05
-INCONCLUSIVE = "INCONCLUSIVE"
+POWER = 0.80
 
 
 @dataclass(frozen=True)
 class Figure:
     """A paired figure over ``n`` items: ``a`` minus ``b``, or ``a`` over ``b`` where metrics are compared by ratio.
 
-    ``effect`` is above 0 (a ratio: below or above 1) as values go, whichever direction is better; ``p`` is two-sided.
-    ``p_better``: the share of resamples in which ``a`` is better. ``mde``: the least effect that such a sample shows
-    with a power of 80 %; for a ratio, as a factor above 1. ``p_sacrebleu``: what ``sacrebleu --paired-bs`` gives.
+    ``effect`` is above 0 (a ratio: below or above 1) as values go, whichever direction is better. ``ci_low`` to
+    ``ci_high``: 95 %, and ``p``: two-sided, of this row alone; NaN where the items do not tell, for which ``why`` has
+    the reason. ``stderr``: of the difference, of a ratio of its logarithm.
+    ``ahead``: the share of resamples in which ``a`` is better. ``correlation``: of the two models' scores; ``gain``:
+    how many times the items two samples without pairs would need. ``p_sacrebleu``: that of ``sacrebleu --paired-bs``.
     """
 
     n: int
@@ -30,21 +32,25 @@ class Figure:
     ci_high: float
     stderr: float
     p: float
-    p_better: float
-    mde: float
     test: str
+    why: str
+    ahead: float
+    correlation: float
+    gain: float
     p_sacrebleu: float = math.nan
 
     @property
     def significant(self) -> bool:
-        return self.p < LEVEL
+        return self.p < ALPHA
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on one task, or over several (``task`` names which). ``p_holm``: adjusted over all rows of the table.
+    """Two models on one task, or over several (``task`` names which).
 
-    ``room``: the figure over the items that neither had to cut, None where that is all or none of them.
+    ``p_adjusted`` and ``low`` to ``high`` hold for all rows of the table at once, and verdict and ranks come from them.
+    ``mde``: minimum detectable effect, the least difference that this test shows with a power of 80 %; of a ratio, as a
+    factor above 1. ``room``: the figure over the items that neither had to cut, None where that is all or none of them.
     ``disagreement``: how ``room`` says otherwise. ``notes``: what differed between the two results.
     """
 
@@ -59,14 +65,17 @@ class Pair:
     full: float | None  # a perfect answer's value
     figure: Figure
     room: Figure | None = None
-    p_holm: float = math.nan
+    p_adjusted: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    mde: float = math.nan
     verdict: str = ""
     disagreement: str = ""
     notes: tuple[str, ...] = ()
 
     @property
     def better(self) -> str:
-        """The model whose value is better; "" where they are equal."""
+        """The model whose value is better; "" where they are equal, or one is not known."""
         zero = 1.0 if self.by_ratio else 0.0
         if self.figure.effect == zero or math.isnan(self.figure.effect):
             return ""
@@ -74,29 +83,65 @@ class Pair:
 
     @property
     def significant(self) -> bool:
-        """After Holm's adjustment."""
-        return self.p_holm < LEVEL
+        """After the adjustment for the table."""
+        return self.p_adjusted < ALPHA
+
+    @property
+    def unit(self) -> str:
+        """In which differences are told: points of a hundred, percent of a ratio, else the metric's own unit."""
+        return "%" if self.by_ratio else "points" if self.full in (1.0, 100.0) else ""
+
+    def told(self, difference: float) -> float:
+        """A difference, or a ratio, in ``unit``: of a ratio how much above 1."""
+        return 100 * (difference - 1) if self.by_ratio else difference * (100 if self.full == 1.0 else 1)
+
+    @property
+    def apart(self) -> float:
+        """How far apart the two may be at most, in ``unit``."""
+        ends = (self.high, 1 / self.low if self.low > 0 else math.inf) if self.by_ratio else (self.high, -self.low)
+        return max(self.told(end) for end in ends)
 
 
-def judged(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs of one table with Holm's adjustment over all of them, and a verdict each."""
-    adjusted = holm([pair.figure.p for pair in pairs])
-    return tuple(
-        replace(pair, p_holm=p, verdict=_verdict(pair, p), disagreement=_disagreement(pair))
-        for pair, p in zip(pairs, adjusted, strict=True)
-    )
+Judgement = tuple[Pair, Evidence]
 
 
-def _verdict(pair: Pair, p_holm: float) -> str:
-    if p_holm < LEVEL:
+def judged(rows: Sequence[Judgement], *, seed: int = 0, margin: float = 0.0) -> tuple[Pair, ...]:
+    """The pairs of one table with p-values and intervals that hold for all of them, and a verdict each.
+
+    ``margin``: in points (of a ratio, percent); two whose whole interval lies within it are alike.
+    """
+    table = adjusted([evidence for _, evidence in rows], seed)
+    found = []
+    for (pair, evidence), p in zip(rows, table.p, strict=True):
+        low, high = evidence.interval(1 - table.alpha, _as_own(p, table.alpha))
+        mde = _least_effect(evidence, table.alpha)
+        if pair.by_ratio:
+            low, high, mde = _exp(low), _exp(high), _exp(mde)
+        row = replace(pair, p_adjusted=p, low=low, high=high, mde=mde, disagreement=_disagreement(pair))
+        found.append(replace(row, verdict=_verdict(row, margin)))
+    return tuple(found)
+
+
+def _as_own(p_adjusted: float, alpha: float) -> float:
+    """What an adjusted p-value says, at the level of a single row."""
+    return p_adjusted * alpha / ALPHA
+
+
+def _verdict(pair: Pair, margin: float) -> str:
+    if math.isnan(pair.p_adjusted):
+        return f"no verdict: {pair.figure.why}"
+    if pair.significant and pair.better:
         return f"{pair.better} is better"
-    if not pair.better:
-        return "equal"
-    seen = abs(math.log(pair.figure.effect)) if pair.by_ratio else abs(pair.figure.effect)
-    least = math.log(pair.figure.mde) if pair.by_ratio else pair.figure.mde
-    if not seen >= least:  # also where either is not known
-        return INCONCLUSIVE
-    return "no difference shown"
+    unit = f" {pair.unit}" if pair.unit else ""
+    if pair.apart <= margin:
+        return f"alike within {margin:g}{unit}"
+    return f"not separated: at most {_short(pair.apart)}{unit} apart"
+
+
+def _short(value: float) -> str:
+    """Up, so that "at most" stays true, to a digit that says something."""
+    digits = 1 if value >= 1 else 2 if value >= 0.1 else 3
+    return f"{math.ceil(value * 10**digits) / 10**digits:.{digits}f}" if math.isfinite(value) else "any number of"
 
 
 def _disagreement(pair: Pair) -> str:
@@ -110,9 +155,20 @@ def _disagreement(pair: Pair) -> str:
     return ""
 
 
-def least_effect(stderr: float, *, by_ratio: bool) -> float:
-    """The minimum detectable effect, 2.80 standard errors (two-sided 5 %, power 80 %); of a ratio, as a factor."""
-    return math.exp(MDE_ERRORS * stderr) if by_ratio else MDE_ERRORS * stderr
+def _least_effect(evidence: Evidence, alpha: float) -> float:
+    """The test's two sides at ``alpha`` and the power of 80 %, in standard errors, times the error."""
+    if math.isnan(evidence.stderr):
+        return math.nan
+    from scipy.special import ndtri, stdtrit
+
+    def quantile(share: float) -> float:
+        return float(ndtri(share) if math.isinf(evidence.freedom) else stdtrit(evidence.freedom, share))
+
+    return (quantile(1 - alpha / 2) + quantile(POWER)) * evidence.stderr
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf
 
 
 @dataclass(frozen=True)

@@ -1,61 +1,53 @@
-"""Tests of a difference between two models on the same items, and what several tests together may say."""
+"""Tests and intervals of a difference between two models' right and wrong answers, and what several tests may say."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gpteval.compare.resample import DRAWS, clustered, signs
 from gpteval.metrics.base import Floats
 
-_BLOCK = 1000  # items whose signs are in memory at a time
-MDE_ERRORS = 2.80  # standard errors: 1.96 for the test's two sides at 5 %, 0.84 for a power of 80 %
 
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Exact McNemar test (1947): the p-value, two-sided.
 
-def mcnemar(a: Floats, b: Floats) -> float:
-    """Exact McNemar test (1947) of two models' right (1) and wrong (0) answers: the p-value, two-sided.
-
-    Only the items on which they disagree count; without a difference, each side wins them like a coin.
+    ``only_a``, ``only_b``: items that only one model has right. Without a difference, each side wins them like a coin.
     """
     from scipy.special import bdtr
 
-    only_a, only_b = int((a > b).sum()), int((b > a).sum())
     tail = bdtr(min(only_a, only_b), only_a + only_b, 0.5)  # both tails are alike: binomtest's p-value
     return float(min(1.0, 2 * tail))
 
 
-def sign_flips(differences: Floats, names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> Floats:
-    """Permutation tests of mean differences (Fisher 1935): two-sided p-values, shape [k].
+def tango(only_a: int, only_b: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Tango's score interval (1998, equations 14 to 16) of the difference of two models' shares of right answers.
 
-    ``differences`` of items and pairs of models, [items, k]; 0 where a pair does not share the item. Without a
-    difference the two models' scores of an item could be exchanged, which flips the sign of their difference.
-    Items of one cluster, which have one name, are exchanged together.
+    Of ``n`` items ``only_a`` and ``only_b`` are right for one model only. It holds those differences that a score test
+    does not reject; where nobody disagrees it is about 4 / n wide to each side, not nothing.
     """
-    units, sums = clustered(names, differences)
-    observed = np.abs(sums.sum(axis=0))
-    flipped = np.zeros((draws, sums.shape[1]), dtype=np.float32)
-    for at in range(0, len(units), _BLOCK):
-        part = slice(at, at + _BLOCK)
-        flipped += signs(units[part], seed=seed, draws=draws).T @ sums[part].astype(np.float32)
-    tolerance = 1e-5 * np.maximum(1.0, np.abs(sums).sum(axis=0))  # the order of float32 sums may make a difference
-    reached = (np.abs(flipped) >= observed - tolerance).sum(axis=0)
-    p: Floats = np.where(np.any(sums, axis=0), (1 + reached) / (1 + draws), 1.0)
-    return p
+    from scipy.special import ndtri
+
+    z = -float(ndtri((1 - level) / 2))
+
+    def score(d: float) -> float:
+        b = -only_a - only_b + (2 * n - only_a + only_b) * d
+        share = (math.sqrt(max(b * b + 8 * n * only_b * d * (1 - d), 0.0)) - b) / (4 * n)  # only B right, given d
+        spread = n * (2 * share + d * (1 - d))
+        excess = only_a - only_b - n * d
+        return excess / math.sqrt(spread) if spread > 0 else math.copysign(math.inf, excess)
+
+    seen = (only_a - only_b) / n
+    return _crossing(score, z, -1.0, seen), _crossing(score, -z, seen, 1.0)
 
 
-def bootstrap_test(draws: Floats, observed: float) -> float:
-    """Paired bootstrap test (Koehn 2004, centred as in Riezler and Maxwell 2005), two-sided.
-
-    How often do draws stray from their mean by more than the difference seen?
-    """
-    finite = draws[np.isfinite(draws)]
-    if not len(finite):
-        return float("nan")
-    if observed == 0:
-        return 1.0
-    strayed = np.abs(finite - finite.mean())
-    return float((1 + int((strayed > abs(observed)).sum())) / (1 + len(finite)))
+def _crossing(score: Callable[[float], float], target: float, low: float, high: float) -> float:
+    """Where the falling ``score`` passes ``target``; by halving, to 1e-7."""
+    for _ in range(24):
+        middle = (low + high) / 2
+        low, high = (middle, high) if score(middle) > target else (low, middle)
+    return (low + high) / 2
 
 
 def sacrebleu_p(draws_a: Floats, draws_b: Floats, observed: float) -> float:

@@ -148,7 +148,7 @@ class Grid:
         measure = two_way(*found, count)
         low, high = measure.ci_low, measure.ci_high
         if measure.stderr == 0 and self.metric.kind == "binary" and measure.value in (0.0, 1.0):
-            low, high = proportion(round(measure.value * count), count, "exact", LEVEL)
+            low, high = proportion(round(measure.value * count), count, LEVEL)
         if self.metric.scale is not None:
             low, high = max(low, 0.0), min(high, self.metric.scale)
         return replace(measure, ci_low=low, ci_high=high, p=math.nan)

@@ -22,15 +22,17 @@ class Metric(ABC):
     ``value`` maps their sum over any (re)sample of items to the metric, for a whole batch of
     resamples at once. Intervals, paired tests and sharding need nothing else.
 
-    ``kind`` chooses the interval: ``binary`` (mean of 0/1 scores) and ``mean`` have statistics
-    ``(score, 1)``; everything else is a ``ratio`` and is bootstrapped.
+    ``kind``: ``binary`` (mean of 0/1 scores) and ``mean`` have statistics ``(score, 1)``; everything else is a
+    ``ratio``.
     ``scale`` is the value of a perfect answer where there is one (1.0; BLEU and chrF 100.0), else None.
+    ``bottom`` is the least value, where there is a scale.
     """
 
     name: str
     kind: Kind = "ratio"
     higher_is_better: bool = True
     scale: float | None = 1.0
+    bottom: float = 0.0
     by_ratio: bool = False  # two models are compared by their ratio, not their difference: perplexities
     needs_neutral: bool = False  # the request must have a neutral context
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
@@ -50,6 +52,18 @@ class Metric(ABC):
     def failed(self, request: Request) -> tuple[float, ...] | None:
         """Statistics of an item that failed: those of a wrong answer, or None where wrong is not defined."""
         return None
+
+    def pseudo_items(self, stats: Floats) -> Floats | None:
+        """Statistics of k best and k worst items that a sample like ``stats``, [n, d], could have held: [2, k, d].
+
+        What was not seen may still be: an interval counts them beside the items (``metrics.jackknife``). None where
+        no item is best or worst whatever the others are.
+        """
+        return None
+
+    def sizes(self, stats: Floats) -> Floats:
+        """How much each item counts in the value, [n]: an item as much as any other, a text by its tokens."""
+        return np.ones(len(stats))
 
     def chance(self, requests: Sequence[Request]) -> float | None:
         """The expected value of guessing uniformly, or None where guessing is not defined."""
@@ -77,6 +91,9 @@ class MeanMetric(Metric):
 
     def value(self, sums: Floats) -> Floats:
         return divide(sums[..., 0], sums[..., 1])
+
+    def pseudo_items(self, stats: Floats) -> Floats | None:
+        return None if self.scale is None else np.array([[[self.scale, 1.0]], [[self.bottom, 1.0]]])
 
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:

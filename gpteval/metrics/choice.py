@@ -144,6 +144,16 @@ class ClassMetric(Metric):
 
     requests = (Choice,)
 
+    def pseudo_items(self, stats: Floats) -> Floats | None:
+        """Of each class one that is predicted rightly and one that is taken for the next class; of many classes so
+        much less of each that they count as much as those of two.
+        """
+        count = stats.shape[1] // 3
+        own, none = np.eye(count), np.zeros((count, count))
+        right = np.concatenate([own, own, own], axis=1)
+        wrong = np.concatenate([none, np.roll(own, 1, axis=1), own], axis=1)
+        return np.asarray(np.stack([right, wrong]) * min(1.0, 2 / count))
+
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         choice, _ = _parts(request, outcome)
         return self._cells(choice, prediction(request, outcome))
@@ -201,6 +211,7 @@ class MatthewsCorrelation(ClassMetric):
     """
 
     name = "mcc"
+    bottom = -1.0
 
     def value(self, sums: Floats) -> Floats:
         right, predicted, true = _thirds(sums)

@@ -47,6 +47,18 @@ class MeanOfTasks(Metric):
             raise ValueError(f"{task} has {len(stats)} statistics, not {place.stop - place.start}")
         return [*[0.0] * place.start, *stats, *[0.0] * (self._width - place.stop)]
 
+    def pseudo_items(self, stats: Floats) -> Floats | None:
+        """Those of each task, of T tasks 1 / sqrt(T) of each: so they widen a mean of tasks as those of one do."""
+        found = []
+        for task, part in self.parts.items():
+            place = self._places[task]
+            ends = part.metric.pseudo_items(stats[:, place])
+            if ends is not None:
+                whole = np.zeros((2, ends.shape[1], self._width))
+                whole[:, :, place] = ends / np.sqrt(len(self.parts))
+                found.append(whole)
+        return np.concatenate(found, axis=1) if found else None
+
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         raise TaskError(f"{self.name} is made of several tasks' statistics", "name a metric of one task")
 

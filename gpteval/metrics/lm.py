@@ -43,6 +43,9 @@ class TextMetric(Metric):
     def value(self, sums: Floats) -> Floats:
         return self._formula(sums)
 
+    def sizes(self, stats: Floats) -> Floats:
+        return stats[:, TOKENS]
+
 
 def _perplexity(unit: int) -> Callable[[Floats], Floats]:
     def formula(sums: Floats) -> Floats:

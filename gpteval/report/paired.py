@@ -9,8 +9,7 @@ from typing import Any
 
 from gpteval.compare.comparison import Comparison, compare
 from gpteval.compare.formats import number, p_value, points, sentence
-from gpteval.compare.rows import LEVEL, Generations, Pair
-from gpteval.compare.tests import holm
+from gpteval.compare.rows import Generations, Pair
 from gpteval.core.errors import GptevalError
 
 
@@ -69,25 +68,22 @@ def paired(runs: Sequence[Path]) -> Paired:
 
 
 def _ranks(comparison: Comparison) -> dict[tuple[str, str], int]:
-    """By model and column: one more than the number of models that are better. Holm's adjustment is a column's."""
-    by_column: dict[str, list[Pair]] = {}
-    for pair in comparison.pairs:
-        by_column.setdefault(f"{pair.task}-{pair.shots}", []).append(pair)
+    """By model and column: one more than the number of models that are better, by the verdicts of the table."""
     ranks: dict[tuple[str, str], int] = {}
-    for column, pairs in by_column.items():
-        for pair, p in zip(pairs, holm([pair.figure.p for pair in pairs]), strict=True):
-            for name in (pair.model_a, pair.model_b):
-                ranks.setdefault((name, column), 1)
-            if p < LEVEL:
-                worse = pair.model_b if pair.better == pair.model_a else pair.model_a
-                ranks[worse, column] += 1
+    for pair in comparison.pairs:
+        column = f"{pair.task}-{pair.shots}"
+        for name in (pair.model_a, pair.model_b):
+            ranks.setdefault((name, column), 1)
+        if pair.significant:
+            worse = pair.model_b if pair.better == pair.model_a else pair.model_a
+            ranks[worse, column] += 1
     return ranks
 
 
 def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:
     """A pair's texts, seen from its first model or (``turned``) from its second."""
     figure = pair.figure
-    value, low, high = figure.effect, figure.ci_low, figure.ci_high
+    value, low, high = figure.effect, pair.low, pair.high
     if turned:
         value, low, high = (1 / value, 1 / high, 1 / low) if pair.by_ratio else (-value, -high, -low)
     if pair.full == 1.0 and not pair.by_ratio:  # a share: in points, as the page shows shares in percent
@@ -98,7 +94,7 @@ def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:
         shown = f"x {number(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{number(value)}"
     ahead = (pair.better == pair.model_a) != turned
     state = "same" if not pair.significant else "better" if ahead else "worse"
-    words = f"p {p_value(pair.p_holm)}; {pair.verdict}" + (f"; {pair.disagreement}" if pair.disagreement else "")
+    words = f"p {p_value(pair.p_adjusted)}; {pair.verdict}" + (f"; {pair.disagreement}" if pair.disagreement else "")
     return {"text": _minus(shown), "interval": _minus(" to ".join(texts)), "state": state, "why": words}
 
 

@@ -134,7 +134,6 @@ class Book:
             folder=self.folder,
             table=self.table,
             manifest=self.manifest,
-            seed=self.config.seed,
             published=partial(self._published, info),
             warn=self.listener.warned,
         )

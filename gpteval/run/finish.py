@@ -126,7 +126,6 @@ class Finisher:
             notes=[*self.notes.told(engine), *([job.tuned.tuned.note] if job.tuned else [])],
             published=partial(book.published_of, info, unit),
             rule=LOSSY if engine.model.codec.lossy and self.notes.generated else "",
-            seed=book.config.seed,
         )
         list_samples(book.manifest, info.name, unit.task.label, unit.shots)
         book.add(unit, results, job.data, job.prompts)

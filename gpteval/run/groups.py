@@ -51,7 +51,6 @@ def add_groups(
     folder: RunFolder,
     table: ResultTable,
     manifest: dict[str, Any],
-    seed: int,
     published: Callable[[str, str, int], Mapping[str, Any] | None],
     warn: Callable[[str], None],
 ) -> list[Result]:
@@ -62,7 +61,7 @@ def add_groups(
     results = []
     for members in complete_groups(groups, [row for row in table.rows if row["model"] == model]):
         try:
-            result, samples = group_result(folder.path, members, seed=seed)
+            result, samples = group_result(folder.path, members)
         except StoreError as error:
             warn(f"{model} has no result for {members.group.name}: {error.message}")
             continue
@@ -115,7 +114,7 @@ def _scored_by(group: Group, tasks: Sequence[tuple[str, str | None]]) -> tuple[M
     return metric_registry()[shared], [(task, shared) for task, _ in tasks]
 
 
-def group_result(folder: Path, members: Members, *, seed: int) -> tuple[Result, bytes]:
+def group_result(folder: Path, members: Members) -> tuple[Result, bytes]:
     """The group's result and its samples, a Parquet file. Raises StoreError where a task's samples cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -126,7 +125,7 @@ def group_result(folder: Path, members: Members, *, seed: int) -> tuple[Result, 
     named = zip(items["item_id"].to_pylist(), items["cluster"].to_pylist(), strict=True)
     units = [cluster or item for item, cluster in named]
     scored = [(s, unit) for s, unit in zip(stats, units, strict=True) if s]
-    interval = estimate(metric, np.array([s for s, _ in scored]), seed=seed, clusters=[unit for _, unit in scored])
+    interval = estimate(metric, np.array([s for s, _ in scored]), clusters=[unit for _, unit in scored])
     n = sum(row["n"] for row in rows)
     signatures = [row["signature"] for row in rows]
     how = "all their items count alike" if members.group.of_parts else "the mean of their scores"

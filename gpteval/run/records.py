@@ -111,11 +111,11 @@ class Tally:
         if self.failed == self.items:
             raise GptevalError(f"all {self.items} items failed, the first with: {self.first_error}")
 
-    def interval(self, metric: Metric, seed: int) -> Estimate:
+    def interval(self, metric: Metric) -> Estimate:
         """The metric's value and its interval."""
         stats = self._stats[metric.name]
         clusters = self._clusters[metric.name] if self.clustered else None
-        return estimate(metric, np.concatenate(stats) if stats else np.array([]), seed=seed, clusters=clusters)
+        return estimate(metric, np.concatenate(stats) if stats else np.array([]), clusters=clusters)
 
 
 def make_results(
@@ -127,7 +127,6 @@ def make_results(
     notes: Sequence[str],
     published: Callable[[str], Mapping[str, Any] | None] = lambda metric: None,
     rule: str = "",
-    seed: int,
 ) -> list[Result]:
     """A result a metric. ``common`` holds the fields that all of them share.
 
@@ -136,7 +135,7 @@ def make_results(
     """
     results = []
     for number, metric in enumerate(tally.metrics):
-        interval = tally.interval(metric, seed)
+        interval = tally.interval(metric)
         chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
         results.append(
             Result(
@@ -155,7 +154,7 @@ def make_results(
                 interval=interval.method,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
                 published=published(metric.name) if number == 0 else None,
-                notes=(*data.notes, *notes),
+                notes=(*data.notes, *notes, *([f"no interval: {interval.why}"] if interval.why else [])),
             )
         )
     return results

@@ -22,18 +22,27 @@ def compare(
     force: Annotated[bool, typer.Option("--force", help="also where prompts or data differ")] = False,
     format: Annotated[str, typer.Option(help="text, md, csv, latex or json")] = "text",
     gate: Annotated[
-        list[str] | None, typer.Option(help="exit 1 unless 'TASK>=VALUE' (or TASK@SHOTS, <=); may be repeated")
+        list[str] | None,
+        typer.Option(
+            help="exit 1 unless '[MODEL:]TASK[@SHOTS]>=VALUE' (or <=) of this or every model; may be repeated"
+        ),
     ] = None,
+    gate_by: Annotated[
+        str, typer.Option(help="what a gate holds: 'value', as seen, or 'interval', its 95 % end on the bad side")
+    ] = "value",
     no_worse_than: Annotated[
-        str | None, typer.Option(help="exit 1 unless the 95 % interval of every difference to this model is fine")
+        str | None,
+        typer.Option(help="exit 1 unless every difference's 95 % interval shows no model worse than this one"),
     ] = None,
-    margin: Annotated[float, typer.Option(min=0.0, help="points (of a ratio, percent) that are fine to lose")] = 0.0,
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="points (of a ratio, percent) that do not matter: fine to lose, else alike")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
 ) -> None:
     """Say how models and generations differ on the same items, and whether that is more than noise."""
     from gpteval.cli.comparing import compare_command
 
-    options = baseline, metric, common_items, force, format, gate or (), no_worse_than, margin, seed
+    options = baseline, metric, common_items, force, format, gate or (), gate_by, no_worse_than, margin, seed
     raise typer.Exit(compare_command(runs, *options))
 
 

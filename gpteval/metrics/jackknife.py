@@ -1,0 +1,139 @@
+"""What a sample says of a metric's error: pseudo-values by the jackknife, and Student's t on them.
+
+Leaving out one unit (an item, or a cluster of items) after the other tells how much each pulls at the metric: n times
+the whole's value minus n - 1 times the value without the unit is the unit's pseudo-value (Tukey 1958). Their mean and
+its standard error behave like those of independent measurements, whatever the metric; for a mean they are the scores.
+
+Two things make the interval hold where samples are small or scores lie at an end of their scale:
+
+- Pseudo-items, a best and a worst one (``Metric.pseudo_items``), are counted beside the items: where all of ten answers
+  are right, the eleventh need not be. For proportions that is Agresti and Caffo's (2000), for pairs Bonett and Price's
+  interval (2012). Among clusters they have the weight of half a mean cluster. A metric of a whole set that has no best
+  item, such as BLEU, counts two pseudo-values half of its scale apart: an item seldom moves it by more.
+- Student's t has the degrees of freedom of the effective number of units, (sum s)^2 / sum s^2 of their sizes s
+  (Kish 1965): one long text among short ones is no sample of many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from gpteval.metrics.base import Floats, Metric
+
+FEWEST = 5  # units: of fewer, an interval would be a guess
+
+
+@dataclass(frozen=True)
+class Student:
+    """An estimate whose error follows Student's t."""
+
+    centre: float
+    stderr: float
+    freedom: float
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(self.freedom, (1 + level) / 2)) * self.stderr
+        return self.centre - half, self.centre + half
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of the true value being 0."""
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(self.freedom, -abs(self.centre) / self.stderr))
+
+
+@dataclass(frozen=True)
+class PseudoValues:
+    """``values``: [units and pseudo-items], of the logarithm for metrics that are compared by ratio.
+
+    ``names``: of the units. ``freedom``: degrees of freedom. ``grouped``: the units are clusters of items.
+    """
+
+    values: Floats
+    names: tuple[str, ...]
+    freedom: float
+    grouped: bool = False
+
+    def minus(self, other: PseudoValues) -> PseudoValues:
+        """Of the difference (or the logarithm of the ratio) of two models over the same units."""
+        return replace(self, values=self.values - other.values)
+
+    @cached_property
+    def student(self) -> Student:
+        count = len(self.values)
+        return Student(float(self.values.mean()), float(self.values.std(ddof=1) / math.sqrt(count)), self.freedom)
+
+    @cached_property
+    def pulls(self) -> Floats:
+        """How much each unit moves the mean, [units]: with those of the pseudo-items, squares sum to the error's."""
+        count = len(self.values)
+        pulls: Floats = (self.values[: len(self.names)] - self.values.mean()) / math.sqrt(count * (count - 1))
+        return pulls
+
+    @property
+    def why(self) -> str:
+        """Why no interval follows from them; "" where one does."""
+        what = "cluster" if self.grouped else "item"
+        if len(self.names) < FEWEST:
+            return too_few(len(self.names), what)
+        if not np.isfinite(self.values).all():
+            return f"the score is not finite without one of the {what}s"
+        return f"one {what} outweighs all others" if self.freedom < 1 else ""
+
+
+def too_few(units: int, what: str = "item") -> str:
+    """Why so few units tell nothing."""
+    return f"{units} {what}{'' if units == 1 else 's'}, too few to tell: {FEWEST} are needed"
+
+
+def pseudo_values(
+    metric: Metric,
+    stats: Floats,
+    names: Sequence[str] | None = None,
+    *,
+    turned: bool = False,
+    weight: float = 1.0,
+) -> PseudoValues:
+    """The metric's pseudo-values over units; ``names``: each item's unit, its own where it belongs to no cluster.
+
+    ``turned``: worst pseudo-items first; of a pair one model is turned, so that each is once ahead. ``weight``: of the
+    pseudo-items.
+    """
+    named = tuple(map(str, range(len(stats)))) if names is None else names
+    units, sums = clustered(named, stats)
+    _, sizes = clustered(named, metric.sizes(stats))
+    ends = metric.pseudo_items(stats)
+    if ends is not None:
+        weight *= max(1.0, len(stats) / len(units) / 2)
+        ends = np.concatenate(ends[::-1] if turned else ends) * weight
+        sums = np.concatenate([sums, ends])
+        sizes = np.concatenate([sizes, np.full(len(ends), weight * 2 / len(ends))])
+    with np.errstate(all="ignore"):
+        freedom = float(sizes.sum() ** 2 / (sizes**2).sum() - 1)
+        whole = sums.sum(axis=0)
+        value, without = metric.value(whole), metric.value(whole - sums)
+        if metric.by_ratio:
+            value, without = np.log(value), np.log(without)
+        values = len(sums) * value - (len(sums) - 1) * without
+    if ends is None and metric.scale is not None:
+        quarters = (metric.scale - metric.bottom) * np.array([0.25, 0.75]) + metric.bottom
+        values = np.append(values, quarters if turned else quarters[::-1])
+    return PseudoValues(values, tuple(units), freedom, len(units) < len(stats))
+
+
+def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
+    """Sums of ``values`` [items, ...] by name, and the names, in the order of their first items."""
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    if len(known) == len(names):
+        return list(names), values
+    sums = np.zeros((len(known), *values.shape[1:]))
+    np.add.at(sums, [known[name] for name in names], values)
+    return list(known), sums
