@@ -33,7 +33,7 @@ def disagreeing(random: Random, n: int, share: float, lead: float) -> tuple[Floa
 
 
 def graded(random: Random, n: int, share: float, lead: float, partial: float) -> tuple[Floats, Floats, float]:
-    """Scores like F1's that differ on ``share`` of the items, ``partial`` of these by a part and others by 1; the truth."""
+    """Scores like F1's that differ on ``share`` of the items, ``partial`` of them by a part only; and the truth."""
     size = np.where(random.random(n) < partial, random.beta(1, 3, n), 1.0) * (random.random(n) < share)
     wins = random.random(n) < (1 + lead) / 2
     middle = random.integers(0, 2, n) * (1 - size)  # many zeros and ones

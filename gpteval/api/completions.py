@@ -19,7 +19,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.types import Prompt
 from gpteval.engine.encode import Encoder
 from gpteval.engine.engine import Plan, plan_rows
-from gpteval.engine.rows import Row, RowResult, ScoreRow, Tokens
+from gpteval.engine.rows import Row, RowResult, ScoreRow, Tokens, sums_of_parts
 
 PROBE = "The quick brown fox jumps over the lazy dog. The quick brown fox"
 CLOSE = 0.05  # nats between a token's log-probability as it is written and as it is echoed
@@ -79,7 +79,8 @@ class CompletionsEngine(ApiEngine):
         if row.barred:
             return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
         greedy = all(n >= max(top) - 1e-6 for n, top in zip(logprobs, tops[len(row.context) :], strict=True))
-        return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy)
+        sums = sums_of_parts(logprobs, row.parts)
+        return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
     def echo(self, ids: Tokens, document: Document) -> tuple[list[float | None], list[list[float]]]:
         """The log-probabilities of a prompt's tokens, and of the likeliest tokens at each place. Raises Malformed."""

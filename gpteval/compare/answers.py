@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gpteval.core.documents import AGAIN, read_statistics
 from gpteval.core.errors import StoreError, UsageError
 from gpteval.metrics.base import Floats, Metric
+from gpteval.metrics.jackknife import TEXTS
 from gpteval.metrics.registry import metric_registry
 
 OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
@@ -27,6 +28,7 @@ class Answers:
 
     ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
     itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
+    ``texts``: where the items are blocks of a few long texts, the text of each.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Answers:
     stats: Floats
     truncated: NDArray[np.bool_]
     facts: Mapping[str, Any]
+    texts: tuple[int, ...] = ()
 
     @property
     def unit(self) -> tuple[str, int]:
@@ -99,6 +102,10 @@ def read_answers(
         rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
         if not rows_of:
             continue
+        texts: tuple[int, ...] = ()
+        if type(metric).blocks is not Metric.blocks and len(rows_of) < TEXTS:
+            columns, texts = _in_blocks(columns, rows_of, metric.name)
+            rows_of = list(range(len(columns["item_id"])))
         ids, hashes, clusters, truncated, all_stats = (
             [columns[name][place] for place in rows_of]
             for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats")
@@ -126,9 +133,29 @@ def read_answers(
                 stats=stats,
                 truncated=np.array(truncated, dtype=bool),
                 facts=_facts(row, manifest),
+                texts=texts,
             )
         )
     return found
+
+
+def _in_blocks(
+    columns: Mapping[str, list[Any]], rows: Sequence[int], metric: str
+) -> tuple[dict[str, list[Any]], tuple[int, ...]]:
+    """The columns of a few texts with a row a block, and each block's text; as they are where one has no blocks."""
+    kept = {name: [column[place] for place in rows] for name, column in columns.items()}
+    if not all(kept["blocks"]):
+        return kept, ()
+    texts = tuple(text for text, blocks in enumerate(kept["blocks"]) for _ in blocks)
+    numbers = [number for blocks in kept["blocks"] for number in range(len(blocks))]
+    cells = list(zip(texts, numbers, strict=True))
+    return {
+        "item_id": [f"{kept['item_id'][text]}, block {number:06d}" for text, number in cells],
+        "prompt_hash": [f"{kept['prompt_hash'][text]}, block {number}" for text, number in cells],
+        "cluster": [None] * len(cells),
+        "truncated": [kept["truncated"][text] for text, _ in cells],
+        "stats": [{metric: kept["blocks"][text][number]} for text, number in cells],
+    }, texts
 
 
 def _facts(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gpteval.compare.answers import Answers, Match, match
 from gpteval.compare.evidence import Evidence, of_answers, of_mean, of_pair
 from gpteval.compare.resample import resampled, resampled_all, weights
-from gpteval.compare.rows import Figure, Judgement, Pair
+from gpteval.compare.rows import Figure, Judgement, Pair, exp
 from gpteval.compare.tests import probability_better, sacrebleu_p
 from gpteval.core.errors import UsageError
 from gpteval.metrics.base import Floats
@@ -81,8 +81,14 @@ class Desk:
         """The metric's pseudo-values over the masked items."""
         key = (*one.unit, one.model, mask.tobytes(), turned, weight)
         if key not in self._pseudo:
-            names = one.units if mask.all() else [unit for unit, kept in zip(one.units, mask, strict=True) if kept]
-            self._pseudo[key] = pseudo_values(one.metric, one.stats[mask], names, turned=turned, weight=weight)
+            whole = bool(mask.all())
+            names, texts = one.units, one.texts
+            if not whole:
+                names = tuple(unit for unit, kept in zip(names, mask, strict=True) if kept)
+                texts = texts and tuple(text for text, kept in zip(texts, mask, strict=True) if kept)
+            self._pseudo[key] = pseudo_values(
+                one.metric, one.stats[mask], names, turned=turned, weight=weight, texts=texts or None
+            )
         return self._pseudo[key]
 
     def rows(self, unit: tuple[str, int], asked: Sequence[tuple[str, str]]) -> list[Judgement]:
@@ -137,7 +143,7 @@ class Desk:
     def _evidence(self, a: Answers, b: Answers, mask_a: Mask, mask_b: Mask) -> Evidence:
         """By right and wrong answers where they do not depend on each other, else by pseudo-values."""
         first = self.pseudo(a, mask_a, turned=False)
-        if a.metric.kind == "binary" and not first.grouped:
+        if a.metric.kind == "binary" and first.units == "item":
             return of_answers(a.task, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
         return of_pair(a.task, first, self.pseudo(b, mask_b, turned=True))
 
@@ -274,19 +280,20 @@ def _made(
         differences = np.log(draws_a) - np.log(draws_b) if ratio else draws_a - draws_b
         effect = float(np.divide(value_a, value_b)) if ratio else value_a - value_b
     low, high = evidence.interval(0.95)
+    higher = of.metric.higher_is_better
     sacre = of.metric.name in ("bleu", "chrf")
     return Figure(
         n=n,
         value_a=value_a,
         value_b=value_b,
         effect=effect,
-        ci_low=math.exp(low) if ratio else low,
-        ci_high=math.exp(high) if ratio else high,
+        ci_low=exp(low) if ratio else low,
+        ci_high=exp(high) if ratio else high,
         stderr=evidence.stderr,
         p=evidence.p,
         test=evidence.test,
         why=evidence.why,
-        ahead=probability_better(differences if of.metric.higher_is_better else -differences),
+        ahead=math.nan if evidence.why else probability_better(differences if higher else -differences),
         correlation=evidence.correlation,
         gain=evidence.gain,
         p_sacrebleu=sacrebleu_p(draws_a, draws_b, effect) if sacre else math.nan,

@@ -102,7 +102,7 @@ def of_pair(task: str, a: PseudoValues, b: PseudoValues) -> Evidence:
         stderr=student.stderr,
         freedom=student.freedom,
         of_level=student.interval,
-        pulls={task: (both.names, both.pulls)},
+        pulls={task: (both.pulling, both.pulls)},
         correlation=_correlation(a.values, b.values),
         gain=(a.student.stderr**2 + b.student.stderr**2) / student.stderr**2,
     )

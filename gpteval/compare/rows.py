@@ -116,7 +116,7 @@ def judged(rows: Sequence[Judgement], *, seed: int = 0, margin: float = 0.0) -> 
         low, high = evidence.interval(1 - table.alpha, _as_own(p, table.alpha))
         mde = _least_effect(evidence, table.alpha)
         if pair.by_ratio:
-            low, high, mde = _exp(low), _exp(high), _exp(mde)
+            low, high, mde = exp(low), exp(high), exp(mde)
         row = replace(pair, p_adjusted=p, low=low, high=high, mde=mde, disagreement=_disagreement(pair))
         found.append(replace(row, verdict=_verdict(row, margin)))
     return tuple(found)
@@ -167,8 +167,9 @@ def _least_effect(evidence: Evidence, alpha: float) -> float:
     return (quantile(1 - alpha / 2) + quantile(POWER)) * evidence.stderr
 
 
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 700 else math.inf
+def exp(value: float) -> float:
+    """Of a difference of logarithms the ratio; infinite where it is beyond all numbers."""
+    return math.inf if value > 700 else math.exp(value)
 
 
 @dataclass(frozen=True)

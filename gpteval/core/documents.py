@@ -101,7 +101,7 @@ def read_samples(
 
 
 def read_statistics(path: Path) -> dict[str, list[Any]]:
-    """What a comparison needs of a samples file, by column: item_id, prompt_hash, cluster, truncated, stats.
+    """What a comparison needs of a samples file, by column: item_id, prompt_hash, cluster, truncated, stats, blocks.
 
     Raises StoreError as ``read_samples``.
     """
@@ -110,9 +110,12 @@ def read_statistics(path: Path) -> dict[str, list[Any]]:
     try:
         with pq.ParquetFile(path) as file:
             known = file.schema_arrow.names
-            wanted = [name for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats") if name in known]
+            names = ("item_id", "prompt_hash", "cluster", "truncated", "stats", "blocks")
+            wanted = [name for name in names if name in known]
             columns: dict[str, list[Any]] = file.read(wanted, use_threads=False).sort_by("item_id").to_pydict()
-        columns.setdefault("cluster", [None] * len(columns["item_id"]))
+        for name in ("cluster", "blocks"):
+            columns.setdefault(name, [None] * len(columns["item_id"]))
+        columns["blocks"] = json.loads(f"[{','.join(blocks or 'null' for blocks in columns['blocks'])}]")
         columns["stats"] = json.loads(f"[{','.join(columns['stats'])}]")
         if not all(isinstance(text, str) for name in ("item_id", "prompt_hash") for text in columns[name]):
             raise ValueError("a row has no text where one belongs")

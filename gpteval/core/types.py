@@ -297,11 +297,15 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """Outcome of a Rolling. ``unscored`` tokens had nothing to be conditioned on (GPT-1's first)."""
+    """Outcome of a Rolling. ``unscored`` tokens had nothing to be conditioned on (GPT-1's first).
+
+    ``blocks``: sum of log-probs and scored tokens of each block of the text (``core.blocks``).
+    """
 
     logprob: float
     tokens: int
     unscored: int = 0
+    blocks: tuple[tuple[float, int], ...] = ()
     cost: Cost = field(default=Cost(), compare=False)
 
 
@@ -341,7 +345,7 @@ class Record:
     """One item's part of a result: what is written to ``samples/``.
 
     ``values``: the metric's value on this item alone. ``stats``: its sufficient statistics, which
-    sum over items to the corpus value.
+    sum over items to the corpus value. ``blocks``: of a long text those of each block, the same for all its metrics.
     """
 
     item_id: str
@@ -349,6 +353,7 @@ class Record:
     outcome: Outcome
     values: Mapping[str, float]
     stats: Mapping[str, tuple[float, ...]]
+    blocks: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import cast
 
+from gpteval.core.blocks import block_starts, blocks_of
 from gpteval.core.errors import ItemError
 from gpteval.core.types import (
     Choice,
@@ -34,7 +36,7 @@ class Encoded:
 
     A row is None where there is nothing to compute: the one token of a continuation that has
     nothing before it to be conditioned on (GPT-1 without context). ``own_bos``: the prompt begins with the
-    token that the tokenizer would have put there.
+    token that the tokenizer would have put there. ``blocks``: of a long text, the block of each part of its rows.
     """
 
     request: Choice | Rolling | Generate
@@ -45,6 +47,7 @@ class Encoded:
     unscored: int = 0
     own_bos: bool = False
     error: str = ""
+    blocks: tuple[int, ...] = ()
 
     def outcome(self, results: Sequence[RowResult | None]) -> Outcome:
         """The prompt's outcome from its rows' results, in the order of ``rows``."""
@@ -54,7 +57,8 @@ class Encoded:
         if error:
             return Failed(error, cost)
         if isinstance(self.request, Rolling):
-            return Rolled(sum(r.logprob for r in found), sum(r.tokens for r in found), self.unscored, cost)
+            whole = sum(r.logprob for r in found), sum(r.tokens for r in found)
+            return Rolled(*whole, self.unscored, self._of_blocks(found), cost)
         if isinstance(self.request, Generate):
             (result,) = found
             finish = cast(Finish, result.finish)
@@ -63,6 +67,16 @@ class Encoded:
         scores = tuple(Score(r.logprob, r.tokens, r.greedy) if r else Score(0.0, 0, False) for r in results)
         count = len(self.request.continuations)
         return Scored(scores[:count], scores[count:], self.shots_dropped, self.tokens_cut, cost)
+
+    def _of_blocks(self, results: Sequence[RowResult]) -> tuple[tuple[float, int], ...]:
+        """Sum of log-probs and tokens of each block, from the sums of the rows' parts."""
+        found = [[0.0, 0] for _ in range(max(self.blocks, default=-1) + 1)]
+        counts = [count for row in self.rows if isinstance(row, ScoreRow) for count in row.parts]
+        sums = [total for result in results for total in result.parts]
+        for block, total, count in zip(self.blocks, sums, counts, strict=True):
+            found[block][0] += total
+            found[block][1] += count
+        return tuple((total, int(count)) for total, count in found)
 
 
 @dataclass
@@ -227,7 +241,9 @@ class Encoder:
             return Encoded(request, error="the text has no token to score")
         stride = self.stride or max(1, round(self.window * (1 - request.overlap)))
         rows = windows(sequence, first, self.window, stride)
-        return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own)
+        places = blocks_of(self.codec.starts(request.text, len(ids)), block_starts(request.text))
+        rows, blocks = _in_parts(rows, places[len(places) - len(sequence) + first :])
+        return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own, blocks=blocks)
 
     def _generate(self, request: Generate, ids: Tokens, dropped: int) -> Encoded:
         """Where prompt and limit do not fit together, the prompt keeps half of the window and the limit is lowered."""
@@ -245,6 +261,19 @@ class Encoder:
         row = GenerateRow(prompt[cut:], limit, self.codec.stops(request.stop), drawn)
         lowered = request.max_new_tokens - limit
         return Encoded(request, (row,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
+
+
+def _in_parts(rows: Sequence[ScoreRow], blocks: Sequence[int]) -> tuple[list[ScoreRow], tuple[int, ...]]:
+    """Rows that tell the sum of each block of the text. ``blocks``: of the rows' targets, one after the other."""
+    parted: list[ScoreRow] = []
+    found: list[int] = []
+    at = 0
+    for row in rows:
+        runs = Counter(blocks[at : at + len(row.targets)])  # in ascending order, as the blocks are
+        parted.append(replace(row, parts=Tokens(runs.values())))
+        found += runs
+        at += len(row.targets)
+    return parted, tuple(found)
 
 
 def windows(sequence: Tokens, first: int, window: int, stride: int | None = None) -> list[ScoreRow]:

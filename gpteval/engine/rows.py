@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
 from typing import overload
 
 ENGINE_VERSION = 9  # raise when a change alters numbers: cached results of older versions are then not used
@@ -73,12 +75,14 @@ NONE = Tokens()
 class ScoreRow:
     """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1].
 
-    ``barred``: tokens that the greedy flag passes over at the first target.
+    ``barred``: tokens that the greedy flag passes over at the first target. ``parts``: how many targets each part of a
+    long text has, where their sums are wanted one by one.
     """
 
     context: Tokens
     targets: Tokens
     barred: Tokens = NONE
+    parts: Tokens = NONE
 
     @property
     def input(self) -> Tokens:
@@ -125,7 +129,7 @@ class RowResult:
     """What the model gave for a row. Score rows fill ``logprob`` and ``greedy``, generate rows ``text`` and ``finish``.
 
     ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
-    ``extra``: what an engine notes besides, as JSON.
+    ``extra``: what an engine notes besides, as JSON; of a row in parts, their sums.
     """
 
     tokens: int
@@ -137,6 +141,11 @@ class RowResult:
     seconds: float = 0.0
     processed: int = 0
     extra: str = ""
+
+    @property
+    def parts(self) -> list[float]:
+        """Sums of log-probabilities of a row's parts."""
+        return [float(total) for total in json.loads(self.extra)] if self.extra else []
 
     def dumps(self) -> str:
         return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
@@ -151,11 +160,18 @@ class RowResult:
         return result
 
 
+def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
+    """The sums of a row's parts, as ``RowResult.extra`` keeps them; "" for a row without."""
+    ends = list(accumulate(parts))
+    return json.dumps([math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]) if ends else ""
+
+
 def row_key(model_key: str, row: Row) -> bytes:
     """Content address of a row's result: the model and everything of the row that determines it."""
     if isinstance(row, ScoreRow):
         rest: object
         first, second, rest = row.context.tobytes(), row.targets.tobytes(), list(row.barred) or ""
+        rest = [rest, list(row.parts)] if row.parts else rest
     else:
         first, second = row.prompt.tobytes(), b""
         rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])

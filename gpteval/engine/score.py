@@ -12,7 +12,7 @@ from gpteval.engine.cache import Prefixes
 from gpteval.engine.head import Logits, find_head, trunk_states
 from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
-from gpteval.engine.rows import RowResult, ScoreRow, Tokens
+from gpteval.engine.rows import RowResult, ScoreRow, Tokens, sums_of_parts
 from gpteval.engine.trees import BEGINNING, FAMILY, local_window
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
@@ -80,7 +80,13 @@ class Scorer:
     ) -> list[RowResult]:
         """``found``: the targets' logits and normalisers, [2, all]; ``matches``: whether each is the likeliest."""
         picked, normaliser = found.cpu().double()  # not every device has float64
-        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, packed.owners, picked - normaliser.log())
+        logprobs = picked - normaliser.log()
+        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, packed.owners, logprobs)
+        parts = {
+            number: sums_of_parts(logprobs[packed.owners == number].tolist(), row.parts)
+            for number, row in enumerate(rows)
+            if row.parts
+        }
         missed = torch.zeros(len(rows)).index_add_(0, packed.owners, (~matches.cpu()).float())
         return [
             RowResult(
@@ -89,9 +95,10 @@ class Scorer:
                 greedy=misses == 0,
                 error="" if finite else NOT_FINITE,
                 processed=processed,
+                extra=parts.get(number, "") if finite else "",
             )
-            for row, total, misses, finite, processed in zip(
-                rows, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True
+            for number, (row, total, misses, finite, processed) in enumerate(
+                zip(rows, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True)
             )
         ]
 

@@ -61,6 +61,10 @@ class Metric(ABC):
         """
         return None
 
+    def blocks(self, request: Request, outcome: Outcome) -> tuple[tuple[float, ...], ...]:
+        """Statistics of each block of a long text, which sum to its own; empty for what has no blocks."""
+        return ()
+
     def sizes(self, stats: Floats) -> Floats:
         """How much each item counts in the value, [n]: an item as much as any other, a text by its tokens."""
         return np.ones(len(stats))

@@ -29,9 +29,17 @@ class Estimate:
     why: str = ""
 
 
-def estimate(metric: Metric, stats: Floats, *, level: float = 0.95, clusters: Sequence[str] | None = None) -> Estimate:
-    """Value and interval of ``metric`` from its statistics, shape [n, d]. ``clusters``: each item's.
+def estimate(
+    metric: Metric,
+    stats: Floats,
+    *,
+    level: float = 0.95,
+    clusters: Sequence[str] | None = None,
+    texts: Sequence[int] | None = None,
+) -> Estimate:
+    """Value and interval of ``metric`` from its statistics, shape [n, d].
 
+    ``clusters``: each item's. ``texts``: the items are blocks one behind the other, and this is each one's text.
     No items: the value is NaN. Fewer than five items, or clusters, have no interval, but for a share of right answers.
     """
     stats = np.asarray(stats, dtype=float)
@@ -43,7 +51,7 @@ def estimate(metric: Metric, stats: Floats, *, level: float = 0.95, clusters: Se
     if metric.kind == "binary" and not grouped:
         low, high = proportion(round(value * n), n, level)
         return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n, "clopper-pearson")
-    found = pseudo_values(metric, stats, clusters)
+    found = pseudo_values(metric, stats, clusters, texts=texts)
     if found.why or found.student.stderr == 0:
         return Estimate(value, None, None, None, n, "", found.why or "every item has the same score")
     student = found.student
@@ -52,7 +60,7 @@ def estimate(metric: Metric, stats: Floats, *, level: float = 0.95, clusters: Se
     if metric.by_ratio:
         low, high, stderr = math.exp(low), math.exp(high), value * stderr
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (metric.bottom, metric.scale)
-    method = f"jackknife t over {len(found.names)} clusters" if grouped else "jackknife t"
+    method = f"jackknife t over {len(found.names)} {found.units}s" if grouped or texts else "jackknife t"
     return Estimate(value, max(bottom, low), min(top, high), stderr, n, method)
 
 

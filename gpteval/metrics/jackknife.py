@@ -26,6 +26,8 @@ import numpy as np
 from gpteval.metrics.base import Floats, Metric
 
 FEWEST = 5  # units: of fewer, an interval would be a guess
+FEWEST_BLOCKS = 10
+TEXTS = 10  # from so many texts on they are the units, of fewer their blocks
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,15 @@ class Student:
 class PseudoValues:
     """``values``: [units and pseudo-items], of the logarithm for metrics that are compared by ratio.
 
-    ``names``: of the units. ``freedom``: degrees of freedom. ``grouped``: the units are clusters of items.
+    ``names``: of the units. ``freedom``: degrees of freedom. ``units``: what they are, items, clusters or blocks of
+    texts; ``texts``: of blocks, the text of each.
     """
 
     values: Floats
     names: tuple[str, ...]
     freedom: float
-    grouped: bool = False
+    units: str = "item"
+    texts: tuple[int, ...] = ()
 
     def minus(self, other: PseudoValues) -> PseudoValues:
         """Of the difference (or the logarithm of the ratio) of two models over the same units."""
@@ -68,30 +72,67 @@ class PseudoValues:
 
     @cached_property
     def student(self) -> Student:
+        if self.texts:
+            return Student(float(self.values.mean()), math.sqrt(float((self.pulls**2).sum())), self.freedom)
         count = len(self.values)
         return Student(float(self.values.mean()), float(self.values.std(ddof=1) / math.sqrt(count)), self.freedom)
 
     @cached_property
     def pulls(self) -> Floats:
-        """How much each unit moves the mean, [units]: with those of the pseudo-items, squares sum to the error's."""
+        """How much each unit moves the mean: with those of the pseudo-items, squares sum to the error's.
+
+        Of blocks each stretch of neighbours, which are alike: overlapping batch means (Meketon and Schmeiser 1984).
+        """
         count = len(self.values)
+        if self.texts:
+            return _stretches(self.values - self.values.mean(), self.texts, span(count))
         pulls: Floats = (self.values[: len(self.names)] - self.values.mean()) / math.sqrt(count * (count - 1))
         return pulls
 
     @property
+    def pulling(self) -> tuple[str, ...]:
+        """The names of what pulls: of units, of stretches those of their first blocks."""
+        if not self.texts:
+            return self.names
+        length = span(len(self.names))
+        begins = []
+        for text in dict.fromkeys(self.texts):
+            places = [place for place, of in enumerate(self.texts) if of == text]
+            begins += places[: max(1, len(places) - length + 1)]
+        return tuple(self.names[place] for place in begins)
+
+    @property
     def why(self) -> str:
         """Why no interval follows from them; "" where one does."""
-        what = "cluster" if self.grouped else "item"
-        if len(self.names) < FEWEST:
-            return too_few(len(self.names), what)
+        what = self.units
+        least = FEWEST_BLOCKS if self.texts else FEWEST
+        if len(self.names) < least:
+            return too_few(len(self.names), what, least)
         if not np.isfinite(self.values).all():
             return f"the score is not finite without one of the {what}s"
         return f"one {what} outweighs all others" if self.freedom < 1 else ""
 
 
-def too_few(units: int, what: str = "item") -> str:
+def too_few(units: int, what: str = "item", least: int = FEWEST) -> str:
     """Why so few units tell nothing."""
-    return f"{units} {what}{'' if units == 1 else 's'}, too few to tell: {FEWEST} are needed"
+    return f"{units} {what}{'' if units == 1 else 's'}, too few to tell: {least} are needed"
+
+
+def span(blocks: int) -> int:
+    """How many neighbouring blocks make a stretch: the square root, so that both stretches and their number grow."""
+    return math.ceil(math.sqrt(blocks))
+
+
+def _stretches(residuals: Floats, texts: Sequence[int], length: int) -> Floats:
+    """Pulls of all stretches of ``length`` neighbouring blocks of a text, of a shorter text of the whole."""
+    labels = np.asarray(texts)
+    sums: list[Floats] = []
+    for text in dict.fromkeys(texts):
+        totals = np.concatenate([[0.0], np.cumsum(residuals[labels == text])])
+        reach = min(length, len(totals) - 1)
+        sums.append((totals[reach:] - totals[:-reach]) / math.sqrt(reach))
+    found = np.concatenate(sums)
+    return np.asarray(found / math.sqrt(len(found) * max(1, len(residuals) - length)))
 
 
 def pseudo_values(
@@ -101,9 +142,11 @@ def pseudo_values(
     *,
     turned: bool = False,
     weight: float = 1.0,
+    texts: Sequence[int] | None = None,
 ) -> PseudoValues:
     """The metric's pseudo-values over units; ``names``: each item's unit, its own where it belongs to no cluster.
 
+    ``texts``: the items are blocks of texts, in their order, and this is each one's text.
     ``turned``: worst pseudo-items first; of a pair one model is turned, so that each is once ahead. ``weight``: of the
     pseudo-items.
     """
@@ -126,7 +169,10 @@ def pseudo_values(
     if ends is None and metric.scale is not None:
         quarters = (metric.scale - metric.bottom) * np.array([0.25, 0.75]) + metric.bottom
         values = np.append(values, quarters if turned else quarters[::-1])
-    return PseudoValues(values, tuple(units), freedom, len(units) < len(stats))
+    if texts is not None:  # of stretches of n / L each, 1.5 n / L degrees of freedom (Meketon and Schmeiser 1984)
+        freedom = max(1.0, min(freedom, 1.5 * len(values) / span(len(values)) - 1))
+        return PseudoValues(values, tuple(units), freedom, "block", tuple(texts))
+    return PseudoValues(values, tuple(units), freedom, "cluster" if len(units) < len(stats) else "item")
 
 
 def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:

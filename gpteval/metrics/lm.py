@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpteval.core.blocks import block_sizes
 from gpteval.core.types import Outcome, Request, Rolled, Rolling
 from gpteval.metrics.base import Floats, Metric, divide
 
@@ -42,6 +43,16 @@ class TextMetric(Metric):
 
     def value(self, sums: Floats) -> Floats:
         return self._formula(sums)
+
+    def blocks(self, request: Request, outcome: Outcome) -> tuple[tuple[float, ...], ...]:
+        """The statistics of each block; they sum to those of the text. None where the outcome has no blocks."""
+        if not isinstance(request, Rolling) or not isinstance(outcome, Rolled) or not outcome.blocks:
+            return ()
+        sizes = block_sizes(request.text, request.counted)
+        told = [*outcome.blocks, *[(0.0, 0)] * (len(sizes) - len(outcome.blocks))]  # the last ones may have no token
+        return tuple(
+            (-total, float(tokens), float(w), float(b)) for (total, tokens), (w, b) in zip(told, sizes, strict=True)
+        )
 
     def sizes(self, stats: Floats) -> Floats:
         return stats[:, TOKENS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 _NEWLINES = re.compile(r"\s*\n\s*")
@@ -75,6 +76,35 @@ class Codec:
                 position += 1
             encoded.append(ids)
         return encoded
+
+    def starts(self, text: str, count: int) -> list[int]:
+        """Where in ``text`` each of its ``count`` tokens begins, in characters, never falling.
+
+        Where a text is written otherwise before it is taken apart, places are scaled by the lengths; a tokenizer that
+        tells no places has its tokens spread evenly.
+        """
+        written = text.encode("utf-8", "replace").decode("utf-8")
+        if not getattr(self.tokenizer, "is_fast", False):
+            return [len(text) * number // count for number in range(count)]
+        places: list[int] = []
+        lines = [(0, written)]
+        if self.newline_token is not None:
+            written = written.translate(_STANDARD)
+            ends = [0, *(end for match in _NEWLINES.finditer(written) for end in match.span()), len(written)]
+            lines = [(begin, written[begin:end]) for begin, end in zip(ends[::2], ends[1::2], strict=True)]
+        elif self.newline_mark is not None:
+            written = _NEWLINES.sub(self.newline_mark, written)
+            lines = [(0, written)]
+        found = self.tokenizer(
+            [line for _, line in lines], add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )["offset_mapping"]
+        for number, ((begin, _), offsets) in enumerate(zip(lines, found, strict=True)):
+            places += [begin] if number else []  # the newline itself
+            places += [begin + start for start, _ in offsets]
+        if len(places) != count:
+            raise ValueError(f"the tokenizer tells {len(places)} places of {count} tokens")
+        scale = len(text) / max(1, len(written))
+        return [int(place * scale) for place in accumulate(places, max)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ``ids``, special and added tokens included: what the model wrote is not hidden."""

@@ -23,6 +23,7 @@ from gpteval.core.types import (
 )
 from gpteval.metrics.base import Metric
 from gpteval.metrics.intervals import Estimate, estimate
+from gpteval.metrics.jackknife import TEXTS
 from gpteval.metrics.registry import metric_registry
 from gpteval.models.tokenizer import Codec
 from gpteval.run.samples import is_truncated
@@ -80,7 +81,8 @@ def make_records(
             if found is not None:
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
-        records.append(Record(prompt.item_id, prompt, outcome, values, stats))
+        blocks = next((told for metric in metrics if (told := metric.blocks(request, outcome))), ())
+        records.append(Record(prompt.item_id, prompt, outcome, values, stats, blocks))
     return records
 
 
@@ -93,6 +95,7 @@ class Tally:
         self.first_error = ""
         self._stats: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in metrics}
         self._clusters: dict[str, list[str]] = {metric.name: [] for metric in metrics}
+        self._blocks: list[tuple[tuple[float, ...], ...]] = []  # of the first few texts
 
     def add(self, records: Sequence[Record]) -> None:
         self.items += len(records)
@@ -100,6 +103,8 @@ class Tally:
         failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
         self.failed += len(failed)
         self.first_error = self.first_error or next((outcome.error for outcome in failed), "")
+        if len(self._blocks) < TEXTS:
+            self._blocks += [record.blocks for record in records if record.blocks][:TEXTS]
         for metric in self.metrics:
             scored = [record for record in records if metric.name in record.stats]
             if scored:
@@ -114,6 +119,10 @@ class Tally:
     def interval(self, metric: Metric) -> Estimate:
         """The metric's value and its interval."""
         stats = self._stats[metric.name]
+        if 0 < len(self._blocks) < TEXTS and type(metric).blocks is not Metric.blocks:
+            texts = [number for number, blocks in enumerate(self._blocks) for _ in blocks]
+            found = estimate(metric, np.concatenate(self._blocks), texts=texts)
+            return replace(found, n=len(self._blocks))
         clusters = self._clusters[metric.name] if self.clustered else None
         return estimate(metric, np.concatenate(stats) if stats else np.array([]), clusters=clusters)
 

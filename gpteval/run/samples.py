@@ -43,6 +43,7 @@ def samples_schema() -> Any:
             ("error", pa.string()),
             ("values", pa.string()),
             ("stats", pa.string()),
+            ("blocks", pa.string()),
         ]
     )
 
@@ -71,6 +72,8 @@ def _sample(record: Record) -> dict[str, Any]:
         "values": json.dumps(record.values),
         "stats": json.dumps(record.stats),
     }
+    if record.blocks:
+        row["blocks"] = json.dumps(record.blocks)
     if isinstance(request, Choice):
         row |= {"choices": list(request.answers), "gold": request.gold}
     if isinstance(request, Generate):

@@ -27,7 +27,7 @@ def load_rows(text: str) -> dict[bytes, Row]:
 def _row(row: Any) -> list[Any]:
     match row:
         case ScoreRow():
-            return ["score", *map(_text, (row.context, row.targets, row.barred))]
+            return ["score", *map(_text, (row.context, row.targets, row.barred, row.parts))]
         case GenerateRow():
             return ["generate", _text(row.prompt), row.max_new_tokens, row.stop, asdict(row.sampling)]
         case HeadRow():
