@@ -173,6 +173,22 @@ def perplexities() -> Settings:
             yield f"n = {n}, {'heavy' if heavy else 'light'} tails", once
 
 
+def one_text() -> Settings:
+    """A file of so many kilobytes, whose neighbouring blocks are alike."""
+    for n in (10, 20, 50, 100, 300):
+        for alike in (0.0, 0.2, 0.4):
+
+            def once(random: Random, n: int = n, alike: float = alike) -> Mapping[str, bool]:
+                metric = METRICS["token_perplexity"]
+                sides = made.neighbours(random, n, alike)
+                a, b = (pseudo_values(metric, side, texts=[0] * n) for side in sides)
+                found = of_pair("t", a, b)
+                alone = covers(estimate(metric, sides[0], texts=[0] * n), float(np.exp(700 / 250)))
+                return {INTERVAL: alone, TEST: found.p < 0.05}
+
+            yield f"{n} kilobytes, correlation {alike}", once
+
+
 def corpora() -> Settings:
     for name in ("bleu", "chrf"):
         for n in (5, 10, 20, 50, 150):
@@ -370,6 +386,7 @@ SUBJECTS = (
     Subject("means over tasks of two models", tasks, 0.3),
     Subject("passages, two models", clusters),
     Subject("perplexities of two models", perplexities),
+    Subject("perplexities of one text, in blocks", one_text),
     Subject("BLEU and chrF of two models", corpora),
     Subject("MCC and macro-F1 of two models", rare_classes, 0.5),
     Subject("one model's accuracy", single_shares, 2),

@@ -77,6 +77,23 @@ def texts(random: Random, n: int, *, heavy: bool) -> tuple[Floats, Floats, Float
     return stats(base), stats(base * 1.02 + noise[0]), stats(base + noise[1])
 
 
+def neighbours(random: Random, n: int, alike: float) -> tuple[Floats, Floats]:
+    """Statistics of a text's blocks by two models of the same quality, each as hard as its neighbours."""
+
+    def series() -> Floats:
+        noise = random.standard_t(6, n + 30)
+        for place in range(1, n + 30):
+            noise[place] += alike * noise[place - 1]
+        return np.asarray(noise[30:])
+
+    hard = 20 * series()
+
+    def stats(own: Floats) -> Floats:
+        return np.column_stack([700 + hard + own, np.full(n, 250.0), np.full(n, 200.0), np.full(n, 1024.0)])
+
+    return stats(8 * series()), stats(8 * series())
+
+
 @cache
 def _translated(name: str) -> tuple[Floats, ...]:
     """Statistics of 12,000 sentences by three systems, the last two alike; one of the errors in a hundred is large."""

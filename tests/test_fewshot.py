@@ -131,6 +131,16 @@ class TestTwoWay:
         assert measure.ci_high == pytest.approx(expected.high, abs=0.003)
         assert math.isnan(seed_spread(*grid.by_seed(1), len(right)).sd)
 
+    def test_nobody_disagrees_is_not_certainty(self) -> None:
+        """All right with and without examples, or all right against all wrong: five items are five items."""
+        alike = make_curve(Grid([cell([1] * 20, 0), cell([1] * 20, 1)]))
+        assert alike.gain is not None
+        assert alike.gain.ci_low < -0.1 < 0.1 < alike.gain.ci_high
+        apart = make_curve(Grid([cell([0] * 5, 0), cell([1] * 5, 1)]))
+        assert apart.gain is not None
+        assert 1e-4 < apart.gain.p < 0.05
+        assert apart.gain.ci_high > apart.gain.ci_low + 0.5
+
     def test_all_right_is_not_certainty(self) -> None:
         (point,) = make_curve(Grid([cell([1] * 20, 1, seed) for seed in range(3)])).points
         assert point.score.value == point.score.ci_high == 1.0

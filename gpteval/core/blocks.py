@@ -57,5 +57,6 @@ def blocks_of(places: Sequence[int], starts: Sequence[int]) -> list[int]:
 
 def _shared(total: int, sizes: Sequence[int]) -> list[int]:
     """``total`` in whole numbers by ``sizes``; they sum to it."""
-    ends = [round(total * size / sum(sizes)) for size in accumulate(sizes)]
+    whole = max(1, sum(sizes))
+    ends = [*(round(total * size / whole) for size in accumulate(sizes[:-1])), total]
     return [end - begin for begin, end in pairwise([0, *ends])]

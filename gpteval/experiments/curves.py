@@ -141,16 +141,23 @@ class Grid:
         """Values and draws of each seed."""
         return self.rows([self.key(shots, seed, control) for seed in self.seeds], mask)
 
+    @property
+    def _reach(self) -> float:
+        """How far apart two answers to one item can be: of a metric of a whole set about half of its scale."""
+        if self.metric.scale is None:
+            return 0.0
+        return (self.metric.scale - self.metric.bottom) * (0.5 if self.metric.kind == "ratio" else 1.0)
+
     def score(self, found: tuple[Floats, Floats], mask: Mask | None = None) -> Measure:
         """A score: its interval stays in the metric's range, and shows something where all answers are alike."""
         units = self.units if mask is None else [unit for unit, kept in zip(self.units, mask, strict=True) if kept]
         count = len(set(units))
-        measure = two_way(*found, count)
+        measure = two_way(*found, count, self._reach / 2)
         low, high = measure.ci_low, measure.ci_high
-        if measure.stderr == 0 and self.metric.kind == "binary" and measure.value in (0.0, 1.0):
+        if self.metric.kind == "binary" and measure.value in (0.0, 1.0):
             low, high = proportion(round(measure.value * count), count, LEVEL)
         if self.metric.scale is not None:
-            low, high = max(low, 0.0), min(high, self.metric.scale)
+            low, high = max(low, self.metric.bottom), min(high, self.metric.scale)
         return replace(measure, ci_low=low, ci_high=high, p=math.nan)
 
     def spread(self, found: tuple[Floats, Floats]) -> Spread:
@@ -160,14 +167,15 @@ class Grid:
         return replace(spread, sd=min(spread.sd, most), ci_high=min(spread.ci_high, most))
 
     def difference(self, one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Measure:
-        return two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)))
+        return two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach)
 
     def combined(self, factors: Mapping[int, float]) -> Measure:
         """A weighted sum over numbers of examples."""
         values, draws = zip(*(self.by_seed(shots) for shots in factors), strict=True)
         amounts = list(factors.values())
         sums = sum(a * v for a, v in zip(amounts, values, strict=True))
-        return two_way(np.asarray(sums), sum(a * d for a, d in zip(amounts, draws, strict=True)), len(set(self.units)))
+        drawn = sum(a * d for a, d in zip(amounts, draws, strict=True))
+        return two_way(np.asarray(sums), drawn, len(set(self.units)), self._reach * sum(map(abs, amounts)) / 2)
 
 
 def grids(cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS) -> list[Grid]:

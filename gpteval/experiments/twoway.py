@@ -42,20 +42,23 @@ class Spread:
     ci_high: float
 
 
-def two_way(values: Floats, draws: Floats, units: int) -> Measure:
+def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0) -> Measure:
     """The mean of ``values``, one a seed, shape [S]. ``draws``: each on resamples of the items, [S, draws].
 
     The variance is that of the items' resamples plus that of the seeds, minus what both count; at least the items'.
-    Student's t has the degrees of freedom of Satterthwaite (1946). One seed: the items' part alone.
+    ``reach``: how far one item could pull; two that do, one to each side, are counted with the items, so that ten
+    answers that are all alike are no certainty (Bonett and Price 2012). Student's t has the degrees of freedom of
+    Satterthwaite (1946). One seed: the items' part alone.
     """
     value = float(values.mean())
     items, seeds, both = _parts(values, draws, units)
+    items += 2 * reach**2 / (units + 2) ** 2
     variance = max(items, items + seeds - both)
     if not math.isfinite(variance):
         return Measure(value, math.nan, math.nan, math.nan, math.nan)
     stderr = math.sqrt(variance)
     if stderr == 0:
-        return Measure(value, value, value, 0.0, 1.0 if value == 0 else 0.0)
+        return Measure(value, math.nan, math.nan, 0.0, math.nan)
     freedom = items**2 / (units - 1)
     if len(values) > 1:
         freedom += seeds**2 / (len(values) - 1) + both**2 / ((units - 1) * (len(values) - 1))

@@ -119,8 +119,8 @@ def too_few(units: int, what: str = "item", least: int = FEWEST) -> str:
 
 
 def span(blocks: int) -> int:
-    """How many neighbouring blocks make a stretch: the square root, so that both stretches and their number grow."""
-    return math.ceil(math.sqrt(blocks))
+    """How many neighbouring blocks make a stretch: it grows with the root, so that their number grows too."""
+    return math.ceil(1.5 * math.sqrt(blocks))
 
 
 def _stretches(residuals: Floats, texts: Sequence[int], length: int) -> Floats:

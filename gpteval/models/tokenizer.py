@@ -80,8 +80,8 @@ class Codec:
     def starts(self, text: str, count: int) -> list[int]:
         """Where in ``text`` each of its ``count`` tokens begins, in characters, never falling.
 
-        Where a text is written otherwise before it is taken apart, places are scaled by the lengths; a tokenizer that
-        tells no places has its tokens spread evenly.
+        Where newlines are written with a mark, places are scaled by the lengths; a tokenizer that tells no places has
+        its tokens spread evenly.
         """
         written = text.encode("utf-8", "replace").decode("utf-8")
         if not getattr(self.tokenizer, "is_fast", False):
@@ -103,7 +103,10 @@ class Codec:
             places += [begin + start for start, _ in offsets]
         if len(places) != count:
             raise ValueError(f"the tokenizer tells {len(places)} places of {count} tokens")
-        scale = len(text) / max(1, len(written))
+        if self.newline_token is not None and len(written) != len(text):
+            own = [place for place, c in enumerate(text) for _ in c.translate(_STANDARD)]
+            places = [own[min(place, len(own) - 1)] for place in places]
+        scale = 1.0 if self.newline_mark is None else len(text) / max(1, len(written))
         return [int(place * scale) for place in accumulate(places, max)]
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,19 +84,33 @@ def _ranks(comparison: Comparison) -> dict[tuple[str, str], int]:
 def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:
     """A pair's texts, seen from its first model or (``turned``) from its second."""
     figure = pair.figure
-    value, low, high = figure.effect, pair.low, pair.high
-    if turned:
-        value, low, high = (1 / value, 1 / high, 1 / low) if pair.by_ratio else (-value, -high, -low)
-    if pair.full == 1.0 and not pair.by_ratio:  # a share: in points, as the page shows shares in percent
-        texts = [points(bound).removeprefix("+") for bound in (low, high)]
-        shown = points(value)
-    else:
-        texts = [number(bound) for bound in (low, high)]
-        shown = f"x {number(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{number(value)}"
+
+    def seen(*values: float) -> list[float]:
+        if not turned:
+            return list(values)
+        return (
+            [1 / value if value else math.inf for value in values[::-1]]
+            if pair.by_ratio
+            else [-v for v in values[::-1]]
+        )
+
+    def told(value: float) -> str:  # a share in points, as the page shows shares in percent
+        return points(value) if pair.full == 1.0 and not pair.by_ratio else number(value)
+
+    def reach(low: float, high: float) -> str:
+        if math.isnan(low):
+            return "no interval"
+        return " to ".join(told(bound).removeprefix("+") for bound in seen(low, high))
+
+    (value,) = seen(figure.effect)
+    shown = f"x {told(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{told(value).removeprefix('+')}"
     ahead = (pair.better == pair.model_a) != turned
     state = "same" if not pair.significant else "better" if ahead else "worse"
-    words = f"p {p_value(pair.p_adjusted)}; {pair.verdict}" + (f"; {pair.disagreement}" if pair.disagreement else "")
-    return {"text": _minus(shown), "interval": _minus(" to ".join(texts)), "state": state, "why": words}
+    words = [f"p {p_value(pair.p_adjusted)}", pair.verdict, pair.disagreement]
+    if not math.isnan(figure.p):
+        words.append(f"alone p {p_value(figure.p)}, {reach(figure.ci_low, figure.ci_high)}")
+    why = _minus("; ".join(filter(None, words)))
+    return {"text": _minus(shown), "interval": _minus(reach(pair.low, pair.high)), "state": state, "why": why}
 
 
 def _minus(text: str) -> str:

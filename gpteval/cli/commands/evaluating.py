@@ -52,7 +52,7 @@ def run(
         str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
     ] = None,
     limit: Limit = None,
-    seed: Annotated[int, typer.Option(help="for the subset, the examples and the bootstrap")] = 0,
+    seed: Annotated[int, typer.Option(help="for the subset and the examples")] = 0,
     out: Out = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
