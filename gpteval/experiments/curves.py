@@ -154,7 +154,7 @@ class Grid:
         count = len(set(units))
         measure = two_way(*found, count, self._reach / 2)
         low, high = measure.ci_low, measure.ci_high
-        if self.metric.kind == "binary" and measure.value in (0.0, 1.0):
+        if self.metric.kind == "binary" and measure.value in (0.0, 1.0) and not math.isnan(low):
             low, high = proportion(round(measure.value * count), count, LEVEL)
         if self.metric.scale is not None:
             low, high = max(low, self.metric.bottom), min(high, self.metric.scale)
