@@ -17,12 +17,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gpteval.api.chat import letter_of
 from gpteval.api.options import ApiOptions
 from gpteval.api.prices import price_of
+from gpteval.core.documents import read_statistics, sample_file
 from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.nano import nano_models
@@ -73,6 +75,12 @@ def test_completions_give_the_local_models_numbers(server: ApiServer, tmp_path: 
     assert set(local) == set(served)
     for unit, value in local.items():
         assert served[unit] == pytest.approx(value, abs=1e-3), unit
+    of_blocks = [
+        read_statistics(tmp_path / sample_file(name, "nano_prose", 0))["blocks"]
+        for name in (MODEL, f"completions:{MODEL}")
+    ]
+    for ours, theirs in zip(*of_blocks, strict=True):
+        assert np.array(theirs) == pytest.approx(np.array(ours), abs=1e-2)
     facts = json.loads((tmp_path / "manifest.json").read_text())["models"][f"completions:{MODEL}"]
     assert (facts["answered_as"], facts["system_fingerprints"], facts["generation"]) == (MODEL, ["fp_1"], "gpt2")
     (row, *_) = (r for r in made.results if r.model != MODEL)

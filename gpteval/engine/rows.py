@@ -129,7 +129,7 @@ class RowResult:
     """What the model gave for a row. Score rows fill ``logprob`` and ``greedy``, generate rows ``text`` and ``finish``.
 
     ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
-    ``extra``: what an engine notes besides, as JSON; of a row in parts, their sums.
+    ``extra``: what an engine notes besides, a JSON object; of a row in parts, their sums.
     """
 
     tokens: int
@@ -145,7 +145,7 @@ class RowResult:
     @property
     def parts(self) -> list[float]:
         """Sums of log-probabilities of a row's parts."""
-        return [float(total) for total in json.loads(self.extra)] if self.extra else []
+        return [float(total) for total in json.loads(self.extra).get("parts", ())] if self.extra else []
 
     def dumps(self) -> str:
         return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
@@ -163,7 +163,8 @@ class RowResult:
 def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
     """The sums of a row's parts, as ``RowResult.extra`` keeps them; "" for a row without."""
     ends = list(accumulate(parts))
-    return json.dumps([math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]) if ends else ""
+    sums = [math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]
+    return json.dumps({"parts": sums}) if sums else ""
 
 
 def row_key(model_key: str, row: Row) -> bytes:
