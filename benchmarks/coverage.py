@@ -59,13 +59,16 @@ class Subject:
     times: float = 1.0  # of those asked for
 
 
-def held(evidence: Evidence, truth: float) -> bool:
+def held(evidence: Evidence, truth: float) -> Mapping[str, bool]:
+    """Nothing where the items are said not to tell."""
     low, high = evidence.interval(0.95)
-    return low <= truth <= high
+    return {} if evidence.why else {INTERVAL: low <= truth <= high}
 
 
-def covers(found: Estimate, truth: float) -> bool:
-    return found.ci_low is not None and found.ci_high is not None and found.ci_low <= truth <= found.ci_high
+def covers(found: Estimate, truth: float) -> Mapping[str, bool]:
+    if found.ci_low is None or found.ci_high is None:
+        return {}
+    return {INTERVAL: found.ci_low <= truth <= found.ci_high}
 
 
 def paired(name: str, a: Floats, b: Floats, units: list[str] | None = None) -> Evidence:
@@ -100,8 +103,8 @@ def accuracies() -> Settings:
 
                 def once(random: Random, n: int = n, share: float = share, lead: float = lead) -> Mapping[str, bool]:
                     found = counts(*made.disagreeing(random, n, share, lead))
-                    said = {INTERVAL: held(found, share * lead)}
-                    return said if lead else said | {TEST: found.p < 0.05}
+                    said = held(found, share * lead)
+                    return said if lead else {**said, TEST: found.p < 0.05}
 
                 yield f"n = {n}, {share:.0%} disagree, lead {lead:g}", once
 
@@ -116,8 +119,8 @@ def grades() -> Settings:
                     def once(random: Random, setting: tuple[int, float, float, float] = setting) -> Mapping[str, bool]:
                         a, b, truth = made.graded(random, *setting)
                         found = paired("f1", scores(a), scores(b))
-                        said = {INTERVAL: held(found, truth)}
-                        return said if setting[2] else said | {TEST: found.p < 0.05}
+                        said = held(found, truth)
+                        return said if setting[2] else {**said, TEST: found.p < 0.05}
 
                     yield f"n = {n}, {share:.0%} differ, {partial:.0%} of them in part, lead {lead:g}", once
 
@@ -137,8 +140,8 @@ def tasks() -> Settings:
                             both = paired_values("acc", *map(scores, made.disagreeing(random, n, share, lead)), count)
                             parts.append((f"t{task}", replace(both, values=both.values / count)))
                         found = of_mean(parts)
-                        said = {INTERVAL: held(found, share * lead)}
-                        return said if lead else said | {TEST: found.p < 0.05}
+                        said = held(found, share * lead)
+                        return said if lead else {**said, TEST: found.p < 0.05}
 
                     yield f"{count} tasks of {n}, {share:.0%} disagree, lead {lead:g}", once
 
@@ -153,8 +156,8 @@ def clusters() -> Settings:
                 ) -> Mapping[str, bool]:
                     a, b, units = made.passages(random, count, alike, share, lead)
                     found = paired("acc", scores(a), scores(b), units)
-                    said = {INTERVAL: held(found, share * lead) or bool(found.why)}
-                    return said if lead else said | {TEST: found.p < 0.05}
+                    said = held(found, share * lead)
+                    return said if lead else {**said, TEST: found.p < 0.05}
 
                 yield f"{count} passages, correlation {alike}, {share:.0%} disagree, lead {lead:g}", once
 
@@ -168,7 +171,7 @@ def perplexities() -> Settings:
                 found = paired("token_perplexity", second, first)
                 null = paired("token_perplexity", third, first)
                 truth = 0.06 * (np.exp(0.3**2 / 2) if heavy else 1.0)
-                return {INTERVAL: held(found, truth), TEST: null.p < 0.05}
+                return {**held(found, truth), TEST: null.p < 0.05}
 
             yield f"n = {n}, {'heavy' if heavy else 'light'} tails", once
 
@@ -184,7 +187,7 @@ def one_text() -> Settings:
                 a, b = (pseudo_values(metric, side, texts=[0] * n) for side in sides)
                 found = of_pair("t", a, b)
                 alone = covers(estimate(metric, sides[0], texts=[0] * n), float(np.exp(700 / 250)))
-                return {INTERVAL: alone, TEST: found.p < 0.05}
+                return {**alone, TEST: found.p < 0.05}
 
             yield f"{n} kilobytes, correlation {alike}", once
 
@@ -197,7 +200,7 @@ def corpora() -> Settings:
                 one, two, three = made.translations(random, n, name)
                 truth = made.true_translations(name)
                 found, null = paired(name, one, two), paired(name, two, three)
-                said = {INTERVAL: held(found, truth[0] - truth[1]), TEST: null.p < 0.05}
+                said = {**held(found, truth[0] - truth[1]), TEST: null.p < 0.05}
                 if name == "bleu" and n == 150:
                     metric, drawn = METRICS[name], weights(names(n), seed=int(random.integers(10**6)), draws=1000)
                     draws = [resampled(metric, side, drawn) for side in (two, three)]
@@ -218,7 +221,7 @@ def rare_classes() -> Settings:
                         random: Random, name: str = name, n: int = n, rare: float = rare, right: tuple = right
                     ) -> Mapping[str, bool]:
                         found = paired(name, *made.classes(random, n, rare, right))
-                        return {INTERVAL: held(found, 0.0), TEST: found.p < 0.05}
+                        return {**held(found, 0.0), TEST: found.p < 0.05}
 
                     yield f"{name}, n = {n}, a class of {rare:.0%}, right {right}", once
 
@@ -228,7 +231,7 @@ def single_shares() -> Settings:
         for level in (0.5, 0.9, 0.97, 0.99, 0.9995):
 
             def once(random: Random, n: int = n, level: float = level) -> Mapping[str, bool]:
-                return {INTERVAL: covers(_share(int(random.binomial(n, level)), n), level)}
+                return covers(_share(int(random.binomial(n, level)), n), level)
 
             yield f"n = {n}, level {level}", once
 
@@ -249,7 +252,7 @@ def single_scores() -> Settings:
                     size = np.where(random.random(n) < partial, random.beta(2, 2, n), 1.0)
                     values = 1 - size * (random.random(n) > level)
                     truth = 1 - (1 - level) * (1 - partial / 2)
-                    return {INTERVAL: covers(estimate(METRICS["f1"], scores(values)), truth)}
+                    return covers(estimate(METRICS["f1"], scores(values)), truth)
 
                 yield f"F1, n = {n}, {level:.0%} right, {partial:.0%} of errors in part", once
     for name in ("mcc", "macro_f1"):
@@ -261,7 +264,7 @@ def single_scores() -> Settings:
                         random: Random, name: str = name, n: int = n, rare: float = rare, right: tuple = right
                     ) -> Mapping[str, bool]:
                         found = estimate(METRICS[name], made.classes(random, n, rare, right)[0])
-                        return {INTERVAL: covers(found, made.true_classes(name, rare, right))}
+                        return covers(found, made.true_classes(name, rare, right))
 
                     yield f"{name}, n = {n}, a class of {rare:.0%}, right {right}", class_once
     for name in ("bleu", "chrf"):
@@ -269,7 +272,7 @@ def single_scores() -> Settings:
 
             def corpus_once(random: Random, name: str = name, n: int = n) -> Mapping[str, bool]:
                 found = estimate(METRICS[name], made.translations(random, n, name)[0])
-                return {INTERVAL: covers(found, made.true_translations(name)[0])}
+                return covers(found, made.true_translations(name)[0])
 
             yield f"{name}, n = {n}", corpus_once
     for n in (5, 10, 20, 50, 100, 300):
@@ -277,7 +280,7 @@ def single_scores() -> Settings:
 
             def text_once(random: Random, n: int = n, heavy: bool = heavy) -> Mapping[str, bool]:
                 found = estimate(METRICS["token_perplexity"], made.texts(random, n, heavy=heavy)[0])
-                return {INTERVAL: covers(found, float(np.exp(3 * (np.exp(0.3**2 / 2) if heavy else 1.0))))}
+                return covers(found, float(np.exp(3 * (np.exp(0.3**2 / 2) if heavy else 1.0))))
 
             yield f"perplexity, n = {n}, {'heavy' if heavy else 'light'} tails", text_once
     for count in (5, 8, 20, 50):
@@ -289,7 +292,7 @@ def single_scores() -> Settings:
                 ) -> Mapping[str, bool]:
                     right, units = made.belonging(random, count, alike, level)
                     found = estimate(METRICS["acc"], scores(right), clusters=units)
-                    return {INTERVAL: covers(found, level) or bool(found.why)}
+                    return covers(found, level) or bool(found.why)
 
                 yield f"{count} passages, correlation {alike}, level {level}", cluster_once
 

@@ -128,7 +128,10 @@ def of_mean(parts: Sequence[tuple[str, PseudoValues]]) -> Evidence:
     if variance == 0:
         return Evidence(why=_ALIKE)
     df = variance**2 / sum(v**2 / max(1.0, by_task[task][0].freedom) for task, v in variances.items())
-    student = Student(sum(values.student.centre for _, values in parts), math.sqrt(variance), df)
+    centre = sum(
+        float(values.values[: len(values.names)].mean()) for _, values in parts
+    )  # pseudo-items pull none aside
+    student = Student(centre, math.sqrt(variance), df)
     return Evidence(
         test="paired jackknife t over tasks",
         p=student.p,
