@@ -172,7 +172,7 @@ def row_key(model_key: str, row: Row) -> bytes:
     if isinstance(row, ScoreRow):
         rest: object
         first, second, rest = row.context.tobytes(), row.targets.tobytes(), list(row.barred) or ""
-        rest = [rest, list(row.parts)] if row.parts else rest
+        rest = {"barred": rest, "parts": list(row.parts)} if row.parts else rest
     else:
         first, second = row.prompt.tobytes(), b""
         rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])
