@@ -10,6 +10,7 @@ rows hang together, and never less.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -41,13 +42,15 @@ def adjusted(table: Sequence[Evidence], seed: int = 0) -> Adjusted:
     """The rows of a table together. A question that is asked twice counts once."""
     from scipy.special import ndtr, ndtri
 
-    numbers: dict[object, int] = {}
-    which = [numbers.setdefault(_question(row), len(numbers)) for row in table if not math.isnan(row.p)]
     p = np.full(len(table), np.nan)
-    if not numbers:
+    questions = {place: _question(row) for place, row in enumerate(table) if not math.isnan(row.p)}
+    if not questions:
         return Adjusted(tuple(p.tolist()), ALPHA)
-    tested = np.flatnonzero([not math.isnan(row.p) for row in table])
-    rows = [table[tested[place]] for place in np.unique(which, return_index=True)[1]]
+    asked = {question: number for number, question in enumerate(sorted(set(questions.values())))}  # in whatever order
+    rows: list[Evidence] = [table[0]] * len(asked)
+    for place, question in questions.items():
+        rows[asked[question]] = table[place]
+    tested, which = list(questions), [asked[question] for question in questions.values()]
     own = np.array([row.p for row in rows])
     if len(rows) == 1:
         p[tested] = own
@@ -67,8 +70,12 @@ def adjusted(table: Sequence[Evidence], seed: int = 0) -> Adjusted:
     return Adjusted(tuple(p.tolist()), float(np.clip(alpha, ALPHA / len(rows), ALPHA)))
 
 
-def _question(row: Evidence) -> object:
-    return row.p, tuple((task, pulls.tobytes()) for task, (_, pulls) in row.pulls.items())
+def _question(row: Evidence) -> tuple[float, bytes]:
+    content = hashlib.blake2b(digest_size=16)
+    for task, (_, pulls) in row.pulls.items():
+        content.update(task.encode("utf-8", "surrogatepass"))
+        content.update(pulls.tobytes())
+    return row.p, content.digest()
 
 
 def _drawn(table: Sequence[Evidence], seed: int) -> NDArray[np.float32]:

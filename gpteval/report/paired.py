@@ -69,9 +69,12 @@ def paired(runs: Sequence[Path]) -> Paired:
 
 
 def _ranks(comparison: Comparison) -> dict[tuple[str, str], int]:
-    """By model and column: one more than the number of models that are better, by the verdicts of the table."""
+    """By model and column: one more than the number of models that are better, by the verdicts of the table.
+
+    None where no two of the column's models could be tested.
+    """
     ranks: dict[tuple[str, str], int] = {}
-    for pair in comparison.pairs:
+    for pair in (pair for pair in comparison.pairs if not math.isnan(pair.p_adjusted)):
         column = f"{pair.task}-{pair.shots}"
         for name in (pair.model_a, pair.model_b):
             ranks.setdefault((name, column), 1)
