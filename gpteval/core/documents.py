@@ -115,7 +115,8 @@ def read_statistics(path: Path) -> dict[str, list[Any]]:
             columns: dict[str, list[Any]] = file.read(wanted, use_threads=False).sort_by("item_id").to_pydict()
         for name in ("cluster", "blocks"):
             columns.setdefault(name, [None] * len(columns["item_id"]))
-        columns["blocks"] = json.loads(f"[{','.join(blocks or 'null' for blocks in columns['blocks'])}]")
+        if any(columns["blocks"]):
+            columns["blocks"] = json.loads(f"[{','.join(blocks or 'null' for blocks in columns['blocks'])}]")
         columns["stats"] = json.loads(f"[{','.join(columns['stats'])}]")
         if not all(isinstance(text, str) for name in ("item_id", "prompt_hash") for text in columns[name]):
             raise ValueError("a row has no text where one belongs")
