@@ -65,7 +65,7 @@ def place_command(runs: Sequence[Path], model: str | None, as_json: bool) -> Non
     if any(rival.indirect for placement in placements for rival in placement.rivals):
         say("Published: the other side's number is as printed, not measured here on the same items: an indirect")
         say("comparison, for which both numbers are given the error of the measured one.")
-    say("In brackets: how many of them are more than noise (p below 0.05 after Holm's adjustment).")
+    say("In brackets: how many of them are more than noise (p below 0.05, adjusted for all of them).")
 
 
 def _document(placement: Placement) -> dict[str, object]:

@@ -93,9 +93,9 @@ def of_pair(task: str, a: PseudoValues, b: PseudoValues) -> Evidence:
     both = a.minus(b)
     if both.why:
         return Evidence(why=both.why)
-    student = both.student
-    if student.stderr == 0:
+    if both.alike:
         return Evidence(why=_ALIKE)
+    student = both.student
     return Evidence(
         test="paired jackknife t",
         p=student.p,
@@ -128,9 +128,7 @@ def of_mean(parts: Sequence[tuple[str, PseudoValues]]) -> Evidence:
     if variance == 0:
         return Evidence(why=_ALIKE)
     df = variance**2 / sum(v**2 / max(1.0, by_task[task][0].freedom) for task, v in variances.items())
-    centre = sum(
-        float(values.values[: len(values.names)].mean()) for _, values in parts
-    )  # pseudo-items pull none aside
+    centre = sum(float(values.values[: len(values.names)].mean()) for _, values in parts)  # without the pseudo-items
     student = Student(centre, math.sqrt(variance), df)
     return Evidence(
         test="paired jackknife t over tasks",

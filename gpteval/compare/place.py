@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Meeting:
-    """The model against a known one on a task. ``p``: two-sided, after Holm over all meetings of its kind.
+    """The model against a known one on a task. ``p``: two-sided, adjusted over all meetings of its kind.
 
     ``source``: of a published number; "" where both ran and were compared as pairs.
     """

@@ -24,7 +24,7 @@ from gpteval.core.types import digest
 
 DRAWS = 10_000
 _CELLS = 2**24  # draws of rows in memory at a time
-_LITTLE = 0.01
+_LITTLE = 0.01  # share of a row's variance below which its pseudo-items need no draws of their own
 ALPHA = 0.05
 
 
@@ -86,8 +86,9 @@ def _drawn(table: Sequence[Evidence], seed: int) -> NDArray[np.float32]:
         for task in row.pulls:
             rows[task].append(place)
     drawn = np.zeros((len(table), draws), dtype=np.float32)
+    # What the pseudo-items bring is each row's own; where it is little, the pulls are scaled up instead.
     alone = 1 - np.array([sum(float((p**2).sum()) for _, p in row.pulls.values()) / row.stderr**2 for row in table])
-    whole = np.where(alone < _LITTLE, np.sqrt(1 - alone), 1.0)  # the share of the pseudo-items
+    whole = np.where(alone < _LITTLE, np.sqrt(1 - alone), 1.0)
     for task, places in sorted(rows.items()):
         pulls = _pulls(task, [table[place] for place in places]) / whole[places, None]
         random = np.random.default_rng(int(digest(seed, task), 16))

@@ -52,7 +52,7 @@ def estimate(
         low, high = proportion(round(value * n), n, level)
         return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n, "clopper-pearson")
     found = pseudo_values(metric, stats, clusters, texts=texts)
-    if found.why or found.student.stderr == 0:
+    if found.why or found.alike:
         return Estimate(value, None, None, None, n, "", found.why or "every item has the same score")
     student = found.student
     low, high = student.interval(level)

@@ -27,6 +27,7 @@ from gpteval.metrics.base import Floats, Metric
 
 FEWEST = 5  # units: of fewer, an interval would be a guess
 FEWEST_BLOCKS = 10
+_DIGITS = 1e-9  # what rounding may bring, far below float32's
 TEXTS = 10  # from so many texts on they are the units, of fewer their blocks
 
 
@@ -68,7 +69,12 @@ class PseudoValues:
 
     def minus(self, other: PseudoValues) -> PseudoValues:
         """Of the difference (or the logarithm of the ratio) of two models over the same units."""
-        return replace(self, values=self.values - other.values)
+        return replace(self, values=self.values - other.values, freedom=min(self.freedom, other.freedom))
+
+    @property
+    def alike(self) -> bool:
+        """Whether no unit differs from another by more than the last digits of a computation."""
+        return self.student.stderr <= _DIGITS * max(1.0, float(np.abs(self.values).max()))
 
     @cached_property
     def student(self) -> Student:
