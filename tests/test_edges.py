@@ -155,6 +155,15 @@ class TestGates:
         assert found == code, said
         assert told in said
 
+    def test_ten_of_ten_show_no_ninety_percent(self, tmp_path: Path, compare: Compare) -> None:
+        run = make_run(tmp_path / "ten", {("a", "t"): scores(np.ones(10))})
+        code, _, said = compare(run, "--gate", "t>=0.9")
+        assert (code, "holds by its value only: a on t (0-shot): 1 is >= 0.9, its interval 0.6915 to 1" in said) == (
+            0,
+            True,
+        )
+        assert compare(run, "--gate", "t>=0.9", "--gate-by", "interval")[0] == 1
+
     def test_a_model_that_failed_fails_the_gate(self, run: Path, compare: Compare) -> None:
         failing(run, "theirs", "sst2", "out of memory")
         code, _, said = compare(run, "--gate", "sst2>=0.1")
