@@ -147,7 +147,7 @@ def tasks() -> Settings:
 
 
 def clusters() -> Settings:
-    for count in (5, 8, 20, 50):
+    for count in (5, 8, 20, 50, 3):  # of 3 nothing is said
         for alike in (0.05, 0.3):
             for share, lead in ((0.05, 1.0), (0.2, 0.0), (0.2, 0.4), (0.4, 0.0)):
 
@@ -283,7 +283,7 @@ def single_scores() -> Settings:
                 return covers(found, float(np.exp(3 * (np.exp(0.3**2 / 2) if heavy else 1.0))))
 
             yield f"perplexity, n = {n}, {'heavy' if heavy else 'light'} tails", text_once
-    for count in (5, 8, 20, 50):
+    for count in (5, 8, 20, 50, 3):  # of 3 nothing is said
         for alike in (0.05, 0.3):
             for level in (0.7, 0.95):
 
