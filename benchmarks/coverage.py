@@ -3,7 +3,7 @@
 ``python benchmarks/coverage.py [--times 1000] [--all] [--only WORD]`` holds models whose true difference is known
 against each other, by the product's own functions. Each subject is printed with its least and its largest figure over
 all settings, as in docs/statistics.md; ``--all`` prints every setting. The last line is JSON. Exit code 1 where a
-figure lies outside of what is promised by more than three times the simulation's own error.
+figure lies outside of what is promised by more than twice the simulation's own error.
 """
 
 from __future__ import annotations
@@ -350,7 +350,7 @@ def margins() -> Settings:
 
 
 def power() -> Settings:
-    """The MDE of one row, of Fisher's difference of skewed scores too."""
+    """The MDE of one row."""
     for n in (300, 1000):
         effect = 2.80 * np.sqrt(0.4 / n)
 
@@ -448,7 +448,7 @@ def told(seen: list[Seen], times: int) -> int:
             found = {s: figures[kind] for of, s, figures in seen if of == subject and kind in figures}
             low, high = PROMISED.get(kind, (0.0, 1.0))
             error = {
-                s: 3 * np.sqrt(max(value * (1 - value), 0.01) / (times * shares[subject])) for s, value in found.items()
+                s: 2 * np.sqrt(max(value * (1 - value), 0.01) / (times * shares[subject])) for s, value in found.items()
             }
             broken = {s: value for s, value in found.items() if not low - error[s] <= value <= high + error[s]}
             kept = kept and not broken

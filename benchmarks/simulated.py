@@ -96,7 +96,7 @@ def neighbours(random: Random, n: int, alike: float) -> tuple[Floats, Floats]:
 
 @cache
 def _translated(name: str) -> tuple[Floats, ...]:
-    """Statistics of 12,000 sentences by three systems, the last two alike; one of the errors in a hundred is large."""
+    """Statistics of many sentences by three systems, of which the last two are alike."""
     random, metric = np.random.default_rng(0), METRICS[name]
     words = np.array([f"w{i}" for i in range(40)])
     found: list[list[tuple[float, ...]]] = [[], [], []]
