@@ -37,20 +37,24 @@ def make_run(
     tasks: Mapping[str, Mapping[str, Any]] | None = None,
     models: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
-    """``answers``: statistics of the items by (model, task). Everything else has a default."""
+    """``answers``: statistics of the items by (model, task), where a task may be ``name:template@shots``. Everything
+    else has a default.
+    """
     rows, listed = [], []
     (folder / "samples").mkdir(parents=True, exist_ok=True)
-    for (model, task), stats in answers.items():
+    for (model, asked), stats in answers.items():
+        task, _, shots = asked.partition("@")
+        base, _, template = task.partition(":")
         metric = metric_registry()[(metrics or {}).get(task, "acc")]
         generation, size = (generations or {}).get(model, ("gpt2", 1000))
-        names = (ids or {}).get(task) or [f"{task}-item-{n}" for n in range(len(stats))]
-        cut = set((truncated or {}).get((model, task), ()))
+        names = (ids or {}).get(task) or [f"{base}-item-{n}" for n in range(len(stats))]
+        cut = set((truncated or {}).get((model, asked), ()))
         groups = (clusters or {}).get(task)
         table = [
             {
                 "item_id": names[n],
                 "prompt": f"prompt {n}",
-                "prompt_hash": f"{(hashes or {}).get((model, task), '')}{names[n]}",
+                "prompt_hash": f"{(hashes or {}).get((model, asked), '')}{names[n]}",
                 "cluster": groups[n] if groups else None,
                 "truncated": n in cut,
                 "values": json.dumps({metric.name: float(metric.value(np.array(one, dtype=float)))}),
@@ -58,17 +62,18 @@ def make_run(
             }
             for n, one in enumerate(stats)
         ]
-        file = sample_file(model, task, 0)
+        file = sample_file(model, task, int(shots or 0))
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), folder / file)
-        listed.append({"model": model, "task": task, "shots": 0, "file": file})
+        listed.append({"model": model, "task": task, "shots": int(shots or 0), "file": file})
         rows.append(
             {
                 "model": model,
                 "generation": generation,
                 "n_params": size,
                 "task": task,
+                "template": template or "default",
                 "family": "qa",
-                "shots": 0,
+                "shots": int(shots or 0),
                 "profile": "gpteval",
                 "protocol": "zero_shot",
                 "fingerprint": "f",

@@ -180,16 +180,21 @@ class TestComparison:
 
     def test_generations_in_three_forms(self, run: Path) -> None:
         found = {(g.older, g.newer, g.form): g for g in gpteval.compare(run).generations}
-        assert len(found) == 9
+        assert [form for *_, form in found] == [
+            *("family means", "best against best", "matched size"),
+            *("family means", "best against best, matched size"),
+            *("family means, best against best", "matched size"),
+        ], "what are the same models is said once"
         means = found["GPT-1", "GPT-2", "family means"]
-        assert means.who == "gpt2-a, gpt2-b against gpt1"
+        assert (means.news, means.olds) == (("gpt2-a", "gpt2-b"), ("gpt1",))
         assert means.pair is not None
-        assert found["GPT-1", "GPT-2", "best against best"].who == "gpt2-b against gpt1"
-        assert found["GPT-1", "GPT-2", "matched size"].who == "gpt2-a against gpt1"
-        assert found["GPT-2", "GPT-3 style", "matched size"].who == "neo against gpt2-b"
+        assert found["GPT-1", "GPT-2", "best against best"].news == ("gpt2-b",)
+        assert found["GPT-1", "GPT-2", "matched size"].news == ("gpt2-a",)
+        both = found["GPT-2", "GPT-3 style", "best against best, matched size"]
+        assert (both.news, both.olds) == (("neo",), ("gpt2-b",))
         none = found["GPT-1", "GPT-3 style", "matched size"]
         assert none.pair is None
-        assert "no GPT-3 style and GPT-1 models of the same size" in none.who
+        assert "no two of them are of the same size" in none.why
 
     def test_common_items_become_the_headline(self, run: Path) -> None:
         plain, common = gpteval.compare(run), gpteval.compare(run, common_items=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpteval.cli.console import print_lines, say
+from gpteval.cli.options import names
 from gpteval.core.errors import UnknownNameError, UsageError
 
 
@@ -21,6 +22,7 @@ def compare_command(
     gate_by: str,
     no_worse_than: str | None,
     margin: float,
+    sides: Sequence[str],
     seed: int,
 ) -> int:
     """The exit code: 1 when a gate or the condition of non-inferiority fails."""
@@ -36,7 +38,7 @@ def compare_command(
             raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
         baseline = no_worse_than
     options = {"metric": metric, "common_items": common_items, "force": force, "margin": margin, "seed": seed}
-    comparison = compare(runs, baseline=baseline, **options)  # type: ignore[arg-type]
+    comparison = compare(runs, baseline=baseline, sides=_sides(sides), **options)  # type: ignore[arg-type]
     failed: list[str] = []
     doubtful: list[str] = []
     if gates:
@@ -50,3 +52,14 @@ def compare_command(
     for line in failed:
         say(f"FAILED: {line}", sys.stderr)
     return 1 if failed else 0
+
+
+def _sides(asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Raises UsageError for what is no side, or a name that is given twice."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in asked:
+        name, sign, models = text.partition("=")
+        if not sign or not name.strip() or not names(models) or name.strip() in found:
+            raise UsageError(f"{text!r} is no side of its own", "name each once: --side old=a,b,c --side new=d,e,f")
+        found[name.strip()] = names(models)
+    return found

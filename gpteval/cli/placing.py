@@ -9,7 +9,7 @@ from pathlib import Path
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.options import names
-from gpteval.compare.formats import number, p_value, points
+from gpteval.compare.numbers import number, p_value, points
 from gpteval.compare.place import Meeting, Placement, Rival, place
 from gpteval.compare.rows import as_dict
 from gpteval.core.errors import UsageError

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpteval.core.documents import AGAIN, read_statistics
 from gpteval.core.errors import StoreError, UsageError
+from gpteval.core.task import DEFAULT
 from gpteval.metrics.base import Floats, Metric
 from gpteval.metrics.jackknife import TEXTS
 from gpteval.metrics.registry import metric_registry
@@ -28,7 +29,8 @@ class Answers:
 
     ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
     itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
-    ``texts``: where the items are blocks of a few long texts, the text of each.
+    ``texts``: where the items are blocks of a few long texts, the text of each. ``template``: behind the task's name
+    where it is another prompt than the task's own. ``training`` and ``step``: of a checkpoint.
     """
 
     model: str
@@ -46,6 +48,14 @@ class Answers:
     truncated: NDArray[np.bool_]
     facts: Mapping[str, Any]
     texts: tuple[int, ...] = ()
+    template: str = DEFAULT
+    training: str = ""
+    step: int | None = None
+
+    @property
+    def base(self) -> str:
+        """The task without its template: what the items belong to."""
+        return self.task.removesuffix(f":{self.template}")
 
     @property
     def unit(self) -> tuple[str, int]:
@@ -134,6 +144,9 @@ def read_answers(
                 truncated=np.array(truncated, dtype=bool),
                 facts=_facts(row, manifest),
                 texts=texts,
+                template=row.get("template") or DEFAULT,
+                training=(row.get("model_family") or "") if row.get("step") is not None else "",
+                step=row.get("step"),
             )
         )
     return found

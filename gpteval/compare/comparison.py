@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.compare.answers import Answers, read_answers
 from gpteval.compare.desk import Desk
-from gpteval.compare.generations import forms
+from gpteval.compare.generations import forms, told
+from gpteval.compare.means import Counted, mean
 from gpteval.compare.resample import DRAWS
-from gpteval.compare.rows import Generations, Pair, judged
+from gpteval.compare.rows import Generations, Known, Pair, judged
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.runs import load_runs
 from gpteval.core.text import natural
@@ -27,7 +29,7 @@ ORDER = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 class Comparison:
     """``pairs``: a row a task and pair of models. ``families`` (where there are several) and ``overall``: means of
     chance-centred scores, from 0 (guessing) to 1 (perfect). ``generations``: what each brings over the one before.
-    ``models``: in their order.
+    ``models``: in their order. ``counted``: which tasks these means are over, and which stand apart.
     """
 
     models: tuple[str, ...]
@@ -35,6 +37,7 @@ class Comparison:
     families: tuple[Pair, ...]
     overall: tuple[Pair, ...]
     generations: tuple[Generations, ...]
+    counted: Counted
     remarks: tuple[str, ...] = ()
 
     def to_frame(self) -> pandas.DataFrame:
@@ -59,6 +62,7 @@ def compare(
     common_items: bool = False,
     force: bool = False,
     margin: float = 0.0,
+    sides: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Comparison:
@@ -66,9 +70,11 @@ def compare(
 
     ``baseline``: every other model against this one, else all pairs. ``metric``: this one instead of each task's
     primary metric. ``common_items``: over the items that no model of a pair had to cut. ``margin``: in points (of a
-    ratio, percent); models that are surely no further apart are called alike. A row's own figures do not depend on the
-    order of runs or models, nor on what else is compared. Raises UsageError for results that differ in their
-    prompts or data unless ``force``, UnknownNameError for a model that is not there, StoreError for damaged files.
+    ratio, percent); models that are surely no further apart are called alike. ``sides``: groups of models by name,
+    such as trainings of one recipe, each held against the one before, instead of the generations. A row's own figures
+    do not depend on the order of runs or models, nor on what else is compared. Raises UsageError for results that
+    differ in their prompts or data unless ``force`` and for a single side, UnknownNameError for a model that is not
+    there, StoreError for damaged files.
     """
     answers = load(runs, metric)
     models = _in_order(answers)
@@ -76,15 +82,40 @@ def compare(
         raise UnknownNameError("model", baseline, models, "these runs have others")
     desk = Desk(answers, common_items, force, seed, draws)
     asked = [(b, a) if a == baseline else (a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
-    several = desk.families if len(desk.families) > 1 else []
-    tables = (
-        [row for unit in desk.units for row in desk.rows(unit, asked)],
-        [row for a, b in asked for family in several for row in desk.mean([a], [b], family)],
-        [row for a, b in asked for row in desk.mean([a], [b], None)],
+    rows = [row for unit in desk.units for row in desk.rows(unit, asked)]
+    averaged = {one.family for of in desk.of.values() for one in of.values() if one.centre}
+    several = [family for family in desk.families if family in averaged] if len(averaged) > 1 else []
+    by_family = [row for a, b in asked for family in several if (row := mean(desk, [a], [b], family=family))]
+    overall = [row for a, b in asked if (row := mean(desk, [a], [b]))]
+    of_sides = forms(desk, _sides(sides, models))
+    between = [
+        row for one in of_sides for a in one.news for b in one.olds if baseline and (row := mean(desk, [a], [b]))
+    ]
+    known: Known = {}
+    judge = partial(judged, seed=seed, margin=margin, known=known)
+    pairs = judge(rows)
+    # One table: the best of each side is chosen of pairs that are in it, so that its p-value allows for the choice.
+    means = judge([*overall, *(one.judgement for one in of_sides if one.judgement), *between])
+    generations = told(of_sides, means[len(overall) :])
+    families = judge(by_family)
+    return Comparison(
+        *(models, pairs, families, means[: len(overall)], generations),
+        counted=Counted.of(desk),
+        remarks=tuple(desk.remarks),
     )
-    pairs, families, overall = (judged(table, seed=seed, margin=margin) for table in tables)
-    generations = forms(desk, margin)
-    return Comparison(models, pairs, families, overall, generations, tuple(desk.remarks))
+
+
+def _sides(asked: Mapping[str, Sequence[str]] | None, models: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Raises UsageError for one side alone or a model on two, UnknownNameError for a model that is not there."""
+    named = [name for names in (asked or {}).values() for name in names]
+    for name in named:
+        if name not in models:
+            raise UnknownNameError("model", name, models, "these runs have others")
+        if named.count(name) > 1:
+            raise UsageError(f"{name} stands on two sides", "name each model once")
+    if asked and (len(asked) < 2 or not all(asked.values())):
+        raise UsageError("a comparison of sides needs two or more of them", "such as --side old=a,b,c --side new=d,e,f")
+    return asked or {}
 
 
 def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[Answers]:

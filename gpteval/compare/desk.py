@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.compare.answers import Answers, Match, match
-from gpteval.compare.evidence import Evidence, of_answers, of_mean, of_pair
+from gpteval.compare.evidence import Evidence, of_answers, of_pair
 from gpteval.compare.resample import resampled, resampled_all, weights
 from gpteval.compare.rows import Figure, Judgement, Pair, exp
 from gpteval.compare.tests import probability_better, sacrebleu_p
@@ -20,7 +19,6 @@ from gpteval.core.errors import UsageError
 from gpteval.metrics.base import Floats
 from gpteval.metrics.jackknife import PseudoValues, pseudo_values
 
-ALL = "all tasks"
 Mask = NDArray[np.bool_]
 
 
@@ -35,7 +33,7 @@ class Desk:
         self.remarks: list[str] = []
         self._weights: tuple[tuple[str, ...], Any] = ((), None)
         self._drawn: dict[tuple[str, int, str, bytes], Floats] = {}
-        self._sides: dict[tuple[Any, ...], tuple[float, Floats]] = {}
+        self.sides: dict[tuple[Any, ...], tuple[float, Floats]] = {}  # of means
         self._pseudo: dict[tuple[Any, ...], PseudoValues] = {}
         self._matches: dict[tuple[tuple[str, int], str, str], Match] = {}
 
@@ -137,94 +135,17 @@ class Desk:
         value_a, value_b = (
             float(one.metric.value(one.stats[mask].sum(axis=0))) for one, mask in ((a, mask_a), (b, mask_b))
         )
-        evidence = self._evidence(a, b, mask_a, mask_b)
-        return _made(a, int(mask_a.sum()), value_a, value_b, draws_a, draws_b, evidence), evidence
+        evidence = self.evidence(a, b, mask_a, mask_b)
+        return made(a, int(mask_a.sum()), value_a, value_b, draws_a, draws_b, evidence), evidence
 
-    def _evidence(self, a: Answers, b: Answers, mask_a: Mask, mask_b: Mask) -> Evidence:
+    def evidence(self, a: Answers, b: Answers, mask_a: Mask, mask_b: Mask) -> Evidence:
         """By right and wrong answers where they do not depend on each other, else by pseudo-values."""
         first = self.pseudo(a, mask_a, turned=False)
         if a.metric.kind == "binary" and first.units == "item":
-            return of_answers(a.task, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
-        return of_pair(a.task, first, self.pseudo(b, mask_b, turned=True))
+            return of_answers(a.base, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
+        return of_pair(a.base, first, self.pseudo(b, mask_b, turned=True))
 
-    def mean(self, newer: Sequence[str], older: Sequence[str], family: str | None) -> list[Judgement]:
-        """The mean of chance-centred scores of some models against others', over the units that all of them ran."""
-        units = self.centred_units([*newer, *older], family)
-        if not units:
-            return []
-        found = self._mean_figure(units, newer, older, kept=False)
-        cut = any(self.of[unit][name].truncated.any() for unit in units for name in (*newer, *older))
-        kept = self._mean_figure(units, newer, older, kept=True) if cut else None
-        if found is None:
-            return []
-        if kept is not None and kept[0].n == found[0].n:
-            kept = None
-        if self.common and kept is not None:
-            found, kept = kept, found
-        of = family or ALL
-        names = ", ".join(newer), ", ".join(older)
-        room = kept[0] if kept else None
-        return [(Pair(of, 0, family or "", "centred score", *names, True, False, 1.0, found[0], room), found[1])]
-
-    def centred_units(self, names: Sequence[str], family: str | None = None) -> list[tuple[str, int]]:
-        """The units that all of ``names`` ran, by metrics with a chance-centred score."""
-        return [
-            unit
-            for unit, models in self.of.items()
-            if all(name in models and models[name].centre for name in names)
-            and family in (None, next(iter(models.values())).family)
-        ]
-
-    def _mean_figure(
-        self, units: Sequence[tuple[str, int]], newer: Sequence[str], older: Sequence[str], *, kept: bool
-    ) -> tuple[Figure, Evidence] | None:
-        """None where a unit has no item that all the models share."""
-        shared = {unit: self._shared(unit, [*newer, *older], kept) for unit in units}
-        counts = [int(masks[newer[0]].sum()) for masks in shared.values()]
-        if not all(counts):
-            return None
-        (value_a, draws_a), (value_b, draws_b) = (self._side(names, shared) for names in (newer, older))
-        first = self.of[units[0]][newer[0]]
-        evidence = self._mean_evidence(newer, older, shared)
-        return _made(first, sum(counts), value_a, value_b, draws_a, draws_b, evidence, ratio=False), evidence
-
-    def _mean_evidence(
-        self,
-        newer: Sequence[str],
-        older: Sequence[str],
-        shared: Mapping[tuple[str, int], Mapping[str, Mask]],
-    ) -> Evidence:
-        """Two models on one unit are the same question as their row, and so have the same answer."""
-        if len(shared) == len(newer) == len(older) == 1:
-            ((unit, masks),) = shared.items()
-            a, b = self.of[unit][newer[0]], self.of[unit][older[0]]
-            return self._evidence(a, b, masks[a.model], masks[b.model]).scaled(1 / _width(a))
-        weight = 1 / math.sqrt(len(shared))  # so the pseudo-items widen a mean of tasks as they widen one task
-
-        def side(unit: tuple[str, int], names: Sequence[str], *, turned: bool) -> PseudoValues:
-            models = self.of[unit]
-            found = [self.pseudo(models[n], shared[unit][n], turned=turned, weight=weight) for n in names]
-            scaled = [one.values / _width(models[n]) for one, n in zip(found, names, strict=True)]
-            return replace(found[0], values=np.mean(scaled, axis=0) / len(shared))
-
-        return of_mean(
-            [(unit[0], side(unit, newer, turned=False).minus(side(unit, older, turned=True))) for unit in shared]
-        )
-
-    def _side(self, names: Sequence[str], shared: Mapping[tuple[str, int], Mapping[str, Mask]]) -> tuple[float, Floats]:
-        """Some models' mean of chance-centred scores over units, and that mean on each resample."""
-        key = tuple((unit, name, shared[unit][name].tobytes()) for unit in shared for name in names)
-        if key not in self._sides:
-            scores, draws = [], []
-            for unit, masks in shared.items():
-                ones = [(self.of[unit][name], masks[name]) for name in names]
-                values = [_centred(one, one.metric.value(one.stats[mask].sum(axis=0))) for one, mask in ones]
-                scores.append(np.mean(values))
-                draws.append(np.mean([_centred(one, self.sampled(one, mask)) for one, mask in ones], axis=0))
-            self._sides[key] = float(np.mean(scores)), np.mean(draws, axis=0)
-        return self._sides[key]
-
-    def _shared(self, unit: tuple[str, int], names: Sequence[str], kept: bool) -> dict[str, Mask]:
+    def shared(self, unit: tuple[str, int], names: Sequence[str], kept: bool) -> dict[str, Mask]:
         """For each model the mask of the items that all of them answered (and, ``kept``, that none had to cut)."""
         models = self.of[unit]
         first, *others = names
@@ -244,26 +165,13 @@ class Desk:
         return {name: np.array([item in shared for item in models[name].ids]) for name in names}
 
 
-def _centred(one: Answers, values: Floats) -> Floats:
-    """0 for guessing, 1 for perfect."""
-    assert one.centre is not None
-    chance, width = one.centre
-    return (values - chance) / width
-
-
-def _width(one: Answers) -> float:
-    """From guessing to perfect."""
-    assert one.centre is not None
-    return one.centre[1]
-
-
 def _mask(one: Answers, where: NDArray[np.intp]) -> Mask:
     mask = np.zeros(len(one.ids), dtype=bool)
     mask[where] = True
     return mask
 
 
-def _made(
+def made(
     of: Answers,
     n: int,
     value_a: float,

@@ -20,6 +20,7 @@ from gpteval.metrics.jackknife import FEWEST, PseudoValues, Student, too_few
 Interval = Callable[[float], tuple[float, float]]
 Pulls = Mapping[str, tuple[tuple[str, ...], Floats]]
 _ALIKE = "both have the same score on every item"
+_CONSTANT = "they differ by the same amount on every item, so the items tell no error"
 
 
 def _nowhere(level: float) -> tuple[float, float]:
@@ -93,9 +94,9 @@ def of_pair(task: str, a: PseudoValues, b: PseudoValues) -> Evidence:
     both = a.minus(b)
     if both.why:
         return Evidence(why=both.why)
-    if both.alike:
-        return Evidence(why=_ALIKE)
     student = both.student
+    if both.alike:
+        return Evidence(why=_ALIKE if abs(student.centre) <= max(student.stderr, 1e-9) else _CONSTANT)
     return Evidence(
         test="paired jackknife t",
         p=student.p,
@@ -111,8 +112,8 @@ def of_pair(task: str, a: PseudoValues, b: PseudoValues) -> Evidence:
 def of_mean(parts: Sequence[tuple[str, PseudoValues]]) -> Evidence:
     """Student's t of a sum over tasks; ``parts``: each task's name and the pseudo-values of its term.
 
-    What a unit says under several numbers of examples is added up before it is squared. Degrees of freedom are
-    Satterthwaite's (1946).
+    What a unit says under several numbers of examples or templates is added up before it is squared. Degrees of freedom
+    are Satterthwaite's (1946).
     """
     units = sum({task: len(values.names) for task, values in parts}.values())
     if units < FEWEST:
@@ -123,7 +124,7 @@ def of_mean(parts: Sequence[tuple[str, PseudoValues]]) -> Evidence:
     for task, values in parts:
         by_task[task].append(values)
     pulls = {task: _added(terms) for task, terms in by_task.items()}
-    variances = {task: float((pulls[task][1] ** 2).sum()) + sum(map(_unseen, by_task[task])) for task in pulls}
+    variances = {task: float((pulls[task][1] ** 2).sum()) + _unseen(by_task[task]) for task in pulls}
     variance = sum(variances.values())
     if variance == 0:
         return Evidence(why=_ALIKE)
@@ -140,6 +141,30 @@ def of_mean(parts: Sequence[tuple[str, PseudoValues]]) -> Evidence:
     )
 
 
+def over_models(items: Evidence, sides: Sequence[Floats], both: float) -> Evidence:
+    """Of the difference of two sides' means where models, too, are a sample: other trainings would score otherwise.
+
+    ``sides``: the models' scores, [models] each. ``items``: the difference over items. The variance is that over items
+    and Welch's (1947) over models, less ``both``, the part that either counts (Cornfield and Tukey 1956); at least the
+    items'. Degrees of freedom are Satterthwaite's (1946).
+    """
+    if items.why:
+        return items
+    of_sides = [float(scores.var(ddof=1)) / len(scores) for scores in sides]
+    seen = items.stderr**2
+    variance = max(seen, seen + sum(of_sides) - both)
+    freedom = seen**2 / items.freedom + sum(v**2 / (len(s) - 1) for v, s in zip(of_sides, sides, strict=True))
+    student = Student(float(sides[0].mean() - sides[1].mean()), math.sqrt(variance), variance**2 / freedom)
+    return replace(
+        items,
+        test="Welch's t over models and items",
+        p=student.p,
+        stderr=student.stderr,
+        freedom=student.freedom,
+        of_level=student.interval,
+    )
+
+
 def _added(terms: Sequence[PseudoValues]) -> tuple[tuple[str, ...], Floats]:
     """The pulls of several terms over the same units, or over some of them."""
     if all(term.names == terms[0].names for term in terms):
@@ -152,9 +177,10 @@ def _added(terms: Sequence[PseudoValues]) -> tuple[tuple[str, ...], Floats]:
     return names, pulls
 
 
-def _unseen(term: PseudoValues) -> float:
-    """The pseudo-items' part of the variance."""
-    return max(0.0, term.student.stderr**2 - float((term.pulls**2).sum()))
+def _unseen(terms: Sequence[PseudoValues]) -> float:
+    """The pseudo-items' part of the variance: what an unseen item says, it says under all the terms."""
+    alone = (term.student.stderr**2 - float((term.pulls**2).sum()) for term in terms)
+    return sum(math.sqrt(max(0.0, variance)) for variance in alone) ** 2
 
 
 def _correlation(a: Floats, b: Floats) -> float:

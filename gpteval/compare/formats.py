@@ -9,7 +9,9 @@ import math
 from collections.abc import Sequence
 
 from gpteval.compare.comparison import Comparison
-from gpteval.compare.rows import Figure, Generations, Pair, as_dict
+from gpteval.compare.numbers import effect, number, p_value
+from gpteval.compare.rows import Pair, as_dict
+from gpteval.compare.sentences import sentences
 from gpteval.core.text import one_line, printable
 
 FORMATS = ("text", "md", "csv", "latex", "json")
@@ -37,64 +39,8 @@ def _scopes(comparison: Comparison) -> list[tuple[str, tuple[Pair, ...]]]:
     return [
         ("Each task", comparison.pairs),
         ("Each family: mean of chance-centred scores", comparison.families),
-        ("Over all tasks: mean of chance-centred scores", comparison.overall),
+        ("Mean of chance-centred scores", comparison.overall),
     ]
-
-
-def sentences(comparison: Comparison) -> list[str]:
-    """What each generation brings, a sentence a form."""
-    return [sentence(row) for row in comparison.generations]
-
-
-def sentence(row: Generations) -> str:
-    """One statement on two generations, in points of the chance-centred score."""
-    if row.pair is None:
-        return f"{row.newer} against {row.older}, {row.form}: {row.who}."
-    figure = row.pair.figure
-    reach = f"{points(figure.effect)} points ({points(row.pair.low)} to {points(row.pair.high)})"
-    if math.isnan(row.pair.p_adjusted):
-        return f"{row.newer} against {row.older}, {row.form}: {points(figure.effect)} points, {row.pair.verdict}."
-    p = f"p {p_value(row.pair.p_adjusted)}"
-    tasks = "1 task" if row.tasks == 1 else f"{row.tasks} tasks"
-    by = "by" if row.pair.significant else "at"
-    said = f"{row.newer} {verb(row.pair)} {row.older} {by} {reach}, {p}, over {tasks}: {row.who}."
-    room = row.pair.room
-    if room is not None and row.pair.disagreement:
-        said += f" Over the {room.n} items that no model had to cut it is {points(room.effect)} points: "
-        said += f"{row.pair.disagreement}."
-    return said
-
-
-def verb(pair: Pair) -> str:
-    """What a pair's verdict says of A."""
-    if pair.significant:
-        return "beats" if pair.figure.effect > 0 else "falls behind"
-    return "is not separated from"
-
-
-def points(value: float) -> str:
-    """A share as points of a hundred, with its sign."""
-    return f"{round(100 * value, 1) + 0.0:+.1f}"
-
-
-def p_value(p: float) -> str:
-    """A probability with three digits."""
-    return "n/a" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def number(value: float) -> str:
-    """Three decimals where that says something, else two or none."""
-    if math.isnan(value):
-        return "n/a"
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def effect(pair: Pair, figure: Figure) -> str:
-    """The difference with its sign, or the ratio."""
-    return (
-        f"x {number(figure.effect)}" if pair.by_ratio else f"{'+' if figure.effect > 0 else ''}{number(figure.effect)}"
-    )
 
 
 def _cells(pair: Pair) -> list[str]:

@@ -1,86 +1,146 @@
-"""What did a generation bring? Families' means, best against best, and models of the same size."""
+"""What did a generation bring? Families' means, best against best, and models of the same size.
+
+A mean of three or more models a side is held against other models as well as other items, and is a statement on the
+generations. With fewer it is one on the models that ran: trainings of one recipe differ, and more items do not tell.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import numpy as np
-
+from gpteval.compare.answers import Answers
 from gpteval.compare.desk import Desk
-from gpteval.compare.evidence import Evidence
-from gpteval.compare.rows import Generations, judged
+from gpteval.compare.means import CENTRED, Counted, mean, score, units_of
+from gpteval.compare.rows import Generations, Judgement, Pair
 
 NAMES = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class"}
 ALIKE = 1.25  # largest ratio of parameters at which two models are of the same size
 MEANS, BEST, MATCHED = "family means", "best against best", "matched size"
+MODELS = 3  # a side, from which on a statement is one on the generation
+
+Sides = Mapping[str, Sequence[str]]
 
 
-Form = tuple[Generations, Evidence | None]
+@dataclass(frozen=True)
+class Form:
+    """A statement before its table is judged."""
+
+    row: Generations
+    judgement: Judgement | None
+
+    @property
+    def news(self) -> tuple[str, ...]:
+        return self.row.news
+
+    @property
+    def olds(self) -> tuple[str, ...]:
+        return self.row.olds
 
 
-def forms(desk: Desk, margin: float = 0.0) -> tuple[Generations, ...]:
-    """Each generation against the one before, and the last against the first; adjusted as one table."""
-    members: dict[str, list[str]] = defaultdict(list)
-    sizes: dict[str, int | None] = {}
-    for models in desk.of.values():
-        for name, one in models.items():
-            if one.generation in NAMES and one.centre and name not in members[one.generation]:
-                members[one.generation].append(name)
-                sizes[name] = one.n_params
-    present = [generation for generation in NAMES if members[generation]]
-    ends = [(present[0], present[-1])] if len(present) > 2 else []
-    said = [
-        row
-        for older, newer in [*pairwise(present), *ends]
-        for row in _three(desk, older, newer, sorted(members[older]), sorted(members[newer]), sizes)
+def forms(desk: Desk, sides: Sides) -> list[Form]:
+    """Each side against the one before, and the last against the first; the generations where none are named."""
+    facts = {name: one for models in desk.of.values() for name, one in models.items()}
+    present = dict(sides) or _generations(facts)
+    names = list(present)
+    ends = [(names[0], names[-1])] if len(names) > 2 else []
+    measures = [measure for measure, _ in Counted.of(desk).by_measure]
+    return [
+        form
+        for older, newer in [*pairwise(names), *ends]
+        for measure in measures
+        for form in _forms(desk, measure, (older, present[older]), (newer, present[newer]), facts, named=bool(sides))
     ]
-    table = [(row.pair, evidence) for row, evidence in said if row.pair is not None and evidence is not None]
-    pairs = iter(judged(table, seed=desk.seed, margin=margin))
-    return tuple(row if row.pair is None else replace(row, pair=next(pairs)) for row, _ in said)
 
 
-def _three(
-    desk: Desk, older: str, newer: str, olds: list[str], news: list[str], sizes: dict[str, int | None]
+def told(made: Sequence[Form], judged: Sequence[Pair]) -> tuple[Generations, ...]:
+    """The statements with their figures as their table has them."""
+    pairs = iter(judged)
+    return tuple(one.row if one.judgement is None else replace(one.row, pair=next(pairs)) for one in made)
+
+
+def _generations(facts: Mapping[str, Answers]) -> dict[str, list[str]]:
+    """The models of each generation that ran; of a training's checkpoints the last."""
+    last: dict[str, Answers] = {}
+    for one in facts.values():
+        if one.training and one.step is not None:
+            before = last.get(one.training)
+            if before is None or (before.step or 0) < one.step:
+                last[one.training] = one
+    found = {
+        name: sorted(
+            one.model
+            for one in facts.values()
+            if one.generation == generation and (not one.training or last[one.training] is one)
+        )
+        for generation, name in NAMES.items()
+    }
+    return {name: models for name, models in found.items() if models}
+
+
+def _forms(
+    desk: Desk,
+    measure: str,
+    old: tuple[str, Sequence[str]],
+    new: tuple[str, Sequence[str]],
+    facts: Mapping[str, Answers],
+    *,
+    named: bool,
 ) -> list[Form]:
-    names = NAMES[older], NAMES[newer]
-    rows = [_row(desk, names, MEANS, news, olds)]
-    best = [_best(desk, side, [*olds, *news]) for side in (news, olds)]
-    rows.append(_row(desk, names, BEST, [best[0]], [best[1]]))
-    matched = [
-        (new, old)
-        for new in news
-        for old in olds
-        if (a := sizes[new]) and (b := sizes[old]) and max(a, b) <= ALIKE * min(a, b)
-    ]
-    if not matched:
-        who = f"no {names[1]} and {names[0]} models of the same size (within {ALIKE - 1:.0%}) were run"
-        return [*rows, (Generations(*names, MATCHED, who, 0, None), None)]
-    return [*rows, _row(desk, names, MATCHED, [new for new, _ in matched], [old for _, old in matched])]
+    """All forms over right and wrong answers; of other metrics, and of sides that somebody named, the mean."""
+    (older, olds), (newer, news) = [(name, _with(desk, models, measure)) for name, models in (old, new)]
+    if not olds or not news:
+        return []
+    asked = [(MEANS, news, olds)]
+    matched: list[tuple[str, str]] = []
+    if measure == CENTRED and not named:
+        best = [[_best(desk, side, [*olds, *news])] for side in (news, olds)]
+        asked.append((BEST, best[0], best[1]))
+        matched = [(a, b) for a in news for b in olds if _alike(facts[a].n_params, facts[b].n_params)]
+        if matched:
+            asked.append((MATCHED, [a for a, _ in matched], [b for _, b in matched]))
+    joined: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for form, a, b in asked:
+        joined.setdefault((tuple(a), tuple(b)), []).append(form)
+    made = [_form(desk, measure, (older, b), (newer, a), several) for (a, b), several in joined.items()]
+    if measure == CENTRED and not named and not matched:
+        why = f"no two of them are of the same size (within {ALIKE - 1:.0%})"
+        made.append(Form(Generations(older, newer, MATCHED, tuple(news), tuple(olds), why=why), None))
+    return made
 
 
-def _row(desk: Desk, names: tuple[str, str], form: str, news: list[str], olds: list[str]) -> Form:
-    tasks = len({task for task, _ in desk.centred_units([*news, *olds])})
-    found = desk.mean(news, olds, None)
-    who = f"{', '.join(dict.fromkeys(news))} against {', '.join(dict.fromkeys(olds))}"
-    if not found:
-        return Generations(*names, form, f"{who}: no task of the accuracy type that all of them ran", 0, None), None
-    ((pair, evidence),) = found
-    return Generations(*names, form, who, tasks, replace(pair, model_a=names[1], model_b=names[0])), evidence
+def _form(
+    desk: Desk,
+    measure: str,
+    old: tuple[str, tuple[str, ...]],
+    new: tuple[str, tuple[str, ...]],
+    several: Sequence[str],
+) -> Form:
+    (older, olds), (newer, news) = old, new
+    over_models = MEANS in several and min(len(olds), len(news)) >= MODELS
+    row = Generations(older, newer, ", ".join(several), news, olds, over_models)
+    found = mean(desk, news, olds, measure=measure, models_vary=over_models)
+    if found is None:
+        return Form(replace(row, why="no task that all of them ran"), None)
+    return Form(row, found)
 
 
-def _best(desk: Desk, side: list[str], everybody: list[str]) -> str:
-    """The model with the highest mean centred score over the units that everybody ran (else over its own)."""
-    shared = [models for models in desk.of.values() if all(name in models for name in everybody)]
+def _with(desk: Desk, models: Sequence[str], measure: str) -> list[str]:
+    return [name for name in models if units_of(desk, [name], measure)]
 
-    def score(name: str) -> float:
-        found = []
-        for models in shared or desk.of.values():
-            one = models.get(name)
-            if one is not None and one.centre is not None:
-                chance, width = one.centre
-                found.append((float(one.metric.value(one.stats.sum(axis=0))) - chance) / width)
-        return float(np.mean(found)) if found else -np.inf
 
-    return max(sorted(side), key=score)
+def _alike(a: int | None, b: int | None) -> bool:
+    return bool(a and b) and max(a or 0, b or 0) <= ALIKE * min(a or 0, b or 0)
+
+
+def _best(desk: Desk, side: Sequence[str], everybody: Sequence[str]) -> str:
+    """The model with the highest mean over what everybody ran (else over its own)."""
+    shared = units_of(desk, everybody, CENTRED)
+
+    def value(name: str) -> float:
+        found = score(desk, name, shared or units_of(desk, [name], CENTRED))
+        return found if math.isfinite(found) else -math.inf
+
+    return max(sorted(side), key=value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpteval.compare.evidence import Evidence
-from gpteval.compare.simultaneous import ALPHA, adjusted
+from gpteval.compare.simultaneous import ALPHA, adjusted, question
 
 POWER = 0.80
 
@@ -103,18 +103,27 @@ class Pair:
 
 
 Judgement = tuple[Pair, Evidence]
+Known = dict[bytes, tuple[float, float]]  # by question: its adjusted p-value, and the level of its table's rows
 
 
-def judged(rows: Sequence[Judgement], *, seed: int = 0, margin: float = 0.0) -> tuple[Pair, ...]:
+def judged(
+    rows: Sequence[Judgement], *, seed: int = 0, margin: float = 0.0, known: Known | None = None
+) -> tuple[Pair, ...]:
     """The pairs of one table with p-values and intervals that hold for all of them, and a verdict each.
 
-    ``margin``: in points (of a ratio, percent); two whose whole interval lies within it are alike.
+    ``margin``: in points (of a ratio, percent); two whose whole interval lies within it are alike. ``known``: what
+    tables before this one answered; their questions have their answers, and those of this one are added.
     """
-    table = adjusted([evidence for _, evidence in rows], seed)
+    known = {} if known is None else known
+    asked = [None if math.isnan(evidence.p) else question(evidence) for _, evidence in rows]
+    new = [place for place, one in enumerate(asked) if one not in known]
+    table = adjusted([rows[place][1] for place in new], seed)
+    known |= {one: (p, table.alpha) for place, p in zip(new, table.p, strict=True) if (one := asked[place])}
     found = []
-    for (pair, evidence), p in zip(rows, table.p, strict=True):
-        low, high = evidence.interval(1 - table.alpha, _as_own(p, table.alpha))
-        mde = _least_effect(evidence, table.alpha)
+    for (pair, evidence), one in zip(rows, asked, strict=True):
+        p, alpha = known[one] if one else (math.nan, table.alpha)
+        low, high = evidence.interval(1 - alpha, _as_own(p, alpha))
+        mde = _least_effect(evidence, alpha)
         if pair.by_ratio:
             low, high, mde = exp(low), exp(high), exp(mde)
         row = replace(pair, p_adjusted=p, low=low, high=high, mde=mde, disagreement=_disagreement(pair))
@@ -174,18 +183,22 @@ def exp(value: float) -> float:
 
 @dataclass(frozen=True)
 class Generations:
-    """What a newer generation brings over an older one. ``form``: families' means, the best models, or matched size.
+    """What a newer generation, or side, brings over an older one.
 
-    ``pair`` is the paired figure over the tasks that all the models ran, None where there is none; ``who`` says which
-    models, or why there is no figure.
+    ``form``: family means, best against best, matched size, or several where they are the same models. ``news`` and
+    ``olds``: the models. ``over_models``: the interval is over models as well as items, so the statement is one on the
+    generations; else it is one on these models. ``pair``: the figure, None where there is none, for which ``why`` has
+    the reason.
     """
 
     older: str
     newer: str
     form: str
-    who: str
-    tasks: int
-    pair: Pair | None
+    news: tuple[str, ...]
+    olds: tuple[str, ...]
+    over_models: bool = False
+    pair: Pair | None = None
+    why: str = ""
 
 
 def as_dict(value: Any) -> Any:

@@ -43,14 +43,14 @@ def adjusted(table: Sequence[Evidence], seed: int = 0) -> Adjusted:
     from scipy.special import ndtr, ndtri
 
     p = np.full(len(table), np.nan)
-    questions = {place: _question(row) for place, row in enumerate(table) if not math.isnan(row.p)}
+    questions = {place: question(row) for place, row in enumerate(table) if not math.isnan(row.p)}
     if not questions:
         return Adjusted(tuple(p.tolist()), ALPHA)
-    asked = {question: number for number, question in enumerate(sorted(set(questions.values())))}  # in whatever order
+    asked = {one: number for number, one in enumerate(sorted(set(questions.values())))}  # in whatever order
     rows: list[Evidence] = [table[0]] * len(asked)
-    for place, question in questions.items():
-        rows[asked[question]] = table[place]
-    tested, which = list(questions), [asked[question] for question in questions.values()]
+    for place, one in questions.items():
+        rows[asked[one]] = table[place]
+    tested, which = list(questions), [asked[one] for one in questions.values()]
     own = np.array([row.p for row in rows])
     if len(rows) == 1:
         p[tested] = own
@@ -70,12 +70,16 @@ def adjusted(table: Sequence[Evidence], seed: int = 0) -> Adjusted:
     return Adjusted(tuple(p.tolist()), float(np.clip(alpha, ALPHA / len(rows), ALPHA)))
 
 
-def _question(row: Evidence) -> tuple[float, bytes]:
+def question(row: Evidence) -> bytes:
+    """What a row asks: the same for the two directions of a difference, and in whatever units it is told."""
     content = hashlib.blake2b(digest_size=16)
+    sign = 0.0
     for task, (_, pulls) in row.pulls.items():
+        own = np.round(pulls / row.stderr, 6)
+        sign = sign or float(np.sign(own[np.flatnonzero(own)[:1]].sum()))
         content.update(task.encode("utf-8", "surrogatepass"))
-        content.update(pulls.tobytes())
-    return row.p, content.digest()
+        content.update((own * (sign or 1.0) + 0.0).tobytes())
+    return content.digest()
 
 
 def _drawn(table: Sequence[Evidence], seed: int) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from gpteval.report.examples import Examples, examples
 from gpteval.report.items import task_items
 from gpteval.report.paired import Paired, paired
 from gpteval.report.steps import figure, training
-from gpteval.report.summary import answer, comparisons, signed
+from gpteval.report.summary import answer, signed
 from gpteval.report.tables import (
     FAMILY_NAMES,
     GENERATIONS,
@@ -82,9 +82,8 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         title=" + ".join(loaded.names),
         version=gpteval.__version__,
         answer=answer(board),
-        comparisons=[] if pairs.comparison else comparisons(board),
         pairs=pairs,
-        ranks=pairs.ranks,
+        better=pairs.better,
         examples=shown,
         trained=trained,
         tunings=tunings,

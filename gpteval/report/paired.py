@@ -1,4 +1,4 @@
-"""The comparison of pairs on a page: sentences, shared ranks, differences to a baseline, a matrix of all pairs."""
+"""The comparison of pairs on a page: sentences, who is better, differences to a baseline, a matrix of all pairs."""
 
 from __future__ import annotations
 
@@ -9,31 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.compare.comparison import Comparison, compare
-from gpteval.compare.formats import number, p_value, points, sentence
-from gpteval.compare.rows import Generations, Pair
+from gpteval.compare.generations import MEANS
+from gpteval.compare.numbers import number, p_value, points
+from gpteval.compare.rows import Pair
+from gpteval.compare.sentences import ABOUT, sentence
 from gpteval.core.errors import GptevalError
 
 
 @dataclass(frozen=True)
 class Paired:
-    """``why``: what stands in the way where there is no comparison."""
+    """``why``: what stands in the way where there is no comparison. ``better``: by model and column, how many models
+    are better, in words.
+    """
 
     comparison: Comparison | None = None
     why: str = ""
-    ranks: dict[tuple[str, str], int] = field(default_factory=dict)
+    better: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
-    def groups(self) -> list[tuple[str, list[str]]]:
-        """What each generation brings over another: the sentence on their means, and those on the other two forms."""
+    def groups(self) -> list[tuple[list[str], list[str]]]:
+        """What each generation brings over another: the sentences on its means, and those on single models."""
         if self.comparison is None:
             return []
-        by_pair: dict[tuple[str, str], list[Generations]] = {}
+        by_pair: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
         for row in self.comparison.generations:
-            by_pair.setdefault((row.older, row.newer), []).append(row)
-        return [
-            (_minus(sentence(first)), [_minus(f"{row.form}: {sentence(row)}") for row in rest])
-            for first, *rest in by_pair.values()
-        ]
+            means, others = by_pair.setdefault((row.older, row.newer), ([], []))
+            (means if MEANS in row.form else others).append(_minus(sentence(row)))
+        return list(by_pair.values())
+
+    @property
+    def about(self) -> list[str]:
+        """What means are over, and whom the sentences are about."""
+        return [self.comparison.counted.sentence, ABOUT] if self.comparison and self.comparison.generations else []
 
     @property
     def overall(self) -> list[list[dict[str, str] | None]]:
@@ -65,23 +72,24 @@ def paired(runs: Sequence[Path]) -> Paired:
         comparison = compare(list(runs))
     except GptevalError as error:
         return Paired(why=error.message)
-    return Paired(comparison, "", _ranks(comparison))
+    return Paired(comparison, "", _better(comparison))
 
 
-def _ranks(comparison: Comparison) -> dict[tuple[str, str], int]:
-    """By model and column: one more than the number of models that are better, by the verdicts of the table.
+def _better(comparison: Comparison) -> dict[tuple[str, str], str]:
+    """By model and column: how many models are better, by the verdicts of the table.
 
-    None where no two of the column's models could be tested.
+    No ranks: that A is better than B, and C not separated from either, puts C in no place. None where no two of the
+    column's models could be tested.
     """
-    ranks: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     for pair in (pair for pair in comparison.pairs if not math.isnan(pair.p_adjusted)):
         column = f"{pair.task}-{pair.shots}"
         for name in (pair.model_a, pair.model_b):
-            ranks.setdefault((name, column), 1)
+            counts.setdefault((name, column), 0)
         if pair.significant:
             worse = pair.model_b if pair.better == pair.model_a else pair.model_a
-            ranks[worse, column] += 1
-    return ranks
+            counts[worse, column] += 1
+    return {place: f"{count or 'none'} better" for place, count in counts.items()}
 
 
 def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:

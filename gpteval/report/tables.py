@@ -11,6 +11,7 @@ from typing import Any
 from gpteval.compare.answers import centre
 from gpteval.core.profiles import GPTEVAL
 from gpteval.core.runs import Loaded, parts_of
+from gpteval.core.task import DEFAULT
 from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.registry import metric_registry
@@ -29,7 +30,7 @@ WILD = 20  # largest over smallest value from which a lower-is-better axis is lo
 
 @dataclass(frozen=True)
 class Column:
-    """A task with a number of examples, and its primary metric."""
+    """A task with a number of examples, and its primary metric. ``base``: the task without its template."""
 
     task: str
     shots: int
@@ -40,6 +41,7 @@ class Column:
     low: float
     high: float
     log: bool = False
+    base: str = ""
 
     @property
     def id(self) -> str:
@@ -75,7 +77,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Model:
-    """A row of the leaderboard. ``centred``: mean of (score - chance) / (perfect - chance) over ``tasks`` tasks."""
+    """A row of the leaderboard. ``centred``: mean of (score - chance) / (perfect - chance) over ``tasks`` tasks, those
+    of the whole board where all its models ran some, else its own.
+    """
 
     name: str
     generation: str
@@ -98,11 +102,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """``groups``: generations with their models. ``primary``: rows by (model, column id)."""
+    """``groups``: generations with their models. ``primary``: rows by (model, column id). ``shared``: the columns that
+    centred scores are means over, those that every model with such a score has.
+    """
 
     columns: tuple[Column, ...]
     groups: tuple[tuple[str, tuple[Model, ...]], ...]
     primary: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    shared: tuple[Column, ...] = ()
 
     @property
     def models(self) -> list[Model]:
@@ -170,6 +177,14 @@ def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
     return (value - chance) / width, None if error is None else error / width
 
 
+def mean_of_tasks(scores: Mapping[Column, float]) -> float:
+    """A task counts once, whatever numbers of examples and templates it ran under."""
+    by_task: dict[str, list[float]] = {}
+    for column, score in scores.items():
+        by_task.setdefault(column.base, []).append(score)
+    return fmean(map(fmean, by_task.values()))
+
+
 def leaderboard(loaded: Loaded) -> Leaderboard:
     """The table of a page. Columns stand in the order of families, models by generation and size.
 
@@ -180,13 +195,15 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
     primary = {(r["model"], f"{r['task']}-{r['shots']}"): r for r in whole}
     columns = tuple(sorted(_columns(primary.values()), key=_family_order))
     facts = {r["model"]: r for r in loaded.rows}
+    centred_of = {name: _centred_columns(name, columns, primary) for name in facts}
+    shared = tuple(c for c in columns if all(c in found for found in centred_of.values() if found))
     groups = []
     for generation in GENERATIONS:
         names = [n for n, r in facts.items() if _generation(r) == generation]
-        models = [_model(name, facts[name], columns, primary, loaded) for name in names]
+        models = [_model(name, facts[name], columns, primary, loaded, shared) for name in names]
         if models:
             groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, natural(m.name))))))
-    return Leaderboard(columns, tuple(groups), primary)
+    return Leaderboard(columns, tuple(groups), primary, shared if any(centred_of.values()) else ())
 
 
 def _family_order(column: Column) -> tuple[int, str, str, int]:
@@ -221,6 +238,7 @@ def _columns(rows: Any) -> list[Column]:
                 low=low,
                 high=high,
                 log=not first["higher_is_better"] and low > 0 and high / low > WILD,
+                base=first["task"].removesuffix(f":{first.get('template') or DEFAULT}"),
             )
         )
     return columns
@@ -232,12 +250,22 @@ def _model(
     columns: Sequence[Column],
     primary: Mapping[tuple[str, str], Mapping[str, Any]],
     loaded: Loaded,
+    shared: Sequence[Column],
 ) -> Model:
     rows = [primary.get((name, c.id)) for c in columns]
-    found = {c: s for c, r in zip(columns, rows, strict=True) if r is not None and (s := centred(r)) is not None}
+    found = _centred_columns(name, columns, primary)
+    found = {c: found[c] for c in shared} if shared and found else found
     cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
-    mean = fmean(s for s, _ in found.values()) if found else None
-    return Model(name, _generation(facts), facts.get("n_params"), mean, len({c.task for c in found}), cells)
+    mean = mean_of_tasks(found) if found else None
+    return Model(name, _generation(facts), facts.get("n_params"), mean, len({c.base for c in found}), cells)
+
+
+def _centred_columns(
+    name: str, columns: Sequence[Column], primary: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> dict[Column, float]:
+    """A model's centred scores, where it has them."""
+    rows = ((column, primary.get((name, column.id))) for column in columns)
+    return {column: s[0] for column, row in rows if row is not None and (s := centred(row)) is not None}
 
 
 def _cell(

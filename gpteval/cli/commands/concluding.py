@@ -37,12 +37,28 @@ def compare(
     margin: Annotated[
         float, typer.Option(min=0.0, help="points (of a ratio, percent) that do not matter: fine to lose, else alike")
     ] = 0.0,
+    side: Annotated[
+        list[str] | None,
+        typer.Option(help="'NAME=MODEL,MODEL,...', such as trainings of one recipe: held against each other, in order"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
 ) -> None:
     """Say how models and generations differ on the same items, and whether that is more than noise."""
     from gpteval.cli.comparing import compare_command
 
-    options = baseline, metric, common_items, force, format, gate or (), gate_by, no_worse_than, margin, seed
+    options = (
+        baseline,
+        metric,
+        common_items,
+        force,
+        format,
+        gate or (),
+        gate_by,
+        no_worse_than,
+        margin,
+        side or (),
+        seed,
+    )
     raise typer.Exit(compare_command(runs, *options))
 
 

@@ -1,0 +1,232 @@
+"""Means over tasks of some models against others: what counts in them, and what their items say.
+
+A task counts once, and so does an item, however many numbers of examples and templates it ran under: their mean within
+the task comes first. Metrics that have no common scale are never averaged together; each has a mean of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpteval.compare.answers import Answers
+from gpteval.compare.desk import Desk, Mask, made
+from gpteval.compare.evidence import Evidence, of_mean, over_models
+from gpteval.compare.rows import Figure, Judgement, Pair
+from gpteval.metrics.base import Floats
+from gpteval.metrics.jackknife import PseudoValues
+
+CENTRED = "centred score"  # of right and wrong answers: 0 for guessing, 1 for perfect
+Unit = tuple[str, int]
+Masks = Mapping[Unit, Mapping[str, Mask]]
+
+
+def measure_of(one: Answers) -> str:
+    """What a task is averaged by: its chance-centred score where it has one, else its metric."""
+    return CENTRED if one.centre else one.metric.name
+
+
+def tasks_of(desk: Desk, names: Sequence[str] = (), measure: str | None = None) -> list[str]:
+    """The tasks that all of ``names`` ran, by this measure or any; those of several templates once."""
+    return list(dict.fromkeys(_first(desk, unit).base for unit in units_of(desk, names, measure)))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The tasks of a comparison by what they are averaged by, the chance-centred score first."""
+
+    by_measure: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @classmethod
+    def of(cls, desk: Desk) -> Counted:
+        found = dict.fromkeys([CENTRED, *(measure_of(_first(desk, unit)) for unit in desk.of)])
+        tasks = ((measure, tuple(tasks_of(desk, (), measure))) for measure in found)
+        return cls(tuple((measure, some) for measure, some in tasks if some))
+
+    @property
+    def sentence(self) -> str:
+        """What is averaged and what stands apart."""
+        whole = len({task for _, some in self.by_measure for task in some})
+        counts = {measure: len(some) for measure, some in self.by_measure}
+        centred = counts.pop(CENTRED, 0)
+        apart = listed([f"{measure} ({count})" for measure, count in counts.items()])
+        if not centred:
+            return f"No task has right and wrong answers: {apart}, each metric for itself."
+        said = f"Means are over the tasks with right and wrong answers, {_counted(centred, whole)}, each counted once"
+        return f"{said}; apart from them: {apart}." if counts else f"{said}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+def units_of(desk: Desk, names: Sequence[str], measure: str | None = None, family: str | None = None) -> list[Unit]:
+    """What all of ``names`` ran, by a measure and of a family."""
+    return [
+        unit
+        for unit, models in desk.of.items()
+        if all(name in models for name in names)
+        and all(measure in (None, measure_of(models[name])) for name in (names or list(models)[:1]))
+        and family in (None, _first(desk, unit).family)
+    ]
+
+
+def mean(
+    desk: Desk,
+    newer: Sequence[str],
+    older: Sequence[str],
+    *,
+    family: str | None = None,
+    measure: str = CENTRED,
+    models_vary: bool = False,
+) -> Judgement | None:
+    """The mean of some models against others', over what all of them ran; None where that is nothing.
+
+    ``models_vary``: the models stand for others like them, so their differences are part of the error.
+    """
+    units = units_of(desk, [*newer, *older], measure, family)
+    found = _figure(desk, units, newer, older, models_vary, kept=False) if units else None
+    if found is None:
+        return None
+    cut = any(desk.of[unit][name].truncated.any() for unit in units for name in (*newer, *older))
+    kept = _figure(desk, units, newer, older, models_vary, kept=True) if cut else None
+    if kept is not None and kept[0].n == found[0].n:
+        kept = None
+    if desk.common and kept is not None:
+        found, kept = kept, found
+    metric = desk.of[units[0]][newer[0]].metric
+    tasks = _counted(len({_first(desk, unit).base for unit in units}), len(tasks_of(desk)))
+    return Pair(
+        *(family or tasks, 0, family or "", measure, ", ".join(newer), ", ".join(older)),
+        higher_is_better=True if measure == CENTRED else metric.higher_is_better,
+        by_ratio=measure != CENTRED and metric.by_ratio,
+        full=1.0 if measure == CENTRED else metric.scale,
+        figure=found[0],
+        room=kept[0] if kept else None,
+    ), found[1]
+
+
+def _counted(some: int, whole: int) -> str:
+    """How many of all tasks."""
+    tasks = f"{whole} task{'' if whole == 1 else 's'}"
+    return f"{some} of {tasks}" if some < whole else tasks if whole == 1 else f"all {tasks}"
+
+
+def score(desk: Desk, model: str, units: Sequence[Unit], measure: str = CENTRED) -> float:
+    """A model's mean over units, a task once; higher is better."""
+    if not units:
+        return -math.inf
+    whole = {unit: {model: np.ones(len(desk.of[unit][model].ids), dtype=bool)} for unit in units}
+    value, _ = _side(desk, [model], whole)
+    return value if measure == CENTRED or desk.of[units[0]][model].metric.higher_is_better else -value
+
+
+def _figure(
+    desk: Desk, units: Sequence[Unit], newer: Sequence[str], older: Sequence[str], models_vary: bool, *, kept: bool
+) -> tuple[Figure, Evidence] | None:
+    """None where a unit has no item that all the models share."""
+    shared = {unit: desk.shared(unit, [*newer, *older], kept) for unit in units}
+    if not all(masks[newer[0]].any() for masks in shared.values()):
+        return None
+    (value_a, draws_a), (value_b, draws_b) = (_side(desk, names, shared) for names in (newer, older))
+    first = desk.of[units[0]][newer[0]]
+    evidence = _evidence(desk, newer, older, shared)
+    if models_vary:
+        evidence = _over_models(desk, (newer, older), shared, evidence)
+    ratio = first.metric.by_ratio and not first.centre
+    if ratio:
+        value_a, value_b, draws_a, draws_b = np.exp(value_a), np.exp(value_b), np.exp(draws_a), np.exp(draws_b)
+    n = _items(desk, newer[0], shared)
+    return made(first, n, float(value_a), float(value_b), draws_a, draws_b, evidence, ratio=ratio), evidence
+
+
+def _items(desk: Desk, model: str, shared: Masks) -> int:
+    """How many, each once."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for unit, masks in shared.items():
+        one = desk.of[unit][model]
+        found[one.base].update(item for item, kept in zip(one.ids, masks[model].tolist(), strict=True) if kept)
+    return sum(map(len, found.values()))
+
+
+def _shares(desk: Desk, units: Mapping[Unit, object]) -> dict[Unit, float]:
+    """What each unit counts in the mean: tasks alike, and the units of a task alike."""
+    bases = {unit: _first(desk, unit).base for unit in units}
+    counts = Counter(bases.values())
+    return {unit: 1 / len(counts) / counts[base] for unit, base in bases.items()}
+
+
+def _evidence(desk: Desk, newer: Sequence[str], older: Sequence[str], shared: Masks) -> Evidence:
+    """Two models on one unit are the same question as their row, and so have the same answer."""
+    if len(shared) == len(newer) == len(older) == 1:
+        ((unit, masks),) = shared.items()
+        a, b = desk.of[unit][newer[0]], desk.of[unit][older[0]]
+        return desk.evidence(a, b, masks[a.model], masks[b.model]).scaled(1 / _width(a))
+    first, second = (_terms(desk, names, shared, turned=turned) for names, turned in ((newer, False), (older, True)))
+    return of_mean([(base, a.minus(b)) for (base, a), (_, b) in zip(first, second, strict=True)])
+
+
+def _over_models(desk: Desk, sides: Sequence[Sequence[str]], shared: Masks, evidence: Evidence) -> Evidence:
+    """``evidence`` where models vary too. What an item says of one model alone is part of either error."""
+    both = 0.0
+    for names in sides:
+        whole, *alone = (
+            of_mean(_terms(desk, some, shared, turned=False)).stderr ** 2 for some in (names, *([n] for n in names))
+        )
+        part = (float(np.mean(alone)) - whole) / (len(names) - 1)
+        both += max(0.0, part) if math.isfinite(part) else 0.0
+    scores = [np.array([_side(desk, [name], shared)[0] for name in names]) for names in sides]
+    return over_models(evidence, scores, both)
+
+
+def _terms(desk: Desk, names: Sequence[str], shared: Masks, *, turned: bool) -> list[tuple[str, PseudoValues]]:
+    """What each unit adds to the models' mean, and its task.
+
+    The pseudo-items have a weight with which they widen a mean of tasks as they widen one task.
+    """
+    shares = _shares(desk, shared)
+    weight = 1 / math.sqrt(len({_first(desk, unit).base for unit in shared}))
+    terms = []
+    for unit, share in shares.items():
+        models = desk.of[unit]
+        found = [desk.pseudo(models[n], shared[unit][n], turned=turned, weight=weight) for n in names]
+        scaled = [one.values / _width(models[n]) for one, n in zip(found, names, strict=True)]
+        terms.append((_first(desk, unit).base, replace(found[0], values=np.mean(scaled, axis=0) * share)))
+    return terms
+
+
+def _side(desk: Desk, names: Sequence[str], shared: Masks) -> tuple[float, Floats]:
+    """Some models' mean, and that mean on each resample; of metrics that are compared by ratio, of the logarithm."""
+    key = tuple((unit, name, shared[unit][name].tobytes()) for unit in shared for name in names)
+    if key not in desk.sides:
+        value, draws = 0.0, np.zeros(desk.draws)
+        for unit, share in _shares(desk, shared).items():
+            ones = [(desk.of[unit][name], shared[unit][name]) for name in names]
+            values = [_scaled(one, one.metric.value(one.stats[mask].sum(axis=0))) for one, mask in ones]
+            value += share * float(np.mean(values))
+            draws += share * np.mean([_scaled(one, desk.sampled(one, mask)) for one, mask in ones], axis=0)
+        desk.sides[key] = value, draws
+    return desk.sides[key]
+
+
+def _first(desk: Desk, unit: Unit) -> Answers:
+    return next(iter(desk.of[unit].values()))
+
+
+def _scaled(one: Answers, values: Floats) -> Floats:
+    """On the scale of the mean: from guessing to perfect, a logarithm, or as it is."""
+    if one.centre:
+        chance, width = one.centre
+        return (values - chance) / width
+    with np.errstate(all="ignore"):
+        return np.log(values) if one.metric.by_ratio else values
+
+
+def _width(one: Answers) -> float:
+    """From guessing to perfect."""
+    return one.centre[1] if one.centre else 1.0
