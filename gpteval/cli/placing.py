@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,9 @@ def _document(placement: Placement) -> dict[str, object]:
 def _print(placement: Placement) -> None:
     say(one_line(placement.sentence))
     say("")
-    table = table_of("against", "generation", "how", "tasks", "ahead on", "behind on", "over all tasks")
+    table = table_of(
+        "against", "generation", "how", "tasks", "ahead on", "behind on", "mean of right and wrong answers"
+    )
     for rival in placement.rivals:
         how = "published" if rival.indirect else "paired"
         wins, losses = (_counted(rival, side) for side in (1, -1))
@@ -110,9 +113,11 @@ def _overall(rival: Rival) -> str:
     """The mean of centred scores, this model's minus the other's."""
     if rival.overall is None:
         return ""
-    figure = rival.overall.figure
-    interval = f"{points(-figure.ci_high)} to {points(-figure.ci_low)}"
-    return f"{points(-figure.effect)} points ({interval}), p {p_value(rival.overall.p_adjusted)}"
+    pair = rival.overall
+    if math.isnan(pair.p_adjusted):
+        return pair.verdict
+    interval = f"{points(-pair.high)} to {points(-pair.low)}"
+    return f"{points(-pair.figure.effect)} points ({interval}), p {p_value(pair.p_adjusted)}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from gpteval.compare.comparison import compare
+from gpteval.compare.means import listed
 from gpteval.compare.rows import Pair
 from gpteval.compare.simultaneous import ALPHA
 from gpteval.compare.tests import holm
@@ -29,7 +31,7 @@ Row = Mapping[str, Any]
 class Meeting:
     """The model against a known one on a task. ``p``: two-sided, adjusted over all meetings of its kind.
 
-    ``source``: of a published number; "" where both ran and were compared as pairs.
+    ``source``: of a published number; "" where both ran and were compared as pairs. ``stderr``: of the difference.
     """
 
     task: str
@@ -40,6 +42,16 @@ class Meeting:
     other: float
     p: float
     source: str = ""
+    stderr: float = math.nan
+
+    @property
+    def lead(self) -> float:
+        """How far the model is ahead, below 0 behind: a share of the metric's scale, else of the logarithm."""
+        scale = metric_registry()[self.metric].scale
+        sign = 1 if self.higher_is_better else -1
+        if scale is not None:
+            return sign * (self.own - self.other) / scale
+        return sign * math.log(self.own / self.other) if min(self.own, self.other) > 0 else sign * -math.inf
 
     @property
     def label(self) -> str:
@@ -61,6 +73,7 @@ class Meeting:
 class Rival:
     """A known model and all meetings with it. ``overall``: the paired mean of chance-centred scores, the known
     model's minus the placed one's, where both ran; None where only published numbers stand on the other side.
+    ``p``: of the mean over tasks, two-sided, adjusted over all rivals of its kind; NaN where tasks stand alone.
     """
 
     name: str
@@ -68,6 +81,7 @@ class Rival:
     n_params: int | None
     meetings: tuple[Meeting, ...]
     overall: Pair | None = None
+    p: float = math.nan
 
     @property
     def indirect(self) -> bool:
@@ -83,9 +97,21 @@ class Rival:
         return sum(meeting.side < 0 for meeting in self.meetings)
 
     @property
-    def share(self) -> float:
-        """The share of tasks on which the placed model is ahead; where they are equal, one half."""
-        return (self.ahead + (len(self.meetings) - self.ahead - self.behind) / 2) / len(self.meetings)
+    def lead(self) -> float:
+        """The placed model's, a mean over tasks."""
+        return fmean(meeting.lead for meeting in self.meetings)
+
+    @property
+    def side(self) -> int:
+        """1 where the tests bear that the placed model is ahead, -1 that it is behind, 0 where they bear neither.
+
+        By the mean over tasks; where there is none, by the tasks on which a difference is sure, if they agree.
+        """
+        if not math.isnan(self.p):
+            lead = self.lead if self.overall is None else -self.overall.figure.effect
+            return (1 if lead > 0 else -1) if self.p < ALPHA else 0
+        sides = {meeting.side for meeting in self.meetings if meeting.sure}
+        return sides.pop() if len(sides) == 1 else 0
 
 
 @dataclass(frozen=True)
@@ -96,63 +122,39 @@ class Placement:
     rivals: tuple[Rival, ...]
 
     def neighbours(self) -> tuple[Rival | None, Rival | None]:
-        """The nearest rival that the model is ahead of on most tasks, and the nearest that it is behind on most."""
-        below = [rival for rival in self.rivals if rival.share > 0.5]
-        above = [rival for rival in self.rivals if rival.share < 0.5]
-        return min(below, key=_distance, default=None), min(above, key=_distance, default=None)
+        """Of the rivals that it is surely ahead of the nearest, and of those that it is surely behind."""
+        below = [rival for rival in self.rivals if rival.side > 0]
+        above = [rival for rival in self.rivals if rival.side < 0]
+        return min(below, key=lambda r: r.lead, default=None), max(above, key=lambda r: r.lead, default=None)
 
     @property
     def sentence(self) -> str:
-        """Where the model stands, in one sentence."""
+        """Where the model stands, as far as the tests bear it, in one sentence."""
         below, above = self.neighbours()
-        said = []
+        counts = [sum(rival.side == side for rival in self.rivals) for side in (1, -1)]
+        more = [f" and {count - 1} more" if count > 1 else "" for count in counts]
         if below and above:
-            inside, shared = self.between(below, above)
-            said.append(f"between {below.name} and {above.name} on {inside} of {_counted(shared)}")
+            said = f"stands between {below.name} and {above.name}: ahead of the one{more[0]}, behind the other{more[1]}"
         elif below:
-            said.append(f"beyond {below.name}, the strongest of them")
+            said = f"is ahead of {below.name}{more[0]}, and surely behind none"
         elif above:
-            said.append(f"below {above.name}, the weakest of them")
-        groups = {
-            "level with {}": [r for r in self.rivals if r.share == 0.5],
-            "ahead of {} on all": [r for r in self.rivals if r.ahead == len(r.meetings)],
-            "behind {} on all": [r for r in self.rivals if r.behind == len(r.meetings)],
-        }
-        said += [form.format(_listed([rival.name for rival in found])) for form, found in groups.items() if found]
-        return f"{self.model} stands {'; '.join(said)}."
-
-    def between(self, below: Rival, above: Rival) -> tuple[int, set[tuple[str, int]]]:
-        """On how many of the units, which are given too, that all three have the model lies between the two."""
-        under = {(m.task, m.shots): m.side for m in below.meetings}
-        over = {(m.task, m.shots): m.side for m in above.meetings}
-        shared = under.keys() & over.keys()
-        return sum(under[unit] >= 0 >= over[unit] for unit in shared), shared
+            said = f"is behind {above.name}{more[1]}, and surely ahead of none"
+        else:
+            return f"{self.model} cannot be told from {_listed([_apart(rival) for rival in self.rivals])}."
+        level = [_apart(rival) for rival in self.rivals if not rival.side]
+        return f"{self.model} {said}" + (f"; {_listed(level)} cannot be told from it." if level else ".")
 
 
-def _counted(units: Collection[tuple[str, int]]) -> str:
-    """Tasks; results where a task was run with several numbers of examples."""
-    word = "task" if len({task for task, _ in units}) == len(units) else "result"
-    return f"{len(units)} {word}{'' if len(units) == 1 else 's'}"
+def _apart(rival: Rival) -> str:
+    """The name, and how far apart the two may be at most."""
+    if rival.overall is None or math.isnan(rival.p):
+        return rival.name
+    return f"{rival.name} (at most {100 * rival.overall.apart:.1f} points apart)"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
-    """Names for a sentence, of many the last ones, which are the largest."""
-    if len(names) > most:
-        return f"{len(names)} models up to {names[-1]}"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _distance(rival: Rival) -> tuple[float, float]:
-    """From an even match: by the share of tasks, then by how far the scores lie apart."""
-    return abs(rival.share - 0.5), sum(map(_apart, rival.meetings)) / len(rival.meetings)
-
-
-def _apart(meeting: Meeting) -> float:
-    """As a share of the metric's scale; of metrics without one, the difference of the logarithms."""
-    scale = metric_registry()[meeting.metric].scale
-    if scale is not None:
-        return abs(meeting.own - meeting.other) / scale
-    return abs(math.log(meeting.own / meeting.other)) if min(meeting.own, meeting.other) > 0 else math.inf
+    """Names for a sentence."""
+    return listed(names) if len(names) <= most else f"{len(names)} models"
 
 
 def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = None) -> tuple[Placement, ...]:
@@ -216,7 +218,9 @@ def _paired(
             continue
         meetings = [_meeting(pair) for pair in comparison.pairs if pair.model_a == name]
         if meetings:
-            rivals.append(Rival(name, row["generation"], row.get("n_params"), tuple(meetings), overall.get(name)))
+            mean = overall.get(name)
+            p = math.nan if mean is None else mean.p_adjusted
+            rivals.append(Rival(name, row["generation"], row.get("n_params"), tuple(meetings), mean, p))
     return rivals
 
 
@@ -227,6 +231,7 @@ def _meeting(pair: Pair) -> Meeting:
         own=figure.value_b,
         other=figure.value_a,
         p=pair.p_adjusted,
+        stderr=figure.stderr,
     )
 
 
@@ -254,15 +259,29 @@ def _published(rows: Sequence[Row], ran: Collection[str]) -> list[Rival]:
         if len(meetings) >= max(1, ENOUGH * len(rows)):
             found.append((known, meetings))
     adjusted = iter(holm([meeting.p for _, meetings in found for meeting in meetings]))
+    means = holm([_mean_p(meetings) for _, meetings in found])
     return [
         Rival(
             known.name,
             known.generation,
             known.n_params,
             tuple(replace(meeting, p=next(adjusted)) for meeting in meetings),
+            p=p,
         )
-        for known, meetings in found
+        for (known, meetings), p in zip(found, means, strict=True)
     ]
+
+
+def _mean_p(meetings: Sequence[Meeting]) -> float:
+    """Of the mean lead over tasks, whose errors are independent; those of one task's results add up fully."""
+    by_task: dict[str, float] = {}
+    for meeting in meetings:
+        if not meeting.stderr:
+            return 1.0
+        width = metric_registry()[meeting.metric].scale or meeting.own
+        by_task[meeting.task] = by_task.get(meeting.task, 0.0) + meeting.stderr / width
+    z = sum(meeting.lead for meeting in meetings) / math.hypot(*by_task.values())
+    return math.erfc(abs(z) / math.sqrt(2))
 
 
 def _read(row: Row, published: Mapping[str, Any]) -> Meeting:
@@ -270,7 +289,8 @@ def _read(row: Row, published: Mapping[str, Any]) -> Meeting:
     error = row.get("stderr") or 0.0
     if row.get("ci_low") is not None and row.get("ci_high") is not None:  # at 0 or 1 the usual formula gives no error
         error = max(error, (row["ci_high"] - row["ci_low"]) / (2 * Z))
-    p = math.erfc(abs(own - other) / (math.sqrt(2) * error) / math.sqrt(2)) if error else 1.0
+    error *= math.sqrt(2)  # either number has one
+    p = math.erfc(abs(own - other) / error / math.sqrt(2)) if error else 1.0
     higher = metric_registry()[row["metric"]].higher_is_better
     source = f"{published['source']}, {published['locator']}"
-    return Meeting(row["task"], row["shots"], row["metric"], higher, own, other, p, source)
+    return Meeting(row["task"], row["shots"], row["metric"], higher, own, other, p, source, error)
