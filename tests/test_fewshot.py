@@ -133,10 +133,10 @@ class TestTwoWay:
 
     def test_nobody_disagrees_is_not_certainty(self) -> None:
         """All right with and without examples, or all right against all wrong: five items are five items."""
-        alike = make_curve(Grid([cell([1] * 20, 0), cell([1] * 20, 1)]))
+        alike = make_curve(Grid([cell([1] * 20, 0), cell([1] * 20, 1)], per_item=True))
         assert alike.gain is not None
         assert alike.gain.ci_low < -0.1 < 0.1 < alike.gain.ci_high
-        apart = make_curve(Grid([cell([0] * 5, 0), cell([1] * 5, 1)]))
+        apart = make_curve(Grid([cell([0] * 5, 0), cell([1] * 5, 1)], per_item=True))
         assert apart.gain is not None
         assert 1e-4 < apart.gain.p < 0.05
         assert apart.gain.ci_high > apart.gain.ci_low + 0.5
@@ -170,6 +170,26 @@ class TestCurve:
         assert curve.gain is not None
         assert curve.better(curve.gain)
         assert curve.gain.value == pytest.approx(0.3, abs=0.05)
+
+    def test_how_much_more_there_may_be(self) -> None:
+        curve = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6})
+        assert curve.enough == 2
+        assert curve.beyond is not None
+        means = {point.shots: point.score.value for point in curve.points}
+        assert curve.beyond > max(0.0, means[4] - means[2], means[8] - means[2])
+        few = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6}, items=40)
+        assert few.beyond is not None
+        assert few.beyond > curve.beyond
+
+    def test_one_set_of_examples_tells_nothing_of_others(self) -> None:
+        curve = self.of({0: 0.1, 1: 0.3, 2: 0.6, 4: 0.3}, seeds=1)
+        assert curve.one_set
+        assert curve.gain is not None
+        assert curve.slope is not None
+        assert curve.gain.value > 0.1
+        assert math.isnan(curve.gain.ci_low + curve.slope.ci_low)
+        assert (curve.enough, curve.beyond, curve.hurts) == (None, None, None)
+        assert not math.isnan(curve.points[-1].score.ci_low), "over items, of these examples"
 
     def test_examples_that_hurt(self) -> None:
         curve = self.of({0: 0.6, 1: 0.3, 2: 0.6, 4: 0.61})
@@ -442,7 +462,11 @@ def test_sentences_say_who_gains() -> None:
     for model, (without, given) in shares.items():
         luck = rng.random(300)
         cells += [cell(luck < without, 0, 0, model=model), cell(luck < given, 8, 0, model=model)]
-    (said,) = analyse(cells).sentences
+    (alone,) = analyse(cells).sentences
+    assert alone.startswith(
+        "On t, low has 25.3 with 0 and 25.3 with 8; high has 28.0 with 0 and 71.3 with 8. That is a"
+    )
+    (said,) = analyse(cells, per_item=True).sentences
     assert said.startswith("high gains 4")
     assert "points from 0 to 8 examples on t (" in said
     assert said.endswith("low gains nothing measurable.")
@@ -454,7 +478,7 @@ def test_sentences_hold_any_name_and_say_each_models_own_range() -> None:
     for model, most in (("nothing measurable (v 2)", 8), ("b c", 4)):
         cells += [cell(luck < 0.3, 0, model=model), cell(luck < 0.7, most, model=model)]
     gain = f"{100 * ((luck < 0.7).mean() - (luck < 0.3).mean()):.0f}"
-    first, second = analyse(cells).sentences
+    first, second = analyse(cells, per_item=True).sentences
     assert first.startswith(f"nothing measurable (v 2) gains {gain} points from 0 to 8 examples on t (")
     assert second.startswith(f"b c gains {gain} points from 0 to 4 examples on t (")
 

@@ -20,7 +20,7 @@ from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.curves import Curve, Point
 from gpteval.experiments.fewshot import FILE, FewShot, run_fewshot
-from gpteval.experiments.words import sparkline
+from gpteval.experiments.words import most_beyond, sparkline
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.config import RunConfig
@@ -143,7 +143,7 @@ def _row(curve: Curve, numbers: Sequence[int]) -> list[str]:
     slope = ""
     if curve.slope is not None:
         low, high = number(curve.slope.ci_low), number(curve.slope.ci_high)
-        slope = f"{number(curve.slope.value)} [{low}, {high}]"
+        slope = number(curve.slope.value) + ("" if curve.one_set else f" [{low}, {high}]")
     last = curve.points[-1]
     spread = number(last.spread.sd) if len(last.seeds) > 1 else ""
     cells = [number(points[shots].score.value) if shots in points else "" for shots in numbers]
@@ -154,8 +154,8 @@ def _remarks(curve: Curve, last: Point) -> list[str]:
     remarks = []
     if curve.hurts:
         remarks.append(f"worse than 0 with {', '.join(map(str, curve.hurts))}")
-    if curve.enough is not None:
-        remarks.append(f"nothing measurable beyond {curve.enough}")
+    if beyond := most_beyond(curve):
+        remarks.append(beyond)
     if short := [point for point in curve.points if point.dropped]:
         remarks.append(f"from {short[0].shots} on, examples are dropped ({last.dropped:.0f} of {last.n} items)")
     return remarks

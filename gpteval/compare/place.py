@@ -149,7 +149,7 @@ def _apart(rival: Rival) -> str:
     """The name, and how far apart the two may be at most."""
     if rival.overall is None or math.isnan(rival.p):
         return rival.name
-    return f"{rival.name} (at most {100 * rival.overall.apart:.1f} points apart)"
+    return f"{rival.name} (at most {math.ceil(10 * rival.overall.apart) / 10:.1f} points apart)"
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

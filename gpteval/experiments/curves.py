@@ -56,8 +56,10 @@ class Point:
 @dataclass(frozen=True)
 class Curve:
     """``slope``: score a doubling, the least-squares slope on log2(1 + examples). ``gain``: from the fewest to the
-    most examples. ``enough``: with more than these nothing measurable is gained. ``hurts``: with these the score is
-    below that without examples, adjusted for their number (Holm). None where it was not asked.
+    most examples. ``enough``: with more than these nothing measurable is gained, and no number of them brings more than
+    ``beyond`` in the metric's unit. ``hurts``: with these the score is below that without examples, adjusted for their
+    number (Holm). None where it was not asked. ``one_set``: a single set of examples was tried, which says nothing of
+    others: slope and gain have no interval, and the rest is None.
     """
 
     model: str
@@ -75,6 +77,8 @@ class Curve:
     gain: Measure | None
     enough: int | None
     hurts: tuple[int, ...] | None
+    beyond: float | None
+    one_set: bool
 
     @property
     def label(self) -> str:
@@ -89,9 +93,12 @@ class Curve:
 
 
 class Grid:
-    """The cells of one model, task and template, on the items that all of them have."""
+    """The cells of one model, task and template, on the items that all of them have.
 
-    def __init__(self, cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS) -> None:
+    ``per_item``: each item has examples of its own, so that one seed tells of others, too.
+    """
+
+    def __init__(self, cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS, per_item: bool = False) -> None:
         self.first = cells[0]
         self.metric = self.first.metric
         shared = set(self.first.ids).intersection(*(cell.ids for cell in cells))
@@ -99,6 +106,7 @@ class Grid:
         self.cells = {(c.shots, c.seed, c.control): c for c in cells}
         self.base = min(c.seed for c in cells)
         self.seeds = self._complete_seeds()
+        self.tells = per_item or len(self.seeds) > 1
         units = dict(zip(self.first.ids, self.first.units, strict=True))
         self.units = [units[item] for item in self.ids]
         self._weights = weights(self.units, seed=seed, draws=draws)
@@ -167,25 +175,30 @@ class Grid:
         return replace(spread, sd=min(spread.sd, most), ci_high=min(spread.ci_high, most))
 
     def difference(self, one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Measure:
-        return two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach)
+        return self._told(two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach))
 
-    def combined(self, factors: Mapping[int, float]) -> Measure:
+    def _told(self, measure: Measure) -> Measure:
+        """Without an interval where a single set of examples does not tell how others would do."""
+        return measure if self.tells else Measure(measure.value, math.nan, math.nan, math.nan)
+
+    def combined(self, factors: Mapping[int, float], level: float = LEVEL) -> Measure:
         """A weighted sum over numbers of examples."""
         values, draws = zip(*(self.by_seed(shots) for shots in factors), strict=True)
         amounts = list(factors.values())
         sums = sum(a * v for a, v in zip(amounts, values, strict=True))
         drawn = sum(a * d for a, d in zip(amounts, draws, strict=True))
-        return two_way(np.asarray(sums), drawn, len(set(self.units)), self._reach * sum(map(abs, amounts)) / 2)
+        reach = self._reach * sum(map(abs, amounts)) / 2
+        return self._told(two_way(np.asarray(sums), drawn, len(set(self.units)), reach, level))
 
 
-def grids(cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS) -> list[Grid]:
+def grids(cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS, per_item: bool = False) -> list[Grid]:
     """A grid for each model, task and template, in the cells' order."""
     order: dict[tuple[str, str, str], int] = {}
     for cell in cells:
         order.setdefault((cell.model, cell.task, cell.template), len(order))
     ordered = sorted(cells, key=lambda c: order[c.model, c.task, c.template])
     found = [
-        Grid(list(group), seed=seed, draws=draws)
+        Grid(list(group), seed=seed, draws=draws, per_item=per_item)
         for _, group in groupby(ordered, lambda c: (c.model, c.task, c.template))
     ]
     return [grid for grid in found if grid.ids and grid.shots]
@@ -195,6 +208,7 @@ def make_curve(grid: Grid) -> Curve:
     """All that is said of one model under one template."""
     first, shots = grid.first, grid.shots
     chances = first.chances
+    enough = _enough(grid, shots)
     return Curve(
         model=first.model,
         generation=first.generation,
@@ -209,8 +223,10 @@ def make_curve(grid: Grid) -> Curve:
         points=tuple(_point(grid, k) for k in shots),
         slope=_slope(grid, shots),
         gain=grid.difference(grid.by_seed(shots[-1]), grid.by_seed(shots[0])) if len(shots) > 1 else None,
-        enough=_enough(grid, shots),
+        enough=enough,
         hurts=_hurts(grid, shots),
+        beyond=None if enough is None else _beyond(grid, enough),
+        one_set=not grid.tells,
     )
 
 
@@ -227,6 +243,8 @@ def _enough(grid: Grid, shots: Sequence[int]) -> int | None:
 
     None where the last step still brings something, or where there is one number only.
     """
+    if not grid.tells:
+        return None
     sign = 1 if grid.metric.higher_is_better else -1
     for place, fewer in enumerate(shots[:-1]):
         more = shots[place + 1 :]
@@ -236,8 +254,16 @@ def _enough(grid: Grid, shots: Sequence[int]) -> int | None:
     return None
 
 
+def _beyond(grid: Grid, enough: int) -> float:
+    """How much more than with ``enough`` the best of all larger numbers may bring, at most (Bonferroni)."""
+    larger = [k for k in grid.shots if k > enough]
+    level = 1 - 2 * (1 - LEVEL) / len(larger)
+    found = [grid.combined({enough: -1.0, k: 1.0}, level) for k in larger]
+    return max(0.0, *(one.ci_high if grid.metric.higher_is_better else -one.ci_low for one in found))
+
+
 def _hurts(grid: Grid, shots: Sequence[int]) -> tuple[int, ...] | None:
-    if len(shots) < 2 or shots[0] != 0:
+    if len(shots) < 2 or shots[0] != 0 or not grid.tells:
         return None
     sign = 1 if grid.metric.higher_is_better else -1
     without = grid.by_seed(0)

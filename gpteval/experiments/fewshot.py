@@ -123,15 +123,15 @@ def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
     config = replace(config, tasks_with_examples=True)
     collector = _Collector(listener or Listener())
     outcome = execute(config, collector)
-    found = analyse(collector.cells, seed=config.seed)
+    found = analyse(collector.cells, seed=config.seed, per_item=config.shots_mode == "per-item")
     experiment = replace(found, folder=outcome.folder, failures=outcome.failures)
     write(experiment, config)
     return experiment
 
 
-def analyse(cells: Sequence[Cell], *, seed: int = 0) -> FewShot:
-    """What the cells say; ``folder`` and ``failures`` are those of no run."""
-    of_prompts = grids(cells, seed=seed)
+def analyse(cells: Sequence[Cell], *, seed: int = 0, per_item: bool = False) -> FewShot:
+    """What the cells say; ``folder`` and ``failures`` are those of no run. ``per_item``: as in ``curves.Grid``."""
+    of_prompts = grids(cells, seed=seed, per_item=per_item)
     curves = tuple(make_curve(grid) for grid in of_prompts)
     ranked = rankings(of_prompts, seed=seed)
     return FewShot(

@@ -42,13 +42,13 @@ class Spread:
     ci_high: float
 
 
-def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0) -> Measure:
+def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0, level: float = LEVEL) -> Measure:
     """The mean of ``values``, one a seed, shape [S]. ``draws``: each on resamples of the items, [S, draws].
 
     The variance is that of the items' resamples plus that of the seeds, minus what both count; at least the items'.
     ``reach``: how far one item could pull; two that do, one to each side, are counted with the items, so that ten
     answers that are all alike are no certainty (Bonett and Price 2012). Student's t has the degrees of freedom of
-    Satterthwaite (1946). One seed: the items' part alone.
+    Satterthwaite (1946). One seed: the items' part alone. ``level``: of the interval.
     """
     value = float(values.mean())
     items, seeds, both = _parts(values, draws, units)
@@ -65,7 +65,7 @@ def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0) -> Me
     from scipy.special import stdtr, stdtrit
 
     df = max(1.0, variance**2 / freedom)
-    half = float(stdtrit(df, (1 + LEVEL) / 2)) * stderr
+    half = float(stdtrit(df, (1 + level) / 2)) * stderr
     return Measure(value, value - half, value + half, stderr, float(2 * stdtr(df, -abs(value) / stderr)))
 
 

@@ -28,9 +28,12 @@ def sentences(curves: Sequence[Curve], ranked: Sequence[Ranking]) -> list[str]:
         of_task = [curve for curve in curves if curve.task == task]
         first = [curve for curve in of_task if curve.template == of_task[0].template and curve.gain is not None]
         for span in dict.fromkeys(map(_span, first)):  # a model may lack a number of examples that others have
-            alike = [curve for curve in first if _span(curve) == span]
-            said += _gains(alike, *span)
-            said += _labels(alike, span[1])
+            alike = [curve for curve in first if _span(curve) == span and not curve.one_set]
+            if alike:
+                said += _gains(alike, *span)
+                said += _labels(alike, span[1])
+        if alone := [curve for curve in first if curve.one_set]:
+            said.append(_one_set(alone))
         asked = [one for one in ranked if one.task == task and one.shots == _most(of_task)]
         said += [_ranks(one) for one in asked if math.isfinite(one.tau + one.ci_low)]
     return said
@@ -59,10 +62,26 @@ def _gains(curves: Sequence[Curve], fewest: int, most: int) -> list[str]:
         parts.append(f"{_listed(nothing)} {verb} nothing measurable{'' if parts else where}")
     said = ["; ".join(parts) + "."]
     for curve in curves:
+        if curve.enough is not None and curve.beyond is not None and curve.gain and curve.better(curve.gain):
+            said.append(f"{curve.model} on {curve.label}: {most_beyond(curve)}.")
         if curve.hurts:
             numbers = _listed([str(k) for k in curve.hurts])
             said.append(f"Examples hurt {curve.model} on {curve.label}: with {numbers} it is worse than without any.")
     return said
+
+
+def _one_set(curves: Sequence[Curve]) -> str:
+    """Scores without a verdict."""
+    parts = []
+    for curve in curves:
+        first, last = curve.points[0], curve.points[-1]
+        digits, factor = (1, 100) if curve.full == 1.0 else (2, 1)
+        values = [f"{factor * point.score.value:.{digits}f} with {point.shots}" for point in (first, last)]
+        parts.append(f"{curve.model} has {values[0]} and {values[1]}")
+    return (
+        f"On {curves[0].label}, {'; '.join(parts)}. That is a single set of examples: another may say otherwise, and "
+        "--seeds 3 or more would tell."
+    )
 
 
 def _labels(curves: Sequence[Curve], most: int) -> list[str]:
@@ -91,6 +110,21 @@ def _ranks(one: Ranking) -> str:
         f"The ranking of {one.models} models on {one.task} with {one.shots} examples {kept} a change of template "
         f"(Kendall's tau {one.tau:.2f}, {one.ci_low:.2f} to {one.ci_high:.2f})."
     )
+
+
+def _most_more(curve: Curve) -> str:
+    """``beyond`` in words, rounded up."""
+    assert curve.beyond is not None
+    factor, digits = (100.0, 1) if curve.full == 1.0 else (1.0, 2)
+    value = math.ceil(factor * curve.beyond * 10**digits) / 10**digits
+    return f"{value:.{digits}f} {'points' if curve.full is not None else curve.metric}"
+
+
+def most_beyond(curve: Curve) -> str:
+    """A remark on how many examples are enough; "" where none are."""
+    if curve.enough is None or curve.beyond is None:
+        return ""
+    return f"beyond {curve.enough} at most {_most_more(curve)} more"
 
 
 def _most(curves: Iterable[Curve]) -> int:
