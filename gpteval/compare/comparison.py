@@ -77,6 +77,21 @@ def compare(
     there, StoreError for damaged files.
     """
     answers = load(runs, metric)
+    return compared(answers, baseline, margin, sides, common_items=common_items, force=force, seed=seed, draws=draws)
+
+
+def compared(
+    answers: Sequence[Answers],
+    baseline: str | None = None,
+    margin: float = 0.0,
+    sides: Mapping[str, Sequence[str]] | None = None,
+    *,
+    common_items: bool = False,
+    force: bool = False,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Comparison:
+    """What ``compare`` says of answers that are loaded."""
     models = _in_order(answers)
     if baseline is not None and baseline not in models:
         raise UnknownNameError("model", baseline, models, "these runs have others")
@@ -95,8 +110,11 @@ def compare(
     judge = partial(judged, seed=seed, margin=margin, known=known)
     pairs = judge(rows)
     # One table: the best of each side is chosen of pairs that are in it, so that its p-value allows for the choice.
-    means = judge([*overall, *(one.judgement for one in of_sides if one.judgement), *between])
-    generations = told(of_sides, means[len(overall) :])
+    named = [one for one in of_sides if not one.row.over_models]
+    means = judge([*overall, *(one.judgement for one in named if one.judgement), *between])
+    of_kinds = [one for one in of_sides if one.row.over_models]  # another question, and few of them
+    over_models = judge([one.judgement for one in of_kinds if one.judgement])
+    generations = told(of_sides, means[len(overall) :], over_models)
     families = judge(by_family)
     return Comparison(
         *(models, pairs, families, means[: len(overall)], generations),

@@ -55,10 +55,12 @@ def forms(desk: Desk, sides: Sides) -> list[Form]:
     ]
 
 
-def told(made: Sequence[Form], judged: Sequence[Pair]) -> tuple[Generations, ...]:
-    """The statements with their figures as their table has them."""
-    pairs = iter(judged)
-    return tuple(one.row if one.judgement is None else replace(one.row, pair=next(pairs)) for one in made)
+def told(made: Sequence[Form], named: Sequence[Pair], over_models: Sequence[Pair]) -> tuple[Generations, ...]:
+    """The statements with their figures, as the tables of those on named models and of those over models have them."""
+    tables = {False: iter(named), True: iter(over_models)}
+    return tuple(
+        one.row if one.judgement is None else replace(one.row, pair=next(tables[one.row.over_models])) for one in made
+    )
 
 
 def _generations(facts: Mapping[str, Answers]) -> dict[str, list[str]]:

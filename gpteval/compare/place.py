@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gpteval.compare.comparison import compare
+from gpteval.compare.comparison import Comparison, compare
 from gpteval.compare.means import listed
 from gpteval.compare.rows import Pair
 from gpteval.compare.simultaneous import ALPHA
@@ -195,7 +195,11 @@ def _placed(
     rows = [r for r in of_model[own] if r.get("primary") and not r.get("part_of") and r.get("value") is not None]
     if not rows:
         raise UsageError(f"{own} has no results", "see its failures in results.json")
-    rivals = _paired(runs, own, of_model, left_out) if len(of_model) > 1 else []
+    family = of_model[own][0].get("model_family")
+    others = [
+        n for n in of_model if n not in left_out and not (family and of_model[n][0].get("model_family") == family)
+    ]
+    rivals = paired(compare(list(runs), baseline=own), others, of_model) if len(of_model) > 1 else []
     rivals += _published(rows, of_model)
     if not rivals:
         raise UsageError(
@@ -205,20 +209,14 @@ def _placed(
     return Placement(own, tuple(rivals))
 
 
-def _paired(
-    runs: Sequence[Path], own: str, of_model: Mapping[str, Sequence[Row]], left_out: Sequence[str]
-) -> list[Rival]:
-    family = of_model[own][0].get("model_family")
-    comparison = compare(list(runs), baseline=own)
+def paired(comparison: Comparison, others: Collection[str], of_model: Mapping[str, Sequence[Row]]) -> list[Rival]:
+    """Those of ``others`` that a comparison with the placed model as its baseline has; ``of_model``: their facts."""
     overall = {pair.model_a: pair for pair in comparison.overall}
     rivals = []
     for name in comparison.models:
-        row = of_model[name][0]
-        if name in left_out or (family and row.get("model_family") == family):
-            continue
-        meetings = [_meeting(pair) for pair in comparison.pairs if pair.model_a == name]
+        meetings = [_meeting(pair) for pair in comparison.pairs if pair.model_a == name] if name in others else []
         if meetings:
-            mean = overall.get(name)
+            mean, row = overall.get(name), of_model[name][0]
             p = math.nan if mean is None else mean.p_adjusted
             rivals.append(Rival(name, row["generation"], row.get("n_params"), tuple(meetings), mean, p))
     return rivals
