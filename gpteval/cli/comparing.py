@@ -23,6 +23,7 @@ def compare_command(
     no_worse_than: str | None,
     margin: float,
     sides: Sequence[str],
+    anytime: bool,
     seed: int,
 ) -> int:
     """The exit code: 1 when a gate or the condition of non-inferiority fails."""
@@ -38,6 +39,7 @@ def compare_command(
             raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
         baseline = no_worse_than
     options = {"metric": metric, "common_items": common_items, "force": force, "margin": margin, "seed": seed}
+    options["anytime"] = anytime
     comparison = compare(runs, baseline=baseline, sides=_sides(sides), **options)  # type: ignore[arg-type]
     failed: list[str] = []
     doubtful: list[str] = []

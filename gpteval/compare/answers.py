@@ -182,6 +182,7 @@ def _facts(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any
         "shots_mode": config.get("shots_mode") if row["shots"] else None,
         "seed": config.get("seed") if row["shots"] or config.get("limit") else None,
         "limit": config.get("limit"),
+        "until_decided": config.get("until_decided"),
         "stride": config.get("stride"),
         "dtype": model.get("dtype"),
         "signature": row.get("signature") or None,

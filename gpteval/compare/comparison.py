@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.compare.answers import Answers, read_answers
+from gpteval.compare.anytime import by_holm
 from gpteval.compare.desk import Desk
 from gpteval.compare.generations import forms, told
 from gpteval.compare.means import Counted, mean
@@ -22,6 +23,7 @@ from gpteval.core.text import natural
 if TYPE_CHECKING:
     import pandas
 
+ANYTIME = "valid at any look while items come in, for items in random order; e is the e-value, p its inverse (Holm)"
 ORDER = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 
@@ -63,6 +65,7 @@ def compare(
     force: bool = False,
     margin: float = 0.0,
     sides: Mapping[str, Sequence[str]] | None = None,
+    anytime: bool = False,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Comparison:
@@ -71,13 +74,16 @@ def compare(
     ``baseline``: every other model against this one, else all pairs. ``metric``: this one instead of each task's
     primary metric. ``common_items``: over the items that no model of a pair had to cut. ``margin``: in points (of a
     ratio, percent); models that are surely no further apart are called alike. ``sides``: groups of models by name,
-    such as trainings of one recipe, each held against the one before, instead of the generations. A row's own figures
-    do not depend on the order of runs or models, nor on what else is compared. Raises UsageError for results that
-    differ in their prompts or data unless ``force`` and for a single side, UnknownNameError for a model that is not
-    there, StoreError for damaged files.
+    such as trainings of one recipe, each held against the one before, instead of the generations. ``anytime``: evidence
+    that may be looked at while a run grows, for pairs alone; of runs that stopped when they were decided there is no
+    other. A row's own figures do not depend on the order of runs or models, nor on what else is compared. Raises
+    UsageError for results that differ in their prompts or data unless ``force`` and for a single side, UnknownNameError
+    for a model that is not there, StoreError for damaged files.
     """
     answers = load(runs, metric)
-    return compared(answers, baseline, margin, sides, common_items=common_items, force=force, seed=seed, draws=draws)
+    grown = any(one.facts.get("until_decided") for one in answers)
+    options = {"common_items": common_items, "force": force, "anytime": anytime or grown}
+    return compared(answers, baseline, margin, sides, **options, seed=seed, draws=draws)
 
 
 def compared(
@@ -88,6 +94,7 @@ def compared(
     *,
     common_items: bool = False,
     force: bool = False,
+    anytime: bool = False,
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Comparison:
@@ -95,9 +102,13 @@ def compared(
     models = _in_order(answers)
     if baseline is not None and baseline not in models:
         raise UnknownNameError("model", baseline, models, "these runs have others")
-    desk = Desk(answers, common_items, force, seed, draws)
+    desk = Desk(answers, common_items, force, seed, draws, anytime=anytime)
     asked = [(b, a) if a == baseline else (a, b) for b, a in combinations(models, 2) if baseline in (None, a, b)]
     rows = [row for unit in desk.units for row in desk.rows(unit, asked)]
+    if anytime:
+        pairs = judged(rows, seed=seed, margin=margin, adjust=by_holm)
+        desk.remarks.append(ANYTIME)
+        return Comparison(models, pairs, (), (), (), Counted.of(desk), tuple(desk.remarks))
     averaged = {one.family for of in desk.of.values() for one in of.values() if one.centre}
     several = [family for family in desk.families if family in averaged] if len(averaged) > 1 else []
     by_family = [row for a, b in asked for family in several if (row := mean(desk, [a], [b], family=family))]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.compare.answers import Answers, Match, match
+from gpteval.compare.anytime import of_sequence
 from gpteval.compare.evidence import Evidence, of_answers, of_pair
 from gpteval.compare.resample import resampled, resampled_all, weights
 from gpteval.compare.rows import Figure, Judgement, Pair, exp
@@ -25,8 +26,10 @@ Mask = NDArray[np.bool_]
 class Desk:
     """The answers of a comparison with their resamples, each of which is drawn once."""
 
-    def __init__(self, answers: Sequence[Answers], common: bool, force: bool, seed: int, draws: int) -> None:
-        self.common, self.force, self.seed, self.draws = common, force, seed, draws
+    def __init__(
+        self, answers: Sequence[Answers], common: bool, force: bool, seed: int, draws: int, *, anytime: bool = False
+    ) -> None:
+        self.common, self.force, self.seed, self.draws, self.anytime = common, force, seed, draws, anytime
         self.of: dict[tuple[str, int], dict[str, Answers]] = defaultdict(dict)
         for one in sorted(answers, key=lambda one: (one.family, one.task, one.shots)):
             self.of[one.unit][one.model] = one
@@ -140,6 +143,8 @@ class Desk:
 
     def evidence(self, a: Answers, b: Answers, mask_a: Mask, mask_b: Mask) -> Evidence:
         """By right and wrong answers where they do not depend on each other, else by pseudo-values."""
+        if self.anytime:
+            return of_sequence(a.metric, a.stats[mask_a], b.stats[mask_b], clustered=a.n_units < len(a.ids))
         first = self.pseudo(a, mask_a, turned=False)
         if a.metric.kind == "binary" and first.units == "item":
             return of_answers(a.base, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
@@ -204,5 +209,6 @@ def made(
         ahead=math.nan if evidence.why else probability_better(differences if higher else -differences),
         correlation=evidence.correlation,
         gain=evidence.gain,
+        e_value=evidence.e_value,
         p_sacrebleu=sacrebleu_p(draws_a, draws_b, effect) if sacre else math.nan,
     )

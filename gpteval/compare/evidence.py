@@ -33,7 +33,8 @@ class Evidence:
 
     ``of_level``: the interval of a level, by the test itself. ``pulls``: by task, the units' names and how much each
     moves the difference; the sum of their squares is at most that of ``stderr``. ``why``: why there is no test.
-    ``correlation``: of the two models' scores; ``gain``: how many times the items two unpaired samples would need.
+    ``e_value``: of looks at any time. ``correlation``: of the two models' scores; ``gain``: how many times the items
+    two unpaired samples would need.
     """
 
     test: str = ""
@@ -45,6 +46,7 @@ class Evidence:
     why: str = ""
     correlation: float = math.nan
     gain: float = math.nan
+    e_value: float = math.nan
 
     def interval(self, level: float, p: float | None = None) -> tuple[float, float]:
         """The interval of this level, made to say the same as ``p``: the test's own p-value, or an adjusted one."""

@@ -57,7 +57,7 @@ def _cells(pair: Pair) -> list[str]:
         effect(pair, figure),
         "none" if math.isnan(pair.low) else f"{number(pair.low)} to {number(pair.high)}",
         str(figure.n),
-        p_value(pair.p_adjusted),
+        p_value(pair.p_adjusted) + ("" if math.isnan(figure.e_value) else f" (e {figure.e_value:.3g})"),
         "n/a" if math.isnan(figure.ahead) else f"{figure.ahead:.2f}",
         number(figure.correlation),
         "n/a" if math.isnan(figure.gain) else f"x {figure.gain:.1f}",

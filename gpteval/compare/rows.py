@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gpteval.compare.evidence import Evidence
-from gpteval.compare.simultaneous import ALPHA, adjusted, question
+from gpteval.compare.simultaneous import ALPHA, Adjusted, adjusted, question
 
 POWER = 0.80
 
@@ -22,6 +22,7 @@ class Figure:
     the reason. ``stderr``: of the difference, of a ratio of its logarithm.
     ``ahead``: the share of resamples in which ``a`` is better. ``correlation``: of the two models' scores; ``gain``:
     how many times the items two samples without pairs would need. ``p_sacrebleu``: that of ``sacrebleu --paired-bs``.
+    ``e_value``: where looks at any time were asked for, of which ``p`` is the inverse.
     """
 
     n: int
@@ -38,6 +39,7 @@ class Figure:
     correlation: float
     gain: float
     p_sacrebleu: float = math.nan
+    e_value: float = math.nan
 
     @property
     def significant(self) -> bool:
@@ -107,17 +109,26 @@ Known = dict[bytes, tuple[float, float]]  # by question: its adjusted p-value, a
 
 
 def judged(
-    rows: Sequence[Judgement], *, seed: int = 0, margin: float = 0.0, known: Known | None = None
+    rows: Sequence[Judgement],
+    *,
+    seed: int = 0,
+    margin: float = 0.0,
+    known: Known | None = None,
+    adjust: Callable[[Sequence[Evidence], int], Adjusted] = adjusted,
 ) -> tuple[Pair, ...]:
     """The pairs of one table with p-values and intervals that hold for all of them, and a verdict each.
 
     ``margin``: in points (of a ratio, percent); two whose whole interval lies within it are alike. ``known``: what
-    tables before this one answered; their questions have their answers, and those of this one are added.
+    tables before this one answered; their questions have their answers, and those of this one are added. ``adjust``:
+    what makes a table of rows.
     """
     known = {} if known is None else known
-    asked = [None if math.isnan(evidence.p) else question(evidence) for _, evidence in rows]
+    asked = [
+        None if math.isnan(evidence.p) else question(evidence) if evidence.pulls else b"%d" % place
+        for place, (_, evidence) in enumerate(rows)
+    ]
     new = [place for place, one in enumerate(asked) if one not in known]
-    table = adjusted([rows[place][1] for place in new], seed)
+    table = adjust([rows[place][1] for place in new], seed)
     known |= {one: (p, table.alpha) for place, p in zip(new, table.p, strict=True) if (one := asked[place])}
     found = []
     for (pair, evidence), one in zip(rows, asked, strict=True):

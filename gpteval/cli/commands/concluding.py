@@ -41,6 +41,9 @@ def compare(
         list[str] | None,
         typer.Option(help="'NAME=MODEL,MODEL,...', such as trainings of one recipe: held against each other, in order"),
     ] = None,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
 ) -> None:
     """Say how models and generations differ on the same items, and whether that is more than noise."""
@@ -57,6 +60,7 @@ def compare(
         no_worse_than,
         margin,
         side or (),
+        anytime,
         seed,
     )
     raise typer.Exit(compare_command(runs, *options))
