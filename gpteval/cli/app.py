@@ -10,7 +10,7 @@ import typer
 import gpteval
 from gpteval.cli.commands.checking import bench, doctor
 from gpteval.cli.commands.concluding import compare, place, report
-from gpteval.cli.commands.evaluating import fewshot, run, status, worker
+from gpteval.cli.commands.evaluating import fewshot, plan, run, status, worker
 from gpteval.cli.commands.looking import lock, models, reference, samples, show, tasks
 from gpteval.cli.commands.making import convert, finetune, generate, pretrain, protocols
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS: list[Callable[..., None]] = [
-    *(run, worker, status, fewshot),
+    *(plan, run, worker, status, fewshot),
     *(models, tasks, reference, lock, show, samples),
     *(compare, place, report),
     *(generate, pretrain, finetune, protocols, convert),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gpteval.cli.completion import complete_tasks
+from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import command_line, document_only, resumable, say
 from gpteval.cli.options import (
     AllowPickle,
@@ -230,3 +230,26 @@ def fewshot(
     if as_json:
         print_document(config.folder)
     raise typer.Exit(code)
+
+
+def plan(
+    tasks: Annotated[str, typer.Option(help="task names, families or suites", autocompletion=complete_tasks)],
+    effect: Annotated[float, typer.Option(help="the difference that matters, in points (of a ratio, percent)")] = 2.0,
+    power: Annotated[float, typer.Option(help="the chance that it is then shown")] = 0.8,
+    disagreement: Annotated[
+        float | None, typer.Option(help="percent of items on which one of two models alone is right; assumed: 20")
+    ] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option(help="an earlier run whose models tell how far items differ, and the cost")
+    ] = None,
+    models: Annotated[
+        str, typer.Option(help="known models whose published scores tell it", autocompletion=complete_models)
+    ] = "",
+    margin: Annotated[float, typer.Option(min=0.0, help="also the items that a gate of so many points needs")] = 0.0,
+    task_dir: TaskDir = None,
+    as_json: Json = False,
+) -> None:
+    """Say how many items show a difference of the size that matters, before any is run."""
+    from gpteval.cli.planning import plan_command
+
+    plan_command(tasks, effect, power, disagreement, run or (), models, margin, tuple(task_dir or ()), as_json)
