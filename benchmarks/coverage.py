@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import said
 from benchmarks import simulated as made
 from benchmarks.simulated import METRICS, Floats, Random, names, scores
 from gpteval.compare.evidence import Evidence, of_answers, of_mean, of_pair
@@ -33,7 +34,7 @@ from gpteval.metrics.jackknife import PseudoValues, pseudo_values
 
 SIZES = (5, 10, 20, 50, 100, 300, 1000)
 SHARES = (0.0, 0.01, 0.05, 0.2, 0.4)
-Once = Callable[[Random], Mapping[str, bool]]  # one simulation: what came true, by kind of figure
+Once = Callable[[Random], Mapping[str, float]]  # one simulation: what came true, by kind of figure
 Settings = Iterator[tuple[str, Once]]
 
 # What is promised: of an interval, of a test at 5 %, of all verdicts or intervals of a table, of a margin.
@@ -46,8 +47,12 @@ PROMISED = {
     "difference of the MDE is found": (0.77, 1.0),
     "interval of a curve's slope holds": (0.93, 1.0),
     "interval of a spread holds": (0.93, 1.0),
+    said.UNTRUE: (0.0, 0.06),
+    said.FALSE: (0.0, 0.05),
+    said.STOPPED: (0.0, 0.6),
+    said.PLANNED: (0.77, 0.83),
 }
-INTERVAL, TEST, TABLE, WHOLE, MARGIN, POWER, SLOPE, SPREAD = PROMISED
+INTERVAL, TEST, TABLE, WHOLE, MARGIN, POWER, SLOPE, SPREAD, *_ = PROMISED
 HOLM, SACRE = "rows found by Holm's method (for comparison)", "sacreBLEU's p rejects a true null (for comparison)"
 FOUND = "rows found that differ"
 
@@ -383,6 +388,36 @@ def few_shots() -> Settings:
         yield f"{seeds} seeds", once
 
 
+def sentences_on_generations() -> Settings:
+    for noise in (0.0, 0.017, 0.032):
+        for gain in (0.0, 0.06):
+            for models in (1, 2, 3, 5):
+                yield (
+                    f"{models} models a side, trainings differ by {noise:.1%}, generations by {gain:.0%}",
+                    partial(said.generations, models=models, noise=noise, gain=gain),
+                )
+
+
+def sentences_of_place() -> Settings:
+    for step in (0.01, 0.02, 0.04, 0.08):
+        yield f"six models {step:.0%} apart", partial(said.ladder, step=step)
+
+
+def sentences_of_few_shots() -> Settings:
+    for shape in said.CURVES:
+        for seeds in (1, 2, 3, 5):
+            yield f"{shape}, {seeds} seeds", partial(said.curve, shape=shape, seeds=seeds)
+
+
+def growing_limits() -> Settings:
+    for share in (0.05, 0.2, 0.4):
+        yield f"limits of 100 to 1,000, {share:.0%} disagree", partial(said.growing, share=share)
+        for times in (0, 2):
+            what = f"until decided, {share:.0%} disagree, {times} times the planned difference"
+            yield what, partial(said.until_decided, share=share, effect=share / 8, times=times)
+        yield f"planned, {share:.0%} disagree", partial(said.planned, share=share, effect=share / 8)
+
+
 SUBJECTS = (
     Subject("accuracies of two models", accuracies, 2),
     Subject("F1 and ROUGE of two models", grades),
@@ -398,6 +433,10 @@ SUBJECTS = (
     Subject("margins", margins, 2),
     Subject("power", power, 2),
     Subject("few-shot curves", few_shots),
+    Subject("sentences on generations", sentences_on_generations, 0.5),
+    Subject("sentences of place", sentences_of_place, 0.5),
+    Subject("sentences of few-shot curves", sentences_of_few_shots),
+    Subject("growing limits and plans", growing_limits, 2),
 )
 Seen = tuple[str, str, dict[str, float]]  # subject, setting, figures by kind
 

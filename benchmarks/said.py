@@ -6,17 +6,22 @@ what is not so. Beside it stands how often something is claimed at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.simulated import METRICS, Random, names, scores
+from benchmarks.simulated import METRICS, Floats, Random, names, scores
 from gpteval.compare.answers import NOTED as FACTS
 from gpteval.compare.answers import PROMPTS, Answers
+from gpteval.compare.anytime import Betting
 from gpteval.compare.comparison import Comparison, compared
 from gpteval.compare.place import Placement, paired
+from gpteval.compare.planning import items_to_show
+from gpteval.compare.tests import mcnemar
 from gpteval.experiments.cells import Cell
 from gpteval.experiments.curves import Curve, Grid, make_curve
+from gpteval.run.decide import FIRST, GROWTH
 
 UNTRUE, CLAIMED = "sentence is not true", "sentence claims a difference (power)"
 TASKS, ITEMS = 3, 300
@@ -103,3 +108,52 @@ def _untrue(found: Curve, truth: Sequence[float]) -> bool:
     if found.beyond is None or found.enough is None:
         return wrong
     return wrong or any(true[k] - true[found.enough] > found.beyond + 1e-9 for k in SHOTS if k > found.enough)
+
+
+FALSE, STOPPED = "two alike are called different at any look", "items until decided, of those planned"
+PLANNED = "difference is found that was planned for"
+
+
+def growing(random: Random, share: float) -> Mapping[str, float]:
+    """Two models that are alike, looked at after every 100 of 1,000 items: McNemar's test, and the anytime form."""
+    wins, losses = _differing(random, 1000, share, 0.0)
+    looks = range(99, 1000, 100)
+    pairs = [(int(wins[n]), int(losses[n]), n + 1) for n in looks]
+    return {
+        "McNemar's test at growing limits (for comparison)": any(mcnemar(a, b) < 0.05 for a, b, _ in pairs),
+        FALSE: any(_bets(a, b, n).log_wealth(0.0) >= math.log(20) for a, b, n in pairs),
+    }
+
+
+def until_decided(random: Random, share: float, effect: float, times: float) -> Mapping[str, float]:
+    """The looks of ``run --until-decided``, where the true difference is ``times`` the planned one."""
+    enough = items_to_show(effect, share)
+    assert enough is not None
+    wins, losses = _differing(random, 2 * enough, share, times * effect)
+    take = FIRST
+    while True:
+        n = min(take, 2 * enough)
+        if _bets(int(wins[n - 1]), int(losses[n - 1]), n).log_wealth(0.0) >= math.log(20):
+            return {FALSE: True} if not times else {UNTRUE: wins[n - 1] < losses[n - 1], STOPPED: n / enough}
+        if n == 2 * enough:
+            return {FALSE: False} if not times else {UNTRUE: False, STOPPED: n / enough}
+        take = math.ceil(take * GROWTH)
+
+
+def planned(random: Random, share: float, effect: float) -> Mapping[str, bool]:
+    """The test of the items that ``gpteval plan`` names."""
+    n = items_to_show(effect, share)
+    assert n is not None
+    wins, losses = _differing(random, n, share, effect)
+    return {PLANNED: mcnemar(int(wins[-1]), int(losses[-1])) < 0.05}
+
+
+def _differing(random: Random, n: int, share: float, effect: float) -> tuple[Floats, Floats]:
+    """How many of the first items only the one and only the other model has right, [n] each."""
+    luck = random.random(n)
+    wins = luck < (share + effect) / 2
+    return np.cumsum(wins), np.cumsum((luck < share) & ~wins)
+
+
+def _bets(a: int, b: int, n: int) -> Betting:
+    return Betting(np.array([-1.0, 0.0, 1.0]), [b, n - a - b, a])

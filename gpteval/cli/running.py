@@ -18,11 +18,13 @@ from rich.text import Text
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
-from gpteval.core.errors import GptevalError
+from gpteval.compare.numbers import p_value
+from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
 from gpteval.engine.engine import Estimate
 from gpteval.run.config import RunConfig
+from gpteval.run.decide import Decided, run_until_decided
 from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
@@ -69,7 +71,7 @@ class ConsoleListener(Listener):
 
     def began(self, units: int, folder: Path) -> None:
         self.close()
-        self.units = units
+        self.units, self.finished = units, 0
         self.tell(f"{units} results to make, into {folder}")
 
     def filled(self, unit: Unit, state: State) -> None:
@@ -165,17 +167,28 @@ def result_line(result: Result) -> str:
     return one_line(f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}")
 
 
-def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
+def run_command(config: RunConfig, *, report: bool, as_json: bool, margin: float = 0.0) -> int:
     """Execute the run, print what came of it, and return the exit code."""
+    if margin and not config.until_decided:
+        raise UsageError("--margin is for --until-decided", "name two models with it, or leave --margin out")
     listener = ConsoleListener(as_json)
     begin = time.perf_counter()
+    decided: Sequence[Decided] = ()
     try:
-        outcome = execute(config, listener)
+        if config.until_decided:
+            outcome, decided = run_until_decided(config, margin, listener, listener.tell)
+        else:
+            outcome = execute(config, listener)
     finally:
         listener.close()
+    for one in decided:
+        say(decision(one), listener.out)
     code = exit_code(outcome.failures)
     tell = listener.tell
-    tell(f"{listener.units - len(outcome.failures)} of {listener.units} results in {time.perf_counter() - begin:.1f} s")
+    done = f"{listener.units - len(outcome.failures)} of {listener.units} results"
+    if decided:
+        done = f"{sum(not one.open for one in decided)} of {len(decided)} tasks done"
+    tell(f"{done} in {time.perf_counter() - begin:.1f} s")
     tell_failures(outcome.failures, tell)
     tell(f"results: {outcome.folder / 'results.json'}")
     if report and outcome.results:
@@ -183,6 +196,15 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     if code:
         tell("mend the causes and run the same command again: finished results are kept")
     return code
+
+
+def decision(one: Decided) -> str:
+    """What came of two models on a task, and how many items that took."""
+    pair = one.pair
+    where = pair.task if not pair.shots else f"{pair.task} ({pair.shots}-shot)"
+    rest = " (all there are)" if one.whole else ""
+    p = f"p {p_value(pair.p_adjusted)}, " if pair.significant else ""
+    return one_line(f"{where}: {pair.verdict}, {p}after {one.items} items{rest}")
 
 
 def dry_command(config: RunConfig, as_json: bool) -> int:

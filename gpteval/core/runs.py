@@ -67,6 +67,11 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
             failures[failure.get("model", "?"), failure.get("task", "?")] = str(failure.get("error", "no cause given"))
         manifest = read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {}
         remarks += _changed(manifests, manifest)
+        if models := (manifest.get("config") or {}).get("until_decided"):
+            remarks.append(
+                f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
+                "allow for that, the intervals of single models do not"
+            )
         manifests.append(manifest)
         for model, task, shots, path in _samples(run, manifest, found):
             samples.setdefault((task, shots), {})[model] = path

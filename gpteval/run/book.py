@@ -155,7 +155,7 @@ class Book:
         if info.local:
             return None
         names = {info.name, info.location, *info.aliases}
-        limit, profile = self.config.limit, self.config.profile
+        limit, profile = self.config.items, self.config.profile
         asked = info.revision if "@" in info.name else None  # not one that a lock gives
         return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
 

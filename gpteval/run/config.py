@@ -43,9 +43,9 @@ class RunConfig:
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
     worker``; auto is process where there are several GPUs. ``worker_timeout``: seconds after which a worker that gives
-    nothing is replaced. ``dry_run``: say what would be asked, and ask nothing. ``retry_failed``: only what failed
-    before. ``settings`` are the part that changes
-    numbers: a run folder holds results of one setting only.
+    nothing is replaced. ``until_decided``: two models, for which items are taken until they are told apart, ``take`` of
+    them so far (``run.decide``). ``dry_run``: say what would be asked, and ask nothing. ``retry_failed``: only what
+    failed before. ``settings`` are the part that changes numbers: a run folder holds results of one setting only.
     """
 
     models: tuple[str, ...]
@@ -76,6 +76,8 @@ class RunConfig:
     worker_timeout: float = 1800.0
     ray_address: str = ""
     command: str = ""
+    until_decided: tuple[str, ...] = ()
+    take: int | None = None
 
     def __post_init__(self) -> None:
         checks: Sequence[tuple[bool, str]] = (
@@ -118,8 +120,14 @@ class RunConfig:
                 raise UsageError(message)
 
     @property
+    def items(self) -> int | None:
+        """How many of a task's items are taken; None: all."""
+        return self.limit if self.take is None else self.take
+
+    @property
     def settings(self) -> dict[str, Any]:
-        return {
+        stopping = {"until_decided": list(self.until_decided)} if self.until_decided else {}
+        return stopping | {
             "seed": self.seed,
             "limit": self.limit,
             "shots_mode": self.shots_mode,
@@ -131,6 +139,11 @@ class RunConfig:
     def refuse_other(self, folder: Path, earlier: Mapping[str, Any]) -> None:
         """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ."""
         known = {key: value for key, value in earlier.items() if key in self.settings}
+        if known and earlier.get("until_decided") != self.settings.get("until_decided"):
+            raise OutputError(
+                f"{folder} holds a run whose items were taken until two models were told apart, or this command is one",
+                "such a run has a folder of its own: choose another with --out",
+            )
         differing = [key for key, value in self.settings.items() if known and known.get(key) != value]
         if differing:
             had = ", ".join(f"{key}={known.get(key)}" for key in differing)

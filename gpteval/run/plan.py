@@ -48,7 +48,7 @@ class RunPlan:
         most = max(self.config.shots or (task.shots,))
         try:
             task = self.lock.pin_task(task) if self.lock else task
-            data = load_task(task, shots=most, limit=config.limit, seed=config.seed, max_bad_rows=config.max_bad_rows)
+            data = load_task(task, shots=most, limit=config.items, seed=config.seed, max_bad_rows=config.max_bad_rows)
             takes_examples(data)
             if self.lock:
                 self.lock.check_task(data)

@@ -221,8 +221,14 @@ def _attempt(make: Callable[[], Made]) -> Made | GptevalError:
         return unforeseen(error)
 
 
-def execute(config: RunConfig, listener: Listener | None = None, live: HFModel | None = None) -> RunOutcome:
-    """Run every model on every task and write the run's folder. ``live``: a model in memory, instead of those named.
+def execute(
+    config: RunConfig,
+    listener: Listener | None = None,
+    live: HFModel | None = None,
+    budget: Budget | None = None,
+) -> RunOutcome:
+    """Run every model on every task and write the run's folder. ``live``: a model in memory, instead of those named;
+    ``budget``: what may be spent, with earlier runs.
 
     Raises UsageError before any work when a name is unknown or the folder cannot be used, and
     StoreError when results can no longer be written. Everything else becomes a failure.
@@ -246,7 +252,7 @@ def execute(config: RunConfig, listener: Listener | None = None, live: HFModel |
         asked = plan.load_all(tasks, by_letter=any(model.api == "chat" for model in models))
         book.groups = groups_with(registry, asked)
         units: Units = {model: plan.units_of(model, asked) for model in models}
-        budget = Budget(config.api.max_cost)
+        budget = budget or Budget(config.api.max_cost)
         all_units = [unit for of_model in units.values() for unit in of_model]
         book.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
         if config.retry_failed:

@@ -97,6 +97,12 @@ def run(
         bool, typer.Option("--dry-run", help="say what would be asked and what it costs at most, and ask nothing")
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="only what failed before")] = False,
+    until_decided: Annotated[
+        str, typer.Option(help="two of the models: take no more of a task's items once they are told apart on it")
+    ] = "",
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="with --until-decided: points within which the two count as alike")
+    ] = 0.0,
     no_cache: NoCache = False,
     no_report: NoReport = False,
     as_json: Json = False,
@@ -135,11 +141,12 @@ def run(
         worker_timeout=worker_timeout,
         ray_address=ray_address,
         retry_failed=retry_failed,
+        until_decided=names(until_decided),
     )
     if dry_run:
         raise typer.Exit(dry_command(config, as_json))
     with resumable(), document_only(as_json):
-        code = run_command(config, report=not no_report, as_json=as_json)
+        code = run_command(config, report=not no_report, as_json=as_json, margin=margin)
     if as_json:
         print_results(config.folder)
     raise typer.Exit(code)

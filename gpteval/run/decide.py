@@ -1,0 +1,94 @@
+"""Running until two models are told apart: a task's items are asked for in growing parts, and only while it is open.
+
+After each part the two are held against each other with evidence that may be looked at any time (``compare.anytime``),
+over all tasks at once. Items come in the random order of ``--limit``, and what was asked is not asked again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+
+from gpteval.api.prices import Budget
+from gpteval.compare.comparison import compared, load
+from gpteval.compare.rows import Pair
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.models.catalogue import resolve_models
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener, RunOutcome
+
+Place = tuple[str, int]  # a task and its number of examples
+FIRST = 50  # items of a task that are asked in the beginning
+GROWTH = 1.3
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What is known of two models on a task at the end. ``items``: asked; ``whole``: whether that is all there are."""
+
+    pair: Pair
+    items: int
+    whole: bool
+
+    @property
+    def place(self) -> Place:
+        return self.pair.task, self.pair.shots
+
+    @property
+    def open(self) -> bool:
+        return not self.whole and self.pair.verdict.startswith(("not separated", "no verdict"))
+
+
+def run_until_decided(
+    config: RunConfig, margin: float, listener: Listener | None = None, tell: Callable[[str], None] = lambda line: None
+) -> tuple[RunOutcome, tuple[Decided, ...]]:
+    """Run until the two models of ``config.until_decided`` are told apart on each task, alike within ``margin`` points,
+    or all items (or ``config.limit``) are asked.
+
+    Raises as ``execute``, and UsageError for a metric that allows no look before the end.
+    """
+    _check(config, margin)
+    budget, take, tasks = Budget(config.api.max_cost), FIRST, config.tasks
+    counts: dict[Place, int] = {}
+    whole: set[Place] = set()
+    while True:
+        asked = min(take, config.limit or take)
+        outcome = execute(replace(config, tasks=tasks, take=asked), listener, budget=budget)
+        found, before = _found(config, margin, whole), counts
+        counts = {one.place: one.items for one in found}
+        whole |= {one.place for one in found if one.open and counts[one.place] == before.get(one.place)}
+        found = [replace(one, whole=one.place in whole) for one in found]
+        left = sorted({one.pair.task.partition(":")[0] for one in found if one.open})  # with all its templates
+        tell(f"{asked} items a task: {len(found) - sum(one.open for one in found)} of {len(found)} done")
+        if not left or asked == config.limit or outcome.failures:
+            return outcome, tuple(found)
+        tasks, take = tuple(left), math.ceil(take * GROWTH)
+
+
+def _check(config: RunConfig, margin: float) -> None:
+    if len(set(config.until_decided)) != 2:
+        raise UsageError("--until-decided needs two models", "such as --until-decided gpt2,gpt2-medium")
+    if not 0 <= margin < 100:
+        raise UsageError(f"--margin is in points, from 0 to 100, not {margin:g}", "for example --margin 1")
+    names = [model.name for model in resolve_models(config.models)]
+    for name in config.until_decided:
+        if name not in names:
+            raise UnknownNameError("model of this run", name, names, "name it in --models, too")
+
+
+def _found(config: RunConfig, margin: float, whole: Set[Place]) -> list[Decided]:
+    """Where the two stand on each task. Raises UsageError where a metric cannot tell before the end."""
+    answers = [one for one in load(config.folder, None) if one.model in config.until_decided]
+    counts = {one.unit: len(one.ids) for one in answers}
+    found = []
+    for pair in compared(answers, margin=margin, anytime=True).pairs:
+        if pair.figure.why:
+            why = f"{pair.task} cannot be decided before the end: {pair.figure.why}"
+            raise UsageError(why, "leave it out, or run it whole and compare")
+        place = pair.task, pair.shots
+        found.append(Decided(pair, counts[place], place in whole))
+    if not found:
+        raise UsageError("the two models have no result in common", "see the failures in results.json")
+    return found
