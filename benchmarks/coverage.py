@@ -9,12 +9,13 @@ figure lies outside of what is promised by more than twice the simulation's own 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -394,28 +395,28 @@ def sentences_on_generations() -> Settings:
             for models in (1, 2, 3, 5):
                 yield (
                     f"{models} models a side, trainings differ by {noise:.1%}, generations by {gain:.0%}",
-                    partial(said.generations, models=models, noise=noise, gain=gain),
+                    functools.partial(said.generations, models=models, noise=noise, gain=gain),
                 )
 
 
 def sentences_of_place() -> Settings:
     for step in (0.01, 0.02, 0.04, 0.08):
-        yield f"six models {step:.0%} apart", partial(said.ladder, step=step)
+        yield f"six models {step:.0%} apart", functools.partial(said.ladder, step=step)
 
 
 def sentences_of_few_shots() -> Settings:
     for shape in said.CURVES:
         for seeds in (1, 2, 3, 5):
-            yield f"{shape}, {seeds} seeds", partial(said.curve, shape=shape, seeds=seeds)
+            yield f"{shape}, {seeds} seeds", functools.partial(said.curve, shape=shape, seeds=seeds)
 
 
 def growing_limits() -> Settings:
     for share in (0.05, 0.2, 0.4):
-        yield f"limits of 100 to 1,000, {share:.0%} disagree", partial(said.growing, share=share)
+        yield f"limits of 100 to 1,000, {share:.0%} disagree", functools.partial(said.growing, share=share)
         for times in (0, 2):
             what = f"until decided, {share:.0%} disagree, {times} times the planned difference"
-            yield what, partial(said.until_decided, share=share, effect=share / 8, times=times)
-        yield f"planned, {share:.0%} disagree", partial(said.planned, share=share, effect=share / 8)
+            yield what, functools.partial(said.until_decided, share=share, effect=share / 8, times=times)
+        yield f"planned, {share:.0%} disagree", functools.partial(said.planned, share=share, effect=share / 8)
 
 
 SUBJECTS = (
