@@ -142,12 +142,12 @@ def test_other_metrics_stand_apart(tmp_path: Path) -> None:
     )
     first, *said, about = sentences(found)
     assert first == (
-        "Means are over the tasks with right and wrong answers, 1 of 2 tasks, each counted once; "
-        "apart from them: token_perplexity (1)."
+        "Means are over 1 of 2 tasks, those with right and wrong answers, each counted once; "
+        "apart from them: token_perplexity (1 task)."
     )
     assert len(said) == 2, "a sentence a metric, and none of them twice"
     assert said[1].startswith("By token_perplexity, new (GPT-3 style) beats old (GPT-2) by x 0.6")
-    assert "over 1 of 2 tasks" in said[0]
+    assert "over 1 of 2 tasks: the only models on either side, of the same size; other" in said[0]
     assert "on items like these" in about
 
 
@@ -197,5 +197,5 @@ def test_the_headline_and_the_column_are_over_the_same_tasks(tmp_path: Path) -> 
         "new": pytest.approx(0.4),
     }
     said = answer(board).replace("\u00a0", " ").replace("\u2011", "-")
-    assert said.startswith("Over 1 of 2 tasks, those with right and wrong answers that every model ran, the mean")
+    assert said.startswith("Over 1 of 2 tasks, those with right and wrong answers that every model ran, the models'")
     assert "from 0 (guessing, below it worse) to 100 (perfect) is GPT-2 −20.0" in said

@@ -53,11 +53,12 @@ class Counted:
         whole = len({task for _, some in self.by_measure for task in some})
         counts = {measure: len(some) for measure, some in self.by_measure}
         centred = counts.pop(CENTRED, 0)
-        apart = listed([f"{measure} ({count})" for measure, count in counts.items()])
+        apart = [f"{measure} ({count} task{'' if count == 1 else 's'})" for measure, count in counts.items()]
         if not centred:
-            return f"No task has right and wrong answers: {apart}, each metric for itself."
-        said = f"Means are over the tasks with right and wrong answers, {_counted(centred, whole)}, each counted once"
-        return f"{said}; apart from them: {apart}." if counts else f"{said}."
+            return f"No task has right and wrong answers: {listed(apart)}, each metric for itself."
+        those = ", those with right and wrong answers" if counts else ""
+        said = f"Means are over {_counted(centred, whole)}{those}, each counted once"
+        return f"{said}; apart from them: {listed(apart)}." if counts else f"{said}."
 
 
 def listed(names: Sequence[str]) -> str:

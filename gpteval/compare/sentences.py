@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gpteval.compare.comparison import Comparison
-from gpteval.compare.generations import BEST
+from gpteval.compare.generations import BEST, MATCHED, MEANS
 from gpteval.compare.means import CENTRED, listed
 from gpteval.compare.numbers import amount, p_value
 from gpteval.compare.rows import Generations, Pair
@@ -69,6 +69,10 @@ def _about(row: Generations) -> str:
     """The form, and what is held fixed."""
     if row.over_models:
         return f"means of {len(row.news)} and {len(row.olds)} models, over models and items"
-    if row.form == BEST:
-        return f"{BEST}, chosen after seeing, which p allows for; other trainings were not seen"
-    return f"{row.form}; other trainings were not seen"
+    forms = row.form.split(", ")
+    if MEANS in forms and len(row.news) == len(row.olds) == 1:
+        what = "the only models on either side" + (", of the same size" if MATCHED in forms else "")
+    else:
+        chosen = f"{BEST}, chosen after seeing, which p allows for"
+        what = ", ".join(chosen if form == BEST else form for form in forms)
+    return f"{what}; other trainings were not seen"

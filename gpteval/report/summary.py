@@ -27,7 +27,7 @@ def answer(board: Leaderboard) -> str:
     if some == whole:
         over = "the one task" if whole == 1 else f"all {whole} tasks"
     below = ", below it worse" if any(mean < 0 for mean, _ in found.values()) else ""
-    return f"Over {over} the mean score from 0 (guessing{below}) to 100 (perfect) is {', '.join(means)}."
+    return f"Over {over} the models' mean score from 0 (guessing{below}) to 100 (perfect) is {', '.join(means)}."
 
 
 def signed(number: float) -> str:
