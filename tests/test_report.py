@@ -185,7 +185,7 @@ class TestNumbers:
     def test_the_answer_is_the_mean_score_of_each_generation(self, run: Path) -> None:
         said = answer(leaderboard(load_runs([run]))).replace("\u00a0", " ").replace("\u2011", "-")
         assert said.startswith(
-            "Over 2 of 5 tasks, those with right and wrong answers that every model ran, the mean score"
+            "Over 2 of 5 tasks, those with right and wrong answers that every model ran, the models' mean"
         )
         # stderr of a model's centred score on a task: 0.02 / 1.96 / (1 - 0.5); of two tasks' mean: that / sqrt(2)
         assert said.endswith("is GPT-1 10.0 ± 2.8, GPT-2 40.0 ± 2.8, GPT-3 style 70.0 ± 2.8.")
