@@ -83,8 +83,8 @@ def said(name: str, run: Path) -> Iterator[str]:
     yield "## the report"
     yield answer(leaderboard(load_runs([run]))).replace("\u00a0", " ").replace("\u2011", "-")
     of = paired([run])
-    for means, others in of.groups:
-        yield from means
+    for first, others in of.groups:
+        yield first
         yield from (f"  {other}" for other in others)
     yield from of.about
     yield "## compare"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gpteval.compare.comparison import Comparison
 from gpteval.compare.generations import BEST, MATCHED, MEANS
@@ -44,6 +45,24 @@ def sentence(row: Generations) -> str:
         said += f" Over the {room.n} items that no model had to cut it is {amount(row.pair, room.effect)}: "
         said += f"{row.pair.disagreement}."
     return said
+
+
+def headline(rows: Sequence[Generations]) -> tuple[str, list[str]]:
+    """Of all statements on two sides the one that comes first, with what other metrics say in brief; and the others.
+
+    Right and wrong answers come first; where there are none, the first metric does.
+    """
+    first, *rest = rows
+    others = [row for row in rest if MEANS in row.form and row.pair is not None and row.pair.metric != CENTRED]
+    by_verdict: dict[str, list[str]] = {}
+    for row in others:
+        assert row.pair is not None
+        word = verb(row.pair, many=True) if not math.isnan(row.pair.p_adjusted) else "no verdict"
+        words = {"beat": "better", "fall behind": "worse", "no verdict": word}.get(word, "not separated")
+        p = "" if word == "no verdict" else f", p {p_value(row.pair.p_adjusted)}"
+        by_verdict.setdefault(words, []).append(f"{row.pair.metric} ({amount(row.pair, row.pair.figure.effect)}{p})")
+    apart = "; ".join(f"{words} by {listed(metrics)}" for words, metrics in by_verdict.items())
+    return sentence(first) + (f" Apart from that: {apart}." if apart else ""), [sentence(row) for row in rest]
 
 
 def verb(pair: Pair, *, many: bool = False) -> str:

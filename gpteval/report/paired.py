@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.compare.comparison import Comparison, compare
-from gpteval.compare.generations import MEANS
 from gpteval.compare.numbers import number, p_value, points
-from gpteval.compare.rows import Pair
-from gpteval.compare.sentences import ABOUT, sentence
+from gpteval.compare.rows import Generations, Pair
+from gpteval.compare.sentences import ABOUT, headline
 from gpteval.core.errors import GptevalError
 
 
@@ -27,15 +26,15 @@ class Paired:
     better: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
-    def groups(self) -> list[tuple[list[str], list[str]]]:
-        """What each generation brings over another: the sentences on its means, and those on single models."""
+    def groups(self) -> list[tuple[str, list[str]]]:
+        """What each generation brings over another: the sentence that comes first, and each of the others."""
         if self.comparison is None:
             return []
-        by_pair: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+        by_pair: dict[tuple[str, str], list[Generations]] = {}
         for row in self.comparison.generations:
-            means, others = by_pair.setdefault((row.older, row.newer), ([], []))
-            (means if MEANS in row.form else others).append(_minus(sentence(row)))
-        return list(by_pair.values())
+            by_pair.setdefault((row.older, row.newer), []).append(row)
+        said = map(headline, by_pair.values())
+        return [(_minus(first), [_minus(other) for other in others]) for first, others in said]
 
     @property
     def about(self) -> list[str]:
