@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -110,6 +111,7 @@ def _untrue(found: Curve, truth: Sequence[float]) -> bool:
     return wrong or any(true[k] - true[found.enough] > found.beyond + 1e-9 for k in SHOTS if k > found.enough)
 
 
+items_planned = cache(items_to_show)
 FALSE, STOPPED = "two alike are called different at any look", "items until decided, of those planned"
 PLANNED = "difference is found that was planned for"
 
@@ -127,7 +129,7 @@ def growing(random: Random, share: float) -> Mapping[str, float]:
 
 def until_decided(random: Random, share: float, effect: float, times: float) -> Mapping[str, float]:
     """The looks of ``run --until-decided``, where the true difference is ``times`` the planned one."""
-    enough = items_to_show(effect, share)
+    enough = items_planned(effect, share)
     assert enough is not None
     wins, losses = _differing(random, 2 * enough, share, times * effect)
     take = FIRST
@@ -142,7 +144,7 @@ def until_decided(random: Random, share: float, effect: float, times: float) -> 
 
 def planned(random: Random, share: float, effect: float) -> Mapping[str, bool]:
     """The test of the items that ``gpteval plan`` names."""
-    n = items_to_show(effect, share)
+    n = items_planned(effect, share)
     assert n is not None
     wins, losses = _differing(random, n, share, effect)
     return {PLANNED: mcnemar(int(wins[-1]), int(losses[-1])) < 0.05}
