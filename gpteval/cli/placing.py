@@ -73,7 +73,7 @@ def _document(placement: Placement) -> dict[str, object]:
     below, above = placement.neighbours()
     nearest = {"below": below and below.name, "above": above and above.name}
     rivals = [
-        as_dict(rival) | {"indirect": rival.indirect, "ahead": rival.ahead, "behind": rival.behind}
+        as_dict(rival) | {"indirect": rival.indirect, "ahead": rival.ahead, "behind": rival.behind, "side": rival.side}
         for rival in placement.rivals
     ]
     return {"model": placement.model, "sentence": placement.sentence, "between": nearest, "rivals": rivals}
