@@ -56,6 +56,8 @@ def run_until_decided(
     while True:
         asked = min(take, config.limit or take)
         outcome = execute(replace(config, tasks=tasks, take=asked), listener, budget=budget)
+        if outcome.failures and not outcome.results:
+            return outcome, ()
         found, before = _found(config, margin, whole), counts
         counts = {one.place: one.items for one in found}
         whole |= {one.place for one in found if one.open and counts[one.place] == before.get(one.place)}
@@ -89,6 +91,4 @@ def _found(config: RunConfig, margin: float, whole: Set[Place]) -> list[Decided]
             raise UsageError(why, "leave it out, or run it whole and compare")
         place = pair.task, pair.shots
         found.append(Decided(pair, counts[place], place in whole))
-    if not found:
-        raise UsageError("the two models have no result in common", "see the failures in results.json")
     return found
