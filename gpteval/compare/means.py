@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
@@ -148,11 +149,16 @@ def _figure(
 
 def _items(desk: Desk, model: str, shared: Masks) -> int:
     """How many, each once."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for unit, masks in shared.items():
-        one = desk.of[unit][model]
-        found[one.base].update(item for item, kept in zip(one.ids, masks[model].tolist(), strict=True) if kept)
-    return sum(map(len, found.values()))
+    by_task: dict[str, list[Unit]] = defaultdict(list)
+    for unit in shared:
+        by_task[_first(desk, unit).base].append(unit)
+    return sum(_items_of(desk, model, units, shared) for units in by_task.values())
+
+
+def _items_of(desk: Desk, model: str, units: Sequence[Unit], shared: Masks) -> int:
+    if len(units) == 1:
+        return int(shared[units[0]][model].sum())
+    return len({name for unit in units for name in compress(desk.of[unit][model].ids, shared[unit][model])})
 
 
 def _shares(desk: Desk, units: Mapping[Unit, object]) -> dict[Unit, float]:
