@@ -576,3 +576,11 @@ def test_until_decided_where_nothing_works(server: ApiServer, tmp_path: Path) ->
     config = RunConfig(pair, ("nano_facts",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
     outcome, found = run_until_decided(config, 0.0)
     assert (len(outcome.failures), found) == (1, ())
+
+
+def test_until_decided_needs_the_same_question(server: ApiServer, tmp_path: Path) -> None:
+    pair = (f"openai:{MODEL}", "gpt1-nano")
+    api = replace(QUICK, base_url=server.url)
+    config = RunConfig(pair, ("nano_topic",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
+    with pytest.raises(UsageError, match="asked nothing alike"):
+        run_until_decided(replace(config, limit=5), 0.0)

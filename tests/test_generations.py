@@ -174,6 +174,9 @@ def test_the_last_checkpoint_stands_for_its_training(tmp_path: Path) -> None:
     row = gpteval.compare(run).generations[0]
     assert row.news == ("gpt3-1", "gpt3-2")
     assert not row.over_models, "checkpoints of one training are no further trainings"
+    sides = {"old": ["gpt2-0", "gpt2-1", "gpt2-2"], "new": ["gpt3-0", "gpt3-1", "gpt3-2"]}
+    (named,) = gpteval.compare(run, sides=sides).generations
+    assert not named.over_models, "nor where somebody names them as a side"
 
 
 def test_the_headline_and_the_column_are_over_the_same_tasks(tmp_path: Path) -> None:

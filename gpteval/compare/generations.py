@@ -106,7 +106,7 @@ def _forms(
     joined: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for form, a, b in asked:
         joined.setdefault((tuple(a), tuple(b)), []).append(form)
-    made = [_form(desk, measure, (older, b), (newer, a), several) for (a, b), several in joined.items()]
+    made = [_form(desk, measure, (older, b), (newer, a), several, facts) for (a, b), several in joined.items()]
     if measure == CENTRED and not named and not matched:
         why = f"no two of them are of the same size (within {ALIKE - 1:.0%})"
         made.append(Form(Generations(older, newer, MATCHED, tuple(news), tuple(olds), why=why), None))
@@ -119,9 +119,11 @@ def _form(
     old: tuple[str, tuple[str, ...]],
     new: tuple[str, tuple[str, ...]],
     several: Sequence[str],
+    facts: Mapping[str, Answers],
 ) -> Form:
     (older, olds), (newer, news) = old, new
-    over_models = MEANS in several and min(len(olds), len(news)) >= MODELS
+    trainings = [len({facts[name].training or name for name in side}) for side in (olds, news)]
+    over_models = MEANS in several and min(trainings) >= MODELS
     row = Generations(older, newer, ", ".join(several), news, olds, over_models)
     found = mean(desk, news, olds, measure=measure, models_vary=over_models)
     if found is None:

@@ -36,7 +36,7 @@ def sentence(row: Generations) -> str:
         sides = f"{_side(row, newer=True)} against {_side(row, newer=False)}"
         return f"{metric}{sides}, {over}: {amount(row.pair, figure.effect)}, {row.pair.verdict}."
     interval = f"{amount(row.pair, row.pair.low, unit=False)} to {amount(row.pair, row.pair.high, unit=False)}"
-    many = row.over_models or len(row.news) > 1
+    many = row.over_models or len(set(row.news)) > 1
     said = f"{metric}{_side(row, newer=True)} {verb(row.pair, many=many)} {_side(row, newer=False)} "
     said += f"{'by' if row.pair.significant else 'at'} {amount(row.pair, figure.effect)} ({interval}), "
     said += f"p {p_value(row.pair.p_adjusted)}, {over}: {_about(row)}."

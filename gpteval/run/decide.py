@@ -59,6 +59,11 @@ def run_until_decided(
         if outcome.failures and not outcome.results:
             return outcome, ()
         found, before = _found(config, margin, whole), counts
+        if not found and not outcome.failures:
+            raise UsageError(
+                "the two models were asked nothing alike, so nothing can be decided",
+                "a chat model is asked for letters: ask both so with --protocol letters",
+            )
         counts = {one.place: one.items for one in found}
         whole |= {one.place for one in found if one.open and counts[one.place] == before.get(one.place)}
         found = [replace(one, whole=one.place in whole) for one in found]
