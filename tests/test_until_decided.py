@@ -48,6 +48,17 @@ def test_alike_is_an_answer_and_so_is_the_end(tmp_path: Path, monkeypatch: pytes
     assert 60 < ended.items < 1000
 
 
+def test_tasks_of_an_earlier_command_are_not_asked_further(tmp_path: Path) -> None:
+    """Nobody asked for them, and at an API they cost."""
+    same = ("gpt2-nano", "gpt2-nano-medium")
+    asked = {"shots": (0,), "until_decided": same, "out": tmp_path, "limit": 70}
+    run_until_decided(RunConfig(same, ("nano_rule",), **asked), 60.0)  # type: ignore[arg-type]
+    _, found = run_until_decided(RunConfig(same, ("nano_sentiment",), **asked), 0.0)  # type: ignore[arg-type]
+    assert [one.pair.task for one in found] == ["nano_sentiment"]
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {(row["task"], row["n"]) for row in rows if row["primary"]} == {("nano_rule", FIRST), ("nano_sentiment", 70)}
+
+
 def test_such_a_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     plain = RunConfig(PAIR, ("nano_topic",), shots=(0,), limit=50, out=tmp_path / "r")
     stopping = RunConfig(PAIR, ("nano_topic",), shots=(0,), limit=50, out=tmp_path / "r", until_decided=PAIR)

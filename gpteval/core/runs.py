@@ -67,7 +67,8 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
             failures[failure.get("model", "?"), failure.get("task", "?")] = str(failure.get("error", "no cause given"))
         manifest = read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {}
         remarks += _changed(manifests, manifest)
-        if models := (manifest.get("config") or {}).get("until_decided"):
+        models = (manifest.get("config") or {}).get("until_decided")
+        if isinstance(models, list) and models:
             remarks.append(
                 f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
                 "allow for that, the intervals of single models do not"

@@ -14,6 +14,7 @@ from gpteval.api.prices import Budget
 from gpteval.compare.comparison import compared, load
 from gpteval.compare.rows import Pair
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.metrics.groups import MeanOfTasks
 from gpteval.models.catalogue import resolve_models
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
@@ -53,12 +54,14 @@ def run_until_decided(
     budget, take, tasks = Budget(config.api.max_cost), FIRST, config.tasks
     counts: dict[Place, int] = {}
     whole: set[Place] = set()
+    ours: set[Place] = set()  # a folder may hold other tasks, of an earlier command: those are not asked further
     while True:
         asked = min(take, config.limit or take)
         outcome = execute(replace(config, tasks=tasks, take=asked), listener, budget=budget)
         if outcome.failures and not outcome.results:
             return outcome, ()
-        found, before = _found(config, margin, whole), counts
+        ours |= {(result.task, result.shots) for result in outcome.results}
+        found, before = _found(config, margin, ours, whole), counts
         if not found and not outcome.failures:
             raise UsageError(
                 "the two models were asked nothing alike, so nothing can be decided",
@@ -85,9 +88,15 @@ def _check(config: RunConfig, margin: float) -> None:
             raise UnknownNameError("model of this run", name, names, "name it in --models, too")
 
 
-def _found(config: RunConfig, margin: float, whole: Set[Place]) -> list[Decided]:
-    """Where the two stand on each task. Raises UsageError where a metric cannot tell before the end."""
-    answers = [one for one in load(config.folder, None) if one.model in config.until_decided]
+def _found(config: RunConfig, margin: float, ours: Set[Place], whole: Set[Place]) -> list[Decided]:
+    """Where the two stand on each task; what is a mean of tasks follows from them. Raises UsageError where a metric
+    cannot tell before the end.
+    """
+    answers = [
+        one
+        for one in load(config.folder, None)
+        if one.model in config.until_decided and one.unit in ours and not isinstance(one.metric, MeanOfTasks)
+    ]
     counts = {one.unit: len(one.ids) for one in answers}
     found = []
     for pair in compared(answers, margin=margin, anytime=True).pairs:
