@@ -47,6 +47,8 @@ def test_other_scores_by_their_spread() -> None:
     n = items_by_spread(0.02, 0.3)
     assert n == pytest.approx(((norm.ppf(0.975) + norm.ppf(0.8)) * 15) ** 2, rel=0.01)
     assert items_to_show(0.2, 0.1) is None
+    assert items_to_show(0.0002, 0.2) is None, "beyond all numbers, and said at once"
+    assert items_to_show(0.001, 0.2) == pytest.approx(1.57e6, rel=0.02)
     assert items_by_spread(1e-9, 1.0) is None
 
 
@@ -76,7 +78,9 @@ def test_published_scores_tell_it() -> None:
     assert need.items == items_to_show(0.02, need.disagreement)
 
 
-@pytest.mark.parametrize("wrong", [{"effect": 0.0}, {"disagreement": 0.0}, {"power": 1.0}, {"effect": math.nan}])
+@pytest.mark.parametrize(
+    "wrong", [{"effect": 0.0}, {"disagreement": 0.0}, {"power": 1.0}, {"effect": math.nan}, {"margin": math.nan}]
+)
 def test_bad_questions(wrong: dict[str, float]) -> None:
     effect = wrong.pop("effect", 2.0)
     with pytest.raises(UsageError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -61,22 +60,20 @@ def power_of(n: int, share: float, effect: float) -> float:
     least, most = max(0, math.floor(n * share - spread)), min(n, math.ceil(n * share + spread))
     differing = np.arange(least, most + 1)
     wins = (share + effect) / (2 * share)
-    # The largest number of losses at which two-sided p is still below 5 %; -1 where none is.
-    critical = _critical(most)[differing]
+    critical = _critical(differing)
     rejected = binom.cdf(critical, differing, 1 - wins) + binom.cdf(critical, differing, wins)
     return float(binom.pmf(differing, n, share) @ np.where(critical >= 0, rejected, 0.0))
 
 
-@lru_cache(maxsize=8)
-def _critical(most: int) -> NDArray[np.int_]:
+def _critical(differing: NDArray[np.int_]) -> NDArray[np.int_]:
+    """The largest number of losses at which the two-sided p is still below 5 %; -1 where none is."""
     from scipy.special import bdtr
     from scipy.stats import binom
 
-    counts = np.arange(most + 1)
-    found = binom.ppf(ALPHA / 2, counts, 0.5).astype(int)
-    found[2 * bdtr(np.maximum(found, 0), np.maximum(counts, 1), 0.5) >= ALPHA] -= 1
-    found[0] = -1
-    return np.asarray(found)
+    found = np.asarray(binom.ppf(ALPHA / 2, differing, 0.5)).astype(int)
+    found[2 * bdtr(np.maximum(found, 0), np.maximum(differing, 1), 0.5) >= ALPHA] -= 1
+    found[differing == 0] = -1
+    return found
 
 
 def items_to_show(effect: float, share: float, power: float = POWER) -> int | None:
@@ -128,6 +125,8 @@ def needs(
     if not 0 < power < 1:
         raise UsageError(f"--power is a probability, not {power:g}", "for example 0.8")
     answers = [one for one in answers if not models or one.model in models]
+    if not 0 <= margin < 100:
+        raise UsageError(f"--margin is in points, from 0 to 100, not {margin:g}", "for example --margin 1")
     earlier: Comparison | None = compared(answers, draws=2) if answers else None
     found = []
     for task in tasks:

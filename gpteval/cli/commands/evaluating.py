@@ -250,7 +250,11 @@ def plan(
         list[Path] | None, typer.Option(help="an earlier run whose models tell how far items differ, and the cost")
     ] = None,
     models: Annotated[
-        str, typer.Option(help="known models whose published scores tell it", autocompletion=complete_models)
+        str,
+        typer.Option(
+            help="known models whose published scores tell it; of an earlier run, only these",
+            autocompletion=complete_models,
+        ),
     ] = "",
     margin: Annotated[float, typer.Option(min=0.0, help="also the items that a gate of so many points needs")] = 0.0,
     task_dir: TaskDir = None,
