@@ -102,3 +102,5 @@ def test_the_command(tmp_path: Path, in_process: RunCli) -> None:
     document["config"]["until_decided"] = ["a", "b"]
     (run / "manifest.json").write_text(json.dumps(document))
     assert gpteval.compare(run).pairs[0].figure.test == "betting, at any time", "of such a run there is no other"
+    done = in_process("compare", run, "--anytime", "--side", "x=a", "--side", "y=b")
+    assert (done.returncode, "no looks at any time" in done.stderr) == (2, True)

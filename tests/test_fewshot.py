@@ -153,7 +153,7 @@ class TestTwoWay:
 
 class TestCurve:
     @staticmethod
-    def of(shares: dict[int, float], items: int = 200, seeds: int = 3) -> Curve:
+    def grid(shares: dict[int, float], items: int = 200, seeds: int = 3) -> Grid:
         rng = np.random.default_rng(0)
         luck = rng.random(items)
         cells = [
@@ -161,7 +161,10 @@ class TestCurve:
             for shots, share in shares.items()
             for seed in range(seeds if shots else 1)
         ]
-        return make_curve(Grid(cells, draws=2000))
+        return Grid(cells, draws=2000)
+
+    def of(self, shares: dict[int, float], items: int = 200, seeds: int = 3) -> Curve:
+        return make_curve(self.grid(shares, items, seeds))
 
     def test_examples_that_help_up_to_a_number(self) -> None:
         curve = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6})
@@ -172,11 +175,18 @@ class TestCurve:
         assert curve.gain.value == pytest.approx(0.3, abs=0.05)
 
     def test_how_much_more_there_may_be(self) -> None:
-        curve = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6})
+        """Of two larger numbers each at 97.5 % to one side, which is an interval of 95 %; of three at 98.3 %."""
+        grid = self.grid({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6})
+        curve = make_curve(grid)
         assert curve.enough == 2
+        more = [grid.difference(grid.by_seed(k), grid.by_seed(2)) for k in (4, 8)]
+        assert curve.beyond == pytest.approx(max(one.ci_high for one in more))
         assert curve.beyond is not None
-        means = {point.shots: point.score.value for point in curve.points}
-        assert curve.beyond > max(0.0, means[4] - means[2], means[8] - means[2])
+        flat = make_curve(grid := self.grid({0: 0.6, 1: 0.6, 2: 0.6, 4: 0.6}))
+        assert flat.enough == 0
+        ends = [grid.combined({0: -1.0, k: 1.0}, 1 - 2 * 0.05 / 3).ci_high for k in (1, 2, 4)]
+        assert flat.beyond == pytest.approx(max(ends))
+        assert max(ends) > max(grid.difference(grid.by_seed(k), grid.by_seed(0)).ci_high for k in (1, 2, 4))
         few = self.of({0: 0.3, 1: 0.45, 2: 0.6, 4: 0.6, 8: 0.6}, items=40)
         assert few.beyond is not None
         assert few.beyond > curve.beyond
@@ -499,3 +509,12 @@ def test_curves_are_of_one_template_each() -> None:
     labels = [curve.label for curve in analyse(Simulated(0).cells).curves]
     assert labels == ["t", "t:other"]
     assert all(a.points[0].shots < b.shots for a in analyse(Simulated(0).cells).curves for _, b in pairwise(a.points))
+
+
+@pytest.mark.parametrize("mode", ["fixed", "per-item"])
+def test_one_seed_tells_of_others_where_each_item_has_its_own_examples(tmp_path: Path, mode: str) -> None:
+    asked = {"shots": (0, 2), "seeds": 1, "limit": 20, "device": "cpu", "shots_mode": mode}
+    found = gpteval.fewshot("gpt2-nano", "nano_topic", out=tmp_path, **asked)  # type: ignore[arg-type]
+    (curve,) = found.curves
+    assert curve.one_set == (mode == "fixed")
+    assert ("a single set of examples" in found.sentences[0]) == (mode == "fixed")

@@ -164,6 +164,16 @@ def test_one_difference_has_one_p(tmp_path: Path) -> None:
         assert {other.p_adjusted for other in others} == {pair.p_adjusted}
 
 
+def test_the_choice_of_the_best_is_allowed_for_under_a_baseline_too(tmp_path: Path) -> None:
+    run = of_three(tmp_path, 0.02, n=4000)
+    for baseline in (None, "gpt2-0"):
+        rows = gpteval.compare(run, baseline=baseline).generations
+        (best,) = [row.pair for row in rows if row.form == "best against best"]
+        assert best is not None
+        assert best.p_adjusted > 2 * best.figure.p, "of nine pairs"
+        assert best.high - best.low > 1.2 * (best.figure.ci_high - best.figure.ci_low)
+
+
 def test_the_last_checkpoint_stands_for_its_training(tmp_path: Path) -> None:
     run = of_three(tmp_path, 0.1)
     document = json.loads((run / "results.json").read_text())

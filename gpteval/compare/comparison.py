@@ -99,6 +99,10 @@ def compared(
     draws: int = DRAWS,
 ) -> Comparison:
     """What ``compare`` says of answers that are loaded."""
+    if anytime and sides:
+        raise UsageError(
+            "sides are compared at the end only: there are no looks at any time", "leave one of the two out"
+        )
     models = _in_order(answers)
     if baseline is not None and baseline not in models:
         raise UnknownNameError("model", baseline, models, "these runs have others")
