@@ -12,6 +12,7 @@ import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import resolve_models
@@ -93,6 +94,108 @@ def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
     found = load(tmp_path / "tuned")
     assert len(found.codec.tokenizer) == len(tokenizer)
     assert logits(found.module) == pytest.approx(logits(tuned.merge_and_unload().eval()), abs=1e-5)
+
+
+def save_lora(base: Path, out: Path, *, task: str = "CAUSAL_LM", **settings: Any) -> Any:
+    """A LoRA with random weights; the model with it beside its own."""
+    kind = transformers.AutoModelForCausalLM if task == "CAUSAL_LM" else transformers.AutoModelForSequenceClassification
+    torch.manual_seed(1)
+    tuned = peft.get_peft_model(kind.from_pretrained(base), peft.LoraConfig(task_type=task, r=2, **settings))
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight) * 0.3)
+    tuned.save_pretrained(out)
+    return tuned.eval()
+
+
+PARTS = {  # an embedding, and a layer
+    "gpt2": ("wte", "c_attn"),
+    "gpt_neo": ("wte", "c_fc"),
+    "gptj": ("wte", "fc_in"),
+    "gpt_neox": ("embed_in", "query_key_value"),
+    "opt": ("embed_tokens", "fc1"),
+    "mistral": ("embed_tokens", "up_proj"),
+}
+HOW: dict[str, Any] = {
+    "table": {"target_modules": ["TABLE", "LAYER"]},
+    "head": {"target_modules": ["lm_head"]},
+    "both": {"target_modules": ["TABLE", "lm_head"]},
+    "table saved": {"target_modules": ["LAYER"], "modules_to_save": ["TABLE"]},
+    "head saved": {"target_modules": ["LAYER"], "modules_to_save": ["lm_head"]},
+    "tied in peft": {"target_modules": ["TABLE"], "ensure_weight_tying": True},
+    "dora": {"target_modules": ["LAYER"], "use_dora": True},
+    "all layers": {"target_modules": "all-linear"},
+}
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("how", list(HOW))
+@pytest.mark.parametrize("architecture", list(PARTS))
+def test_merged_is_unmerged(tmp_path: Path, architecture: str, how: str, tied: bool) -> None:
+    """Whatever an adapter changes, also of an embedding that is the output layer too."""
+    base = save_tiny(tmp_path / "base", architecture, tie_word_embeddings=tied)
+    table, layer = PARTS[architecture]
+    settings = json.loads(json.dumps(HOW[how]).replace("TABLE", table).replace("LAYER", layer))
+    expected = logits(save_lora(base, tmp_path / "tuned", **settings))
+    assert logits(load(tmp_path / "tuned").module) == pytest.approx(expected, abs=2e-4)
+
+
+def _prefixed(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("base_model."): tensor for name, tensor in tensors.items()}
+
+
+def _renamed(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace(".attn.", ".self_attn."): tensor for name, tensor in tensors.items()}
+
+
+def _one_layer(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor for name, tensor in tensors.items() if ".h.1." not in name}
+
+
+def _half(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor for name, tensor in tensors.items() if "lora_A" in name}
+
+
+def _more(tensors: dict[str, Any]) -> dict[str, Any]:
+    return tensors | {"base_model.model.score.weight": torch.zeros(2, 32)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_prefixed, r"lacks 4 tensors, first base_model\.model\.transformer\.h\.0\.attn"),
+        (_renamed, r"lacks 4 tensors, first base_model"),
+        (_one_layer, r"lacks 2 tensors, first base_model\.model\.transformer\.h\.1"),
+        (_half, r"lacks 2 tensors, first .*lora_B"),
+        (_more, r"has 1 tensors that fit nowhere, first base_model\.model\.score\.weight"),
+        (lambda tensors: {}, "lacks 4 tensors"),
+    ],
+)
+def test_tensors_that_are_missing_or_left_over_are_named(tmp_path: Path, change: Any, message: str) -> None:
+    base = save_tiny(tmp_path / "base")
+    save_lora(base, tmp_path / "tuned", target_modules=["c_attn"])
+    path = tmp_path / "tuned" / "adapter_model.safetensors"
+    save_file(change(load_file(path)), path)
+    with pytest.raises(ModelError, match=message):
+        load(tmp_path / "tuned")
+
+
+def test_a_classifier_is_no_language_model(tmp_path: Path) -> None:
+    base = save_tiny(tmp_path / "base")
+    save_lora(base, tmp_path / "tuned", task="SEQ_CLS", target_modules=["c_attn"])
+    with pytest.raises(ModelError, match="is an adapter for SEQ_CLS"):
+        load(tmp_path / "tuned")
+    config = tmp_path / "tuned" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"task_type": None}))
+    with pytest.raises(ModelError, match="score"):
+        load(tmp_path / "tuned")
+    for architecture in ("gpt2", "gpt_neo", "gptj", "gpt_neox", "opt", "mistral"):
+        folder = save_tiny(tmp_path / architecture, architecture)
+        found = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+        found.save_pretrained(folder)
+        with pytest.raises(ModelError, match=r"(lacks|no place in the language model).*(score|lm_head|embed_out)"):
+            assert load(folder).module
 
 
 def _no_base(folder: Path) -> None:

@@ -267,7 +267,8 @@ def test_gpt2s_vocabulary_means_gpt2s_tokenizer(tmp_path: Path, monkeypatch: pyt
         def save_pretrained(self, folder: Path) -> None:
             byte_level_tokenizer().save_pretrained(folder)
 
-    def from_pretrained(name: str) -> Tokenizer:
+    def from_pretrained(name: str, *, trust_remote_code: bool) -> Tokenizer:
+        assert not trust_remote_code
         asked.append(name)
         return Tokenizer()
 
@@ -292,3 +293,25 @@ def test_checkpoints_of_a_training_come_in_the_order_of_their_steps(folder: Path
     assert [info.name for info in resolve_models([f"{folder}/odd[1]*"])] == ["odd[1]*"], "a name goes before a pattern"
     with pytest.raises(UsageError, match="no model is named by"):
         resolve_models([f"{folder}/epoch-*"])
+
+
+@pytest.mark.parametrize(
+    "lost", [f"transformer.{name}" for name in ("h.1.mlp.c_fc.bias", "h.0.ln_1.bias", "ln_f.bias", "wpe.weight")]
+)
+@pytest.mark.parametrize("said", [True, None], ids=["bias: True", "nothing said"])
+def test_a_checkpoint_that_lost_a_tensor_is_refused_by_its_name(folder: Path, lost: str, said: bool | None) -> None:
+    """A bias as well: it is no zero because it is not there."""
+    path = save_nanogpt(folder / "ckpt.pt", GPT(VOCABULARY))
+    found = torch.load(path, weights_only=True)
+    del found["model"][lost]
+    if said is None:
+        del found["model_args"]["bias"]
+    torch.save(found, path)
+    with pytest.raises(ModelError, match=f"{lost} is missing"):
+        loaded(path)
+
+
+def test_a_checkpoint_with_biases_that_says_it_has_none(folder: Path) -> None:
+    path = save_nanogpt(folder / "ckpt.pt", GPT(VOCABULARY), bias=False)
+    with pytest.raises(ModelError, match=r"bias is not expected"):
+        loaded(path)

@@ -1,24 +1,32 @@
-"""Adapters of peft: a folder whose ``adapter_config.json`` names a base model is that model with it merged in."""
+"""Adapters of peft: a folder whose ``adapter_config.json`` names a base model is that model with it merged in.
+
+A merged model is held to the model with the adapter beside its weights: what was written is read again, and has to give
+a few tokens the same log-probabilities.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gpteval.core.downloads import AGAIN, what_broke
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import ADAPTER, ModelInfo, resolve_models
+from gpteval.models.checkpoint import refuse_left_over
+from gpteval.models.library import CODE_HINT, NO_TRUST, Trust, needs_code, tokenizer_of, weights_of, with_adapter
 
 WEIGHTS = "adapter_model.safetensors"
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
+_TOKENS = 24  # of the text on which a merged model is held to the unmerged one
+CLOSE, CLOSE_ROUNDED = 1e-3, 0.1  # nats a token on average; the second where merged weights are rounded to 16 bits
 
 
-def adapter_content(folder: Path) -> str:
+def adapter_content(folder: Path, trust: Trust = NO_TRUST) -> str:
     """Digest of an adapter and of the base model that it names. Raises ModelError, UsageError."""
-    from gpteval.models.loader import HFModel
-
     total = hashlib.sha256()
     try:
         for path in sorted(folder.iterdir()):
@@ -26,54 +34,170 @@ def adapter_content(folder: Path) -> str:
                 total.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     except OSError as error:
         raise ModelError(f"cannot read {folder.name}: {error.strerror}", "check the path") from error
-    total.update(HFModel(_base(folder)).fingerprint.encode())
+    total.update(_base_model(_base(folder), trust).fingerprint.encode())
     return total.hexdigest()[:24]
 
 
-def write_merged(folder: Path, out: Path) -> int:
+def write_merged(folder: Path, out: Path, trust: Trust = NO_TRUST) -> int:
     """Write the base model with the adapter merged into its weights, and a tokenizer: the adapter's own, or the
-    base's. Raises ModelError, UsageError.
-    """
-    import transformers
+    base's.
 
+    Raises ModelError for an adapter of another base, one of whose tensors any is missing or left over, one that does
+    not serve language modelling, and where the merged model does not give the unmerged one's numbers; UsageError.
+    """
     try:
         import peft
     except ImportError as error:
         raise UsageError(
             f"{folder.name} is an adapter, for which peft is needed", "pip install 'gpteval[peft]'"
         ) from error
+    _refuse_other_kinds(folder)
     base = _base(folder)
+    model = _base_model(base, trust)
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder.name} has no {WEIGHTS}", "save the adapter with peft's save_pretrained")
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            base.location, revision=base.revision, dtype="auto", use_safetensors=True
-        )
-        rows = model.get_input_embeddings().weight.shape[0]
         own = any((folder / name).is_file() for name in _TOKENIZERS)
-        where, revision = (str(folder), None) if own else (base.location, base.revision)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, revision=revision)
+        tokenizer = tokenizer_of(folder, trust) if own else model.codec.tokenizer
+        module = model.fresh(_stated(model.config))
+        rows = module.get_input_embeddings().weight.shape[0]
         if len(tokenizer) > rows:
-            model.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
-        merged = peft.PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
+            module.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
+        adapted = with_adapter(module, folder).eval()
+        _refuse_left_over(folder, adapted, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        ids = [token % len(tokenizer) for token in range(1, 7 * _TOKENS, 7)]
+        expected = _logprobs(adapted, ids)
+        merged = _merged(adapted)
         merged.save_pretrained(out)
         tokenizer.save_pretrained(out)
+        written, loading = weights_of(out, trust, dtype="auto")
+        refuse_left_over(f"{folder.name}, merged", loading)
+        _hold(folder, _logprobs(written.eval(), ids), expected, exact=written.dtype.itemsize >= 4)
     except GptevalError:
         raise
     except Exception as error:  # transformers, peft and the Hub client raise many kinds
+        if needs_code(error):
+            raise ModelError(f"{folder.name} needs code from its own files", CODE_HINT) from error
         reason = str(error).split("\n")[0][:200]
         hint = AGAIN if what_broke(error) == "broken" else f"check that {base.name} is the base model of this adapter"
         raise ModelError(f"{folder.name} cannot be merged into {base.name}: {reason}", hint) from error
     return 0
 
 
-def _base(folder: Path) -> ModelInfo:
-    """The base model that an adapter names: a Hub id, or a folder, seen from the working folder or the adapter's."""
+def _merged(adapted: Any) -> Any:
+    """The model with the adapter in its weights. Embedding and output layer that are one tensor become two where the
+    adapter changes one of them, as they do while it lies beside them.
+    """
+    import torch
+
+    module = adapted.get_base_model()
+    table, head = (_plain(layer) for layer in (module.get_input_embeddings(), module.get_output_embeddings()))
+    tied = head is not None and head.weight.data_ptr() == table.weight.data_ptr()
+    if tied:
+        head.weight = torch.nn.Parameter(table.weight.detach().clone(), requires_grad=False)
+    merged = adapted.merge_and_unload(safe_merge=True)
+    table, head = merged.get_input_embeddings(), merged.get_output_embeddings()
+    if tied and torch.equal(table.weight, head.weight):
+        head.weight = table.weight
+    if tied:
+        stay = head.weight is table.weight
+        merged.config.get_text_config().tie_word_embeddings = merged.config.tie_word_embeddings = stay
+    return merged
+
+
+def _plain(layer: Any) -> Any:
+    """What an adapter lies around: the layer itself."""
+    original = getattr(layer, "original_module", layer)
+    return getattr(original, "base_layer", original)
+
+
+def _logprobs(model: Any, ids: list[int]) -> Any:
+    """Of each of ``ids`` behind the first, in nats, [tokens]."""
+    import torch
+
+    with torch.inference_mode():
+        told = model(input_ids=torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
+    return told[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+
+
+def _hold(folder: Path, found: Any, expected: Any, *, exact: bool) -> None:
+    """Raise ModelError where the merged model does not give the log-probabilities of the unmerged one."""
+    off = float((found - expected).abs().mean())
+    if not off <= (CLOSE if exact else CLOSE_ROUNDED):
+        raise ModelError(
+            f"{folder.name}: merged into its base it gives other numbers than beside it "
+            f"({float(found.sum()):.1f}, not {float(expected.sum()):.1f})",
+            "this kind of adapter cannot be merged; merge it where it was trained, and give that folder",
+        )
+
+
+def _refuse_left_over(folder: Path, adapted: Any, expected: Mapping[str, Any]) -> None:
+    """Raise ModelError where the adapter's file lacks tensors that its configuration wants, or has others."""
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        given = set(file.keys())
+    # peft also saves whole layers beside it, such as an embedding with new rows, under their names in the model
+    of_base = {name.replace(".default.", ".") for name in adapted.state_dict()}
+    missing, over = sorted(set(expected) - given), sorted(given - set(expected) - of_base)
+    hint = f"it is cut, or another base's or version's: compare it with its {ADAPTER}, and save it again with peft"
+    if missing:
+        raise ModelError(f"{folder.name}: {WEIGHTS} lacks {len(missing)} tensors, first {missing[0]}", hint)
+    if over:
+        raise ModelError(f"{folder.name}: {WEIGHTS} has {len(over)} tensors that fit nowhere, first {over[0]}", hint)
+
+
+def _refuse_other_kinds(folder: Path) -> None:
+    """Raise ModelError for adapters of anything but language models, and for what would import a module it names."""
+    found = _config_of(folder)
+    task = found.get("task_type")
+    if task not in (None, "CAUSAL_LM"):
+        raise ModelError(
+            f"{folder.name} is an adapter for {task}, not for language modelling (CAUSAL_LM)",
+            "its head would be left out; for classification, tune with gpteval finetune",
+        )
+    if found.get("megatron_config"):
+        raise ModelError(f"{folder.name} names a module to import (megatron_core)", "save the adapter without Megatron")
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
-        name, revision = found["base_model_name_or_path"], found.get("revision")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{ADAPTER} of {folder.name} names no base model", "it is written by peft") from error
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise ModelError(f"{ADAPTER} of {folder.name} names no base model", "it is written by peft")
+    return found
+
+
+def _stated(config: Any) -> str:
+    return str(getattr(config, "dtype", None) or "float32").removeprefix("torch.")
+
+
+def _base_model(base: ModelInfo, trust: Trust) -> Any:
+    from gpteval.models.loader import HFModel, LoadOptions
+
+    return HFModel(base, LoadOptions("cpu", allow_pickle=trust.pickles, trust_remote_code=trust.code))
+
+
+def _base(folder: Path) -> ModelInfo:
+    """The base model that an adapter names: a Hub id, or a folder, seen from the working folder or the adapter's.
+
+    Raises ModelError, also where adapters name each other in a circle.
+    """
+    base, seen = _named(folder), {folder.resolve()}
+    at = Path(base.location)
+    while base.local and (at / ADAPTER).is_file():
+        if at.resolve() in seen:
+            raise ModelError(f"{folder.name} has itself as its base model", f"correct its {ADAPTER}")
+        seen.add(at.resolve())
+        at = Path(_named(at).location)
+    return base
+
+
+def _named(folder: Path) -> ModelInfo:
+    found = _config_of(folder)
+    name, revision = found.get("base_model_name_or_path"), found.get("revision")
     if not isinstance(name, str) or not name:
         raise ModelError(
             f"{ADAPTER} of {folder.name} names no base model", "write its name there: base_model_name_or_path"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import Any
 
 from gpteval.core.errors import ModelError
 from gpteval.core.types import digest
-from gpteval.models.catalogue import ModelInfo
+from gpteval.models.catalogue import ADAPTER, ModelInfo
+from gpteval.models.library import Trust
 
-INDEX = "model.safetensors.index.json"
+INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
+_MASKS = re.compile(r"(\.attn|\.attention|^attn)\.(bias|masked_bias)$|\.rotary_emb\.inv_freq$")  # buffers of old files
 _DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")
 
 
@@ -35,25 +38,71 @@ def _optional(location: str, name: str, pinned: Mapping[str, Any]) -> Path | Non
     return None if path is None else Path(path)
 
 
-def weights_in_parts(location: str, pinned: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files that the safetensors index of a folder or Hub id names; none where there is no index."""
-    path = _optional(location, INDEX, pinned)
-    if path is None:
-        return ()
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
-        return tuple(sorted({str(name) for name in names}))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ModelError(f"{INDEX} cannot be read: {error}", "make or download it again") from error
+def weights_in_parts(
+    location: str, pinned: Mapping[str, Any], trust: Trust, configured: str | None = None
+) -> tuple[str, ...]:
+    """The files that a folder's or Hub id's index names; none where there is no index. ``configured``: the file or
+    index that its configuration names in their place (``transformers_weights``).
+
+    Raises ModelError for an index that cannot be read, and for a file outside of the model's folder.
+    """
+    indexes = [configured] if configured else [INDEX, *([PICKLED_INDEX] if trust.pickles else [])]
+    named = list(indexes[:1]) if configured else []
+    for index in indexes:
+        _refuse_outside(index)
+        path = _optional(location, index, pinned) if index.endswith(".index.json") else None
+        if path is not None:
+            try:
+                named = [str(name) for name in json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()]
+            except (ValueError, KeyError, AttributeError) as error:
+                raise ModelError(f"{index} cannot be read: {error}", "make or download it again") from error
+            break
+    for name in named:
+        _refuse_outside(name)
+    return tuple(sorted(set(named)))
+
+
+def _refuse_outside(name: str) -> None:
+    way = PurePosixPath(name.replace("\\", "/"))
+    if way.is_absolute() or ".." in way.parts:
+        raise ModelError(
+            f"its files name weights outside of the model's own folder: {name}",
+            "ask where it comes from, and do not use it",
+        )
+
+
+def refuse_adapter(info: ModelInfo, pinned: Mapping[str, Any]) -> None:
+    """Raise ModelError for a model beside which an adapter lies: transformers would apply it, unseen and unchecked."""
+    if _optional(info.location, ADAPTER, pinned) is not None:
+        raise ModelError(
+            f"model {info.name} holds an adapter ({ADAPTER}) and a model: it is not clear which is meant",
+            "put the adapter's files into a folder of their own, and name that folder or this one",
+        )
 
 
 def refuse_pickles(info: ModelInfo, parts: Iterable[str]) -> None:
-    """Raise ModelError when an index names anything but safetensors."""
+    """Raise ModelError where weights lie in anything but safetensors."""
     other = [part for part in parts if not part.endswith(".safetensors")]
     if other:
         raise ModelError(
-            f"model {info.name}: its {INDEX} names {other[0]}, which is no safetensors file",
+            f"model {info.name}: its index or config.json names {other[0]}, which is no safetensors file",
             "--allow-pickle loads it; a pickle can run any code, so use it only for sources you trust",
+        )
+
+
+def refuse_left_over(what: str, loading: Mapping[str, Any]) -> None:
+    """Raise ModelError where a checkpoint lacks tensors of the model, or has others, by transformers' account."""
+    missing = sorted(loading["missing_keys"])
+    over = sorted(key for key in loading["unexpected_keys"] if not _MASKS.search(key))
+    if missing:
+        raise ModelError(
+            f"{what}: the checkpoint lacks {len(missing)} tensors, first {missing[0]}",
+            "its scores would be those of random weights; check that it is a causal language model",
+        )
+    if over:
+        raise ModelError(
+            f"{what}: {len(over)} tensors of the checkpoint have no place in the language model, first {over[0]}",
+            "it would be scored without them; see what it was trained as: 'architectures' in its config.json",
         )
 
 

@@ -20,12 +20,14 @@ from gpteval.models.adapters import adapter_content, write_merged
 from gpteval.models.catalogue import ADAPTER
 from gpteval.models.gguf_files import write_gguf
 from gpteval.models.gpt2_files import GPT2_VOCABULARIES, LLMC_MAGIC, write_llmc, write_nanogpt
+from gpteval.models.library import NO_TRUST, Trust, tokenizer_of
 
-CONVERSION = 1  # raise when a conversion changes
+CONVERSION = 2  # raise when a conversion changes
 GPT2 = "openai-community/gpt2"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
 # Writes what lies at the first path into the second, a folder; the vocabulary's size, 0 with a tokenizer of its own.
-Format = Callable[[Path, Path], int]
+# ``Trust`` is for a base model that an adapter names.
+Format = Callable[[Path, Path, Trust], int]
 
 
 def is_foreign(path: Path) -> bool:
@@ -33,7 +35,7 @@ def is_foreign(path: Path) -> bool:
     return path.is_file() or ((path / ADAPTER).is_file() and not any(path.glob("model*.safetensors")))
 
 
-def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
+def convert(path: Path, folder: Path, tokenizer: str | None = None, trust: Trust = NO_TRUST) -> Path:
     """Write the model as a folder of the Hub's format. Raises ModelError, UsageError, OutputError.
 
     ``tokenizer``: a folder or Hub id; by default that of the format, or the files beside the checkpoint, else GPT-2's
@@ -49,7 +51,7 @@ def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
         raise OutputError(f"{folder} holds files already", "name a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        vocabulary = write(path, folder)
+        vocabulary = write(path, folder, trust)
         if vocabulary or tokenizer is not None:
             _add_tokenizer(path, folder, tokenizer, vocabulary)
     except OSError as error:
@@ -57,10 +59,10 @@ def convert(path: Path, folder: Path, tokenizer: str | None = None) -> Path:
     return folder
 
 
-def converted(path: Path, cache: Path, tokenizer: str | None = None) -> Path:
+def converted(path: Path, cache: Path, tokenizer: str | None = None, trust: Trust = NO_TRUST) -> Path:
     """The model as a folder in the cache, written once for its content. ``tokenizer`` and errors as for ``convert``."""
     if path.is_dir():
-        content = adapter_content(path)
+        content = adapter_content(path, trust)
     else:
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
@@ -71,7 +73,7 @@ def converted(path: Path, cache: Path, tokenizer: str | None = None) -> Path:
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            made = convert(path, Path(scratch) / "model", None if path.is_dir() else tokenizer)
+            made = convert(path, Path(scratch) / "model", None if path.is_dir() else tokenizer, trust)
             try:
                 os.replace(made, folder)
             except OSError:  # another process was faster
@@ -98,8 +100,6 @@ def _tokenizer_files(folder: Path) -> list[Path]:
 
 
 def _add_tokenizer(path: Path, folder: Path, tokenizer: str | None, vocabulary: int) -> None:
-    from transformers import AutoTokenizer
-
     files = _tokenizer_files(Path(tokenizer) if tokenizer is not None else path.parent)
     if any(file.name in ("tokenizer.json", "merges.txt") for file in files):
         for file in files:
@@ -111,7 +111,7 @@ def _add_tokenizer(path: Path, folder: Path, tokenizer: str | None, vocabulary: 
             "name one with --tokenizer FOLDER_OR_HUB_ID, or put its tokenizer.json beside the checkpoint",
         )
     try:
-        AutoTokenizer.from_pretrained(tokenizer or GPT2).save_pretrained(folder)
+        tokenizer_of(tokenizer or GPT2).save_pretrained(folder)
     except Exception as error:  # the library and the Hub's client raise many kinds
         raise ModelError(
             f"{path.name}: the tokenizer {tokenizer or GPT2} cannot be loaded: {str(error).split(chr(10))[0][:200]}",

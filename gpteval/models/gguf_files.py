@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 from gpteval.core.errors import ModelError, UsageError
+from gpteval.models.checkpoint import refuse_left_over
+from gpteval.models.library import NO_TRUST, Trust, config_of, tokenizer_of, weights_of
 
 
-def write_gguf(path: Path, folder: Path) -> int:
+def write_gguf(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     """Write the model and its tokenizer into ``folder`` in the Hub's format, in float32.
 
-    Raises ModelError, UsageError.
+    What lies beside the file takes no part. Raises ModelError, UsageError.
     """
     import transformers
 
     if find_spec("gguf") is None:
         raise UsageError(f"{path.name} is a GGUF file, for which gguf is needed", "pip install 'gpteval[gguf]'")
-    where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    plain = {}
+    if hasattr(transformers, "GgufConfig"):  # the versions that can also keep the weights packed
+        plain["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        config = transformers.AutoConfig.from_pretrained(**where)
-        if config.model_type == "gpt2":
-            config.n_positions = getattr(config, "n_ctx", config.n_positions)  # where GGUF's window arrives
-        tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
-        plain = {}
-        if hasattr(transformers, "GgufConfig"):  # the versions that can also keep the weights packed
-            plain["quantization_config"] = transformers.GgufConfig(dequantize=True)
-        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-            **where, **plain, config=config, dtype="float32", output_loading_info=True
-        )
-        if missing := sorted(loading["missing_keys"]):
-            raise ModelError(f"{path.name} lacks {len(missing)} tensors, first {missing[0]}", "it is cut, or another's")
+        with tempfile.TemporaryDirectory() as alone:
+            (Path(alone) / path.name).symlink_to(path.resolve())
+            config = config_of(alone, gguf_file=path.name)
+            if config.model_type == "gpt2":
+                config.n_positions = getattr(config, "n_ctx", config.n_positions)  # where GGUF's window arrives
+            tokenizer = tokenizer_of(alone, gguf_file=path.name)
+            model, loading = weights_of(alone, gguf_file=path.name, config=config, dtype="float32", **plain)
+        refuse_left_over(path.name, loading)
         if getattr(model, "hf_quantizer", None) is not None:
             model.hf_quantizer.remove_quantization_config(model)  # or it would refuse to be saved
         model.save_pretrained(folder)

@@ -1,6 +1,6 @@
 """Checkpoints of the programs that train GPT-2s: nanoGPT's ``ckpt.pt`` and llm.c's ``.bin``.
 
-Of a pickle nothing is executed: it is read by ``torch.load(weights_only=True)``.
+Of a pickle nothing is executed: see ``library.tensors_of``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpteval.core.errors import ModelError
+from gpteval.models.library import NO_TRUST, Trust, tensors_of
 
 GPT2_VOCABULARIES = (50_257, 50_304)  # the second is padded to a multiple of 64
 LLMC_MAGIC, _LLMC_HEADER = 20240326, 256
@@ -21,12 +22,12 @@ _OWN = "where the program was changed, save the model with transformers' save_pr
 Tensors = dict[str, Any]
 
 
-def write_nanogpt(path: Path, folder: Path) -> int:
+def write_nanogpt(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     """Write nanoGPT's checkpoint into ``folder`` in the Hub's format, without a tokenizer; its vocabulary's size."""
     return _save(*_nanogpt(path), folder)
 
 
-def write_llmc(path: Path, folder: Path) -> int:
+def write_llmc(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     """The same for a model that llm.c wrote."""
     return _save(*_llmc(path), folder)
 
@@ -34,13 +35,14 @@ def write_llmc(path: Path, folder: Path) -> int:
 def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
     """Configuration and tensors of a ``ckpt.pt`` of karpathy/nanoGPT.
 
-    Its layers are ``Linear``, whose weights are those of GPT-2's transposed; without biases they are zero. Its GELU is
-    the exact one. The output layer is the embedding, padding included, as nanoGPT's own softmax has it.
+    Its layers are ``Linear``, whose weights are those of GPT-2's transposed. Biases it has all or none, which are zero
+    then, as its arguments say; before they did, all. Its GELU is the exact one.
+    The output layer is the embedding, padding included, as nanoGPT's own softmax has it.
     """
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found = tensors_of(path)
         state, arguments = found["model"], found["model_args"]
         sizes = {name: int(arguments[name]) for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")}
     except Exception as error:  # unpickling, a cut archive, another program's keys
@@ -53,8 +55,8 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
     width, layers = sizes["n_embd"], sizes["n_layer"]
     expected = _shapes(sizes["vocab_size"], sizes["block_size"], width, layers)
     given = {n for n in state if not n.endswith((".attn.bias", ".attn.masked_bias"))} - {"lm_head.weight"}
-    biases = {name for name in expected if name.endswith(".bias")}
-    if wrong := sorted((set(expected) - biases - given) | (given - set(expected))):
+    wanted = {name for name in expected if arguments.get("bias", True) or not name.endswith(".bias")}
+    if wrong := sorted(wanted ^ given):
         raise ModelError(f"{path.name} is no checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}", _OWN)
     tensors = {}
     for name, shape in expected.items():

@@ -20,11 +20,14 @@ from gpteval.models.checkpoint import (
     Digests,
     end_tokens,
     folder_fingerprint,
+    refuse_adapter,
+    refuse_left_over,
     refuse_pickles,
     remote_code,
     weights_in_parts,
 )
 from gpteval.models.foreign import converted, is_foreign
+from gpteval.models.library import CODE_HINT, Trust, config_of, needs_code, tokenizer_of, untrained, weights_of
 from gpteval.models.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
@@ -54,6 +57,10 @@ class LoadOptions:
         if self.dtype not in DTYPES:
             raise UsageError(f"unknown dtype {self.dtype!r}", f"one of {', '.join(DTYPES)}")
 
+    @property
+    def trust(self) -> Trust:
+        return Trust(self.trust_remote_code, self.allow_pickle)
+
 
 def pick_device(name: str) -> str:
     """``auto``, or a device that torch can use here. Raises UsageError."""
@@ -81,7 +88,8 @@ class HFModel:
         self.options = options or LoadOptions()
         self.source = info.location  # what was named: the checkpoint, where it has to be converted
         if info.local and is_foreign(Path(info.location)):
-            folder = converted(Path(info.location), cache_root() / "converted", self.options.tokenizer or None)
+            cache, tokenizer = cache_root() / "converted", self.options.tokenizer or None
+            folder = converted(Path(info.location), cache, tokenizer, self.options.trust)
             info = replace(info, location=str(folder))
         self._digests = Digests(info)
         import torch
@@ -92,19 +100,19 @@ class HFModel:
         self.info = info
         self.device = pick_device(self.options.device)
         self.attention = ""  # the implementation that runs, known once the weights are loaded
-        self._remote = {"trust_remote_code": self.options.trust_remote_code}
+        trust = self.options.trust
         with self._explained():
-            self.config: Any = transformers.AutoConfig.from_pretrained(
-                info.location, revision=info.revision, **self._remote
-            )
+            self.config: Any = config_of(info.location, trust, revision=info.revision)
             self.revision: str = "local" if info.local else _served_revision(info)
-            tokenizer = transformers.AutoTokenizer.from_pretrained(info.location, **self._pinned, **self._remote)
+            refuse_adapter(info, self._pinned)
+            tokenizer = tokenizer_of(info.location, trust, **self._pinned)
             with torch.device("meta"):
-                skeleton = transformers.AutoModelForCausalLM.from_config(self.config, **self._remote)
-            parts = weights_in_parts(info.location, self._pinned)
+                skeleton = untrained(self.config, trust)
+            elsewhere = getattr(self.config, "transformers_weights", None)
+            parts = weights_in_parts(info.location, self._pinned, trust, elsewhere)
             text = self.config.get_text_config()
             ends = end_tokens(info, self._pinned, text.eos_token_id)
-        if not self.options.allow_pickle:
+        if not trust.pickles:
             refuse_pickles(info, parts)
         self._parts = parts
         self._code = remote_code(skeleton, self.config, tokenizer)
@@ -177,26 +185,14 @@ class HFModel:
     def fresh(self, dtype: str, layout: Mapping[str, Any] | None = None) -> Any:
         """The model once more, as it was saved but for fused kernels, on the CPU or as ``layout`` has it."""
         import torch
-        import transformers
 
         from gpteval.models.kernels import fuse
 
         with self._explained():
-            model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-                self.info.location,
-                **self._pinned,
-                dtype=getattr(torch, dtype),
-                use_safetensors=None if self.options.allow_pickle else True,
-                output_loading_info=True,
-                **(layout or {}),
-                **self._remote,
+            model, loading = weights_of(
+                self.info.location, self.options.trust, **self._pinned, dtype=getattr(torch, dtype), **(layout or {})
             )
-        missing = sorted(loading["missing_keys"])
-        if missing:
-            raise ModelError(
-                f"model {self.info.name}: the checkpoint lacks {len(missing)} tensors, first {missing[0]}",
-                "its scores would be those of random weights; check that it is a causal language model",
-            )
+        refuse_left_over(f"model {self.info.name}", loading)
         rows, tokens = model.get_input_embeddings().weight.shape[0], self.codec.tokenizer.vocab_size
         if tokens > rows:  # added tokens beyond are none of it: where one occurs, that item fails
             raise ModelError(
@@ -233,11 +229,8 @@ def _explain(info: ModelInfo, error: Exception) -> tuple[str, str]:
     if broke:
         return f"cannot load model {info.name}: the download of its files broke off", AGAIN
     message = f"cannot load model {info.name}: {text[:300] or type(error).__name__}"
-    if "trust_remote_code" in text or "custom code" in text:
-        return (
-            f"model {info.name} needs code from its own repository",
-            "read that code first; --trust-remote-code lets it run on your machine",
-        )
+    if needs_code(error):
+        return f"model {info.name} needs code from its own repository", CODE_HINT
     if "safetensors" in text and ("does not appear to have" in text or "no file named" in text):
         return (
             f"model {info.name} has no safetensors weights",

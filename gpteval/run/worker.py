@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,7 @@ class _Worker:
     def _computer_for(self, settings: dict[str, Any]) -> Computer:
         known, computer = self._computer
         if computer is None or known != settings:
-            own, allowed = self.load, (self.load.allow_pickle, self.load.trust_remote_code)
-            load = LoadOptions(own.device, "auto", *allowed, settings["tokenizer"])
+            load = replace(self.load, dtype="auto", tokenizer=settings["tokenizer"])
             computer = Computer(Computing(load, settings["batch_tokens"], settings["stride"], settings["profile"]))
             self._computer = settings, computer
         return computer

@@ -27,6 +27,7 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
     import transformers
 
     from gpteval.models.kernels import fuse
+    from gpteval.models.library import untrained
 
     end = tokenizer.eos_token_id
     ours = {"vocab_size": len(tokenizer), "bos_token_id": end, "eos_token_id": end}
@@ -35,7 +36,7 @@ def initial_model(recipe: Recipe, tokenizer: Any) -> Any:
         raise UsageError(f"{settled[0]} is not for [model] to say: it follows from the tokenizer and the window")
     try:
         config = transformers.AutoConfig.for_model(recipe.architecture, **ours, **recipe.config)
-        model = transformers.AutoModelForCausalLM.from_config(config)
+        model = untrained(config)
     except Exception as error:  # a configuration's own checks raise many kinds
         raise UsageError(f"{recipe.architecture} with {dict(recipe.config)} cannot be built: {error}") from error
     unknown = sorted(set(recipe.config) - set(type(config)().to_dict()) - set(type(config).attribute_map))

@@ -158,8 +158,10 @@ class HeadEngine(TunedEngine):
         causal = self.model.module
         module = TunedModel(causal, self.tuned.form, added(causal, self.tuned.method, self.tuned.settings["size"]))
         found = load_file(self.folder / HEAD)
+        own = {name for name in module.state_dict() if not name.startswith("causal.")}
+        if missing := sorted(own - set(found)):
+            raise UsageError(f"{self.folder.name}: {HEAD} lacks {', '.join(missing)}", "tune the model again")
+        if over := sorted(set(found) - own):
+            raise UsageError(f"{self.folder.name}: {HEAD} has {', '.join(over)} besides", "tune the model again")
         module.load_state_dict(found, strict=False)
-        missing = {name for name in module.state_dict() if not name.startswith("causal.")} - set(found)
-        if missing:
-            raise UsageError(f"{self.folder.name}: {HEAD} lacks {', '.join(sorted(missing))}", "tune the model again")
         return module.to(causal.device).eval()

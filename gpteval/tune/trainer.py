@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 
+from gpteval.core.errors import ModelError
 from gpteval.tune.examples import Example
 from gpteval.tune.methods import RATES
 from gpteval.tune.model import Batch
@@ -61,7 +62,11 @@ class _Trainer(transformers.Trainer):  # type: ignore[misc]
     def _load(self, folder: str) -> None:
         from safetensors.torch import load_file
 
-        self.model.load_state_dict(load_file(Path(folder) / WEIGHTS), strict=False)
+        found = load_file(Path(folder) / WEIGHTS)
+        trained = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+        if wrong := sorted(trained ^ set(found)):
+            raise ModelError(f"the checkpoint {folder} is not of this training: {wrong[0]}", "remove it, and go on")
+        self.model.load_state_dict(found, strict=False)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         self._load(resume_from_checkpoint)

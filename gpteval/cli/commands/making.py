@@ -159,8 +159,11 @@ def convert(
     tokenizer: Annotated[
         str | None, typer.Option(help="a folder or Hub id; default: files beside the checkpoint, or GPT-2's")
     ] = None,
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: RemoteCode = False,
 ) -> None:
     """Write another program's checkpoint as a folder of the Hub's format. `run --models` takes it also as it is."""
     from gpteval.models.foreign import convert as convert_checkpoint
+    from gpteval.models.library import Trust
 
-    print(convert_checkpoint(checkpoint, folder, tokenizer))
+    print(convert_checkpoint(checkpoint, folder, tokenizer, Trust(trust_remote_code, allow_pickle)))

@@ -1,0 +1,79 @@
+"""The calls of libraries that read a model's files, all of them, each told in so many words what it may do.
+
+Left to themselves these calls run a repository's code, read pickles, or ask on the terminal whether they may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Where = str | Path
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What of a model's files may be used beyond plain data: the repository's ``code``, weights in ``pickles``."""
+
+    code: bool = False
+    pickles: bool = False
+
+
+NO_TRUST = Trust()
+CODE_HINT = "read that code first; --trust-remote-code lets it run on your machine"
+
+
+def needs_code(error: Exception) -> bool:
+    """Whether a call failed because the files want code of theirs to run."""
+    return any(sign in str(error) for sign in ("trust_remote_code", "custom code"))
+
+
+def config_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> Any:
+    """The configuration of a folder or Hub id."""
+    import transformers
+
+    return transformers.AutoConfig.from_pretrained(str(where), trust_remote_code=trust.code, **how)
+
+
+def tokenizer_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> Any:
+    """The tokenizer of a folder or Hub id."""
+    import transformers
+
+    return transformers.AutoTokenizer.from_pretrained(str(where), trust_remote_code=trust.code, **how)
+
+
+def untrained(config: Any, trust: Trust = NO_TRUST) -> Any:
+    """A causal language model with new weights."""
+    import transformers
+
+    return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=trust.code)
+
+
+def weights_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> tuple[Any, dict[str, Any]]:
+    """The causal language model of a folder or Hub id, and what transformers says of its tensors."""
+    import transformers
+
+    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+        str(where),
+        trust_remote_code=trust.code,
+        use_safetensors=None if trust.pickles else True,
+        weights_only=True,
+        output_loading_info=True,
+        **how,
+    )
+    return model, loading
+
+
+def with_adapter(model: Any, folder: Path) -> Any:
+    """``model`` with peft's adapter of a folder, whose weights are safetensors: peft takes those first."""
+    import peft
+
+    return peft.PeftModel.from_pretrained(model, str(folder), is_trainable=False)
+
+
+def tensors_of(path: Path) -> Any:
+    """What a pickle of torch holds: tensors, numbers, texts; nothing else in it is made or run."""
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
