@@ -8,16 +8,15 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
 from gpteval.api.client import Document, Malformed, Rejected
-from gpteval.api.engine import CONTENT_FILTER, ApiEngine, choice_of
-from gpteval.api.model import ApiModel
-from gpteval.api.prices import Budget
+from gpteval.api.engine import A_TOKEN, CONTENT_FILTER, ApiEngine, choice_of, number, usage_of
 from gpteval.core.errors import NotAvailable
+from gpteval.core.thinking import answer_behind
 from gpteval.core.types import Choice, Cost, Failed, Generate, Generated, Outcome, Prompt, Rolling, Score, Scored
 from gpteval.engine.engine import Plan
 from gpteval.engine.rows import RowResult
@@ -25,10 +24,18 @@ from gpteval.engine.rows import RowResult
 SYSTEM = "Answer with the letter of the right option, and nothing else."
 LETTER_TOKENS = 16  # room for "The answer is (B)."
 THINKING_TOKENS = 4096  # for models that count what they think as what they write
+LONG = "beyond its limit"  # how a text ends that is longer than the task asked for
 TOP = 20  # likeliest first tokens that the protocol tells, at most
-REFUSAL, NO_LETTER = "refusal", "no letter"  # how the errors of such answers begin
-NO_ANSWERS = tuple(f"{kind}:" for kind in (REFUSAL, CONTENT_FILTER, NO_LETTER))
-A_TOKEN = 3  # bytes of a text that are about one token, rather few
+REFUSAL, NO_LETTER, CUT = "refusal", "no letter", "cut before an answer"  # how the errors of such answers begin
+NO_ANSWERS = tuple(f"{kind}:" for kind in (REFUSAL, CONTENT_FILTER, NO_LETTER, CUT))
+# Parameters that a server may refuse, in groups that are left out together. Without max_tokens the limit goes by its
+# newer name.
+GROUPS = {
+    "max_tokens": ("max_tokens",),
+    "logprobs": ("top_logprobs", "logprobs"),
+    "temperature": ("temperature",),
+    "seed": ("seed",),
+}
 _LETTER = re.compile(r"\W*([A-Z])(?:[\s.):,*]|$)")
 _SENTENCE = re.compile(r"(?:answer|option|choice)(?:\s+is|:)\s*\W*([A-Z])(?!\w)", re.IGNORECASE)
 
@@ -47,7 +54,7 @@ class ChatRow:
     @property
     def length(self) -> int:
         """Tokens, about."""
-        return len(self.prompt.encode("utf-8", "replace")) // A_TOKEN + self.max_tokens
+        return len(self.prompt) // 4 + self.max_tokens
 
     def key(self, model_key: str) -> bytes:
         """Content address of the answer."""
@@ -69,23 +76,22 @@ class Asked:
         assert result is not None
         cost = Cost(result.seconds, result.processed)
         if result.error:
-            return Failed(result.error, cost, answered=result.error.startswith(NO_ANSWERS))
+            return Failed(result.error, cost, answered=result.error.startswith(NO_ANSWERS), text=result.text)
         if isinstance(self.request, Generate):
             return Generated(result.text, "length" if result.finish == "length" else "stop", result.tokens, cost=cost)
-        letters = json.loads(result.extra)["letters"]
-        scores = tuple(Score(letters[letter], 1, letter == result.text) for letter in ascii_uppercase[: len(letters)])
-        return Scored(scores, cost=cost)
+        told = json.loads(result.extra)
+        letters = told["letters"] if told["by"] == "logprobs" else dict.fromkeys(told["letters"])
+        chosen = told.get("chosen", result.text)
+        scores = tuple(
+            Score(letters[letter], 1, letter == chosen) for letter in ascii_uppercase[: len(self.request.continuations)]
+        )
+        return Scored(scores, cost=cost, text=result.text)
 
 
 class ChatEngine(ApiEngine):
     """What the server does not take (log-probabilities, a temperature) is left out once it said so."""
 
     path = "chat/completions"
-
-    def __init__(self, model: ApiModel, budget: Budget) -> None:
-        super().__init__(model, budget)
-        self.left_out: set[str] = set()
-        self.limit = "max_tokens"  # or max_completion_tokens, as newer models name it
 
     def prepare(self) -> None:
         """Nothing: what the server does not take is found out with the first answers."""
@@ -100,34 +106,28 @@ class ChatEngine(ApiEngine):
             rows[key] = asked.row
         return Plan(encoded, keys, rows)  # type: ignore[arg-type]  # of the same form
 
-    def expected(self, row: ChatRow) -> tuple[int, int]:
-        return row.length - row.max_tokens, self._room(row)
-
-    def _room(self, row: ChatRow) -> int:
-        return row.max_tokens + (THINKING_TOKENS if self.limit != "max_tokens" else 0)
-
-    def body(self, row: ChatRow) -> dict[str, Any]:
+    def body(self, row: ChatRow, without: Collection[str]) -> dict[str, Any]:
         system = [{"role": "system", "content": SYSTEM}] if row.options else []
         body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": row.prompt}]}
-        body[self.limit] = self._room(row)
+        if "max_tokens" in without:
+            body["max_completion_tokens"] = row.max_tokens + THINKING_TOKENS
+        else:
+            body["max_tokens"] = row.max_tokens
         wanted: dict[str, Any] = {"temperature": 0, "seed": 0}
         if row.options:
             wanted |= {"logprobs": True, "top_logprobs": TOP}
-        return body | {name: value for name, value in wanted.items() if name not in self.left_out}
+        left_out = {name for group in without for name in GROUPS.get(group, ())}
+        return body | {name: value for name, value in wanted.items() if name not in left_out}
 
-    def rejected(self, row: ChatRow, error: Rejected) -> RowResult:
-        said = error.message.lower()
-        with self.lock:
-            if "max_completion_tokens" in said and self.limit == "max_tokens":
-                self.limit = "max_completion_tokens"
-                raise Malformed(error.message)
-            for name in ("top_logprobs", "logprobs", "temperature", "seed"):
-                if name in said or (name == "top_logprobs" and "logprob" in said):
-                    group = {"top_logprobs", "logprobs"} if "logprob" in name else {name}
-                    if not group & self.left_out:
-                        self.left_out |= group
-                        raise Malformed(error.message)
-        return super().rejected(row, error)
+    def refused(self, row: ChatRow, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+        """What the server names as the reason or speaks of: whether it is the reason, an answer without it shows."""
+        said = error.message.lower().replace(row.prompt.lower(), "")
+        for group, names in GROUPS.items():
+            meant = ("max_completion_tokens",) if group == "max_tokens" else names
+            named = error.parameter in names or any(re.search(rf"\b{name}\b", said) for name in meant)
+            if named and any(name in body for name in names):
+                return group, error.parameter in names or not any(name in row.prompt.lower() for name in meant)
+        return "", False
 
     def read(self, row: ChatRow, document: Document) -> RowResult:
         choice = choice_of(document)
@@ -136,36 +136,58 @@ class ChatEngine(ApiEngine):
             raise Malformed("it has no message")
         text = message.get("content")
         if message.get("refusal"):
-            return RowResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}")
+            return RowResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(row, text))
         if reason == "content_filter":
-            return RowResult(0, error=f"{CONTENT_FILTER}: the answer was stopped")
+            return RowResult(0, error=f"{CONTENT_FILTER}: the answer was stopped", text=_kept(row, text))
         if text is None and reason == "length":
             text = ""
         if not isinstance(text, str):
             raise Malformed("its message has no content")
+        answer, thought = answer_behind(text)
+        if answer is None or (reason == "length" and not answer.strip()):
+            spent = "a thought" if thought or message.get("reasoning_content") else "nothing that is shown"
+            return RowResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(row, text))
         if row.options:
-            return self._lettered(row, text, choice)
-        text = text.lstrip()
-        ends = [place for stop in row.stop if (place := text.find(stop)) >= 0]
-        finish = "length" if reason == "length" and not ends else "stop"
-        tokens = (document.get("usage") or {}).get("completion_tokens")
-        return RowResult(
-            tokens if isinstance(tokens, int) else 0, text=text[: min(ends, default=len(text))], finish=finish
+            result = self._lettered(row, answer, None if thought else choice)
+        else:
+            result = _written(row, answer, reason)
+        told = json.loads(result.extra) if result.extra else {}
+        told |= {name: True for name, so in (("thought", thought), ("long", result.finish == LONG)) if so}
+        used = usage_of(document)
+        return replace(
+            result,
+            tokens=used.written if used and not row.options else result.tokens,
+            finish="length" if result.finish == LONG else result.finish,
+            extra=json.dumps(told) if told else "",
         )
 
-    def _lettered(self, row: ChatRow, text: str, choice: Mapping[str, Any]) -> RowResult:
-        """By the likeliest letter among the first tokens, where they are told and hold one; else by the text."""
+    def _lettered(self, row: ChatRow, text: str, choice: Mapping[str, Any] | None) -> RowResult:
+        """By the likeliest letter among the first tokens, where they are told and hold one; else by the text.
+
+        A letter whose log-probability is not told is less likely than those told. ``choice``: None behind a thought.
+        """
         letters = ascii_uppercase[: row.options]
-        found, least = _first_letters(choice, letters)
-        if found:
-            told = {letter: found.get(letter, least) for letter in letters}  # one that is not told is no likelier
-            best = max(letters, key=told.__getitem__)
-        else:
-            best = letter_of(text, letters)
-            if not best:
-                return RowResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}")
-            told = {letter: 0.0 if letter == best else -math.inf for letter in letters}
-        return RowResult(1, text=best, extra=json.dumps({"letters": told, "by": "logprobs" if found else "text"}))
+        found = _first_letters(choice, letters) if choice else {}
+        best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
+        if not best:
+            return RowResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
+        told = {letter: found.get(letter) for letter in letters}
+        by = "logprobs" if found else "text"
+        return RowResult(1, text=_kept(row, text), extra=json.dumps({"letters": told, "by": by, "chosen": best}))
+
+
+def _kept(row: ChatRow, text: object) -> str:
+    """As much of a text as the task asked for."""
+    return text[: A_TOKEN * row.max_tokens] if isinstance(text, str) else ""
+
+
+def _written(row: ChatRow, text: str, reason: object) -> RowResult:
+    """A text up to its stop string, or the task's limit."""
+    text = text.lstrip()
+    kept = _kept(row, text)
+    ends = [place for stop in row.stop if (place := kept.find(stop)) >= 0]
+    finish = "stop" if ends else LONG if len(kept) < len(text) else "length" if reason == "length" else "stop"
+    return RowResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
 
 
 def _row(prompt: Prompt) -> ChatRow:
@@ -199,19 +221,17 @@ def letter_of(text: str, letters: str) -> str:
     return named.pop() if len(named) == 1 and named <= set(letters) else ""
 
 
-def _first_letters(choice: Mapping[str, Any], letters: str) -> tuple[dict[str, float], float]:
-    """Log-probabilities of letters as the first token; of one that comes in several spellings, together. The least
-    log-probability that is told of any token.
-    """
-    least = 0.0
+def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float]:
+    """Log-probabilities of letters as the first token; of one that comes in several spellings, together."""
+    found: dict[str, list[float]] = {}
     try:
-        first = choice["logprobs"]["content"][0]["top_logprobs"]
-        found: dict[str, list[float]] = {}
-        for one in first:
-            letter, number = str(one["token"]).strip(), float(one["logprob"])
-            least = min(least, number)
-            if len(letter) == 1 and letter in letters and math.isfinite(number):
-                found.setdefault(letter, []).append(number)
-    except (KeyError, IndexError, TypeError, ValueError):
-        return {}, 0.0
-    return {letter: math.log(math.fsum(map(math.exp, numbers))) for letter, numbers in found.items()}, least
+        for one in choice["logprobs"]["content"][0]["top_logprobs"]:
+            letter = str(one["token"]).strip()
+            if len(letter) == 1 and letter in letters:
+                found.setdefault(letter, []).append(number(one["logprob"]))
+    except (KeyError, IndexError, TypeError):
+        return {}
+    sums = {letter: math.fsum(map(math.exp, numbers)) for letter, numbers in found.items()}
+    if any(total > 1.01 for total in sums.values()):
+        raise Malformed("the probabilities of its first tokens are above 1")
+    return {letter: min(0.0, math.log(total)) for letter, total in sums.items() if total > 0}

@@ -7,17 +7,20 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Protocol
 
 from gpteval.api.gate import Gate
+from gpteval.api.http import Http, NoAnswer, NotSent, Reply, masked
 from gpteval.api.options import ApiOptions
-from gpteval.core.errors import GptevalError, ModelError, UsageError
+from gpteval.core.errors import GptevalError, ModelError
 
 ATTEMPTS = 8  # at one request, refusals for its rate not counted
 PATIENCE = 600.0  # seconds that a request waits for its turn at a server that refuses for the rate
 LONGEST_PAUSE = 30.0
+LONGEST_MESSAGE = 300  # characters of a server's message that are kept
 Document = Mapping[str, Any]
 Key = bytes
 Answer = Any  # what an exchange makes of a document
@@ -28,11 +31,15 @@ class Malformed(Exception):
 
 
 class Rejected(Exception):
-    """The server will not answer this request, whoever asks: it is not sent again."""
+    """The server will not answer this request as it is. ``parameter``: what of it the server names as the reason."""
 
-    def __init__(self, message: str, code: str = "") -> None:
+    def __init__(self, message: str, code: str = "", parameter: str = "") -> None:
         super().__init__(message)
-        self.message, self.code = message, code
+        self.message, self.code, self.parameter = message, code, parameter
+
+
+class Otherwise(Exception):
+    """The request is sent again at once, in another form: it does not count as an attempt."""
 
 
 class _Again(Exception):
@@ -46,35 +53,28 @@ class _Again(Exception):
 class Exchange(Protocol):
     """What is asked under a key, and what its answers mean."""
 
-    def may_send(self, key: Key) -> None:
-        """Raises what forbids it; that ends all."""
+    def begin(self, key: Key) -> dict[str, Any]:
+        """The request as it is to be sent now. Raises what forbids it; that ends all."""
 
-    def body(self, key: Key) -> dict[str, Any]:
-        """The request."""
+    def end(self, key: Key, paid: bool) -> None:
+        """No document came of what was begun. ``paid``: it may have to be paid for."""
 
     def read(self, key: Key, document: Document, seconds: float) -> Answer:
         """The answer, which took so long. Raises Malformed for one that is none."""
 
-    def rejected(self, key: Key, error: Rejected) -> Answer:
-        """What a rejection means. Raises Malformed where the request is to be sent again, otherwise."""
+    def rejected(self, key: Key, body: Mapping[str, Any], error: Rejected) -> Answer:
+        """What a rejection of ``body`` means. Raises Otherwise where the request is to be sent again, otherwise."""
 
 
 class Client:
     """One server. ``path``: ``completions`` or ``chat/completions``."""
 
     def __init__(self, options: ApiOptions, path: str) -> None:
-        try:
-            import openai
-        except ImportError as error:
-            raise UsageError("models behind an API need the openai client", "pip install 'gpteval[api]'") from error
-        self._openai: Any = openai
-        self._key = options.key()
-        self._client = openai.OpenAI(
-            api_key=self._key, base_url=options.url or None, max_retries=0, timeout=options.timeout
-        )
+        self.http = Http(options)
         self.options, self.path = options, path
         self.gate = Gate(options.in_flight)
         self.sent = 0
+        self._lock = threading.Lock()
         self._pauses = random.Random()
 
     def ask_all(self, keys: Sequence[Key], exchange: Exchange) -> Iterator[tuple[Key, Answer]]:
@@ -94,7 +94,6 @@ class Client:
                 if key is None:
                     break
                 try:
-                    exchange.may_send(key)
                     answer = self.ask(key, exchange, stop)
                 except _Stopped:
                     break
@@ -132,11 +131,14 @@ class Client:
                 raise _Stopped
             rate, pause, sent = False, 0.0, time.monotonic()
             try:
+                body = exchange.begin(key)
                 try:
-                    document = self._send(exchange.body(key))
+                    document = self._send(body, partial(exchange.end, key))
                 except Rejected as error:
-                    return exchange.rejected(key, error)
+                    return exchange.rejected(key, body, error)
                 return exchange.read(key, document, time.monotonic() - sent)
+            except Otherwise:
+                continue
             except (_Again, Malformed) as error:
                 again = error if isinstance(error, _Again) else _Again(f"it gave no answer that can be read: {error}")
                 reason, rate = again.reason, again.rate
@@ -158,47 +160,58 @@ class Client:
             "what was answered is kept: run the same command again when it does",
         )
 
-    def _send(self, body: dict[str, Any]) -> Document:
-        openai = self._openai
-        kind = self._client.chat.completions if self.path.startswith("chat") else self._client.completions
-        self.sent += 1
+    def _send(self, body: dict[str, Any], end: Callable[[bool], None]) -> Document:
+        """The answer's document, without the key. Where there is none, ``end`` is told whether it may be paid for."""
+        with self._lock:
+            self.sent += 1
+        paid = False
         try:
-            raw = kind.with_raw_response.create(**body)
-        except openai.APITimeoutError:
-            raise _Again(f"no answer within {self.options.timeout:g} s") from None
-        except openai.APIConnectionError as error:
-            raise _Again(f"the connection failed: {self._clean(error.__cause__ or error)}") from None
-        except openai.APIStatusError as error:
-            raise self._status(error) from None
-        except openai.OpenAIError as error:
-            raise Malformed(self._clean(error)) from None
-        try:
-            document = json.loads(raw.content)
-        except ValueError as error:
-            raise Malformed(f"no JSON: {error}") from None
-        if not isinstance(document, Mapping):
-            raise Malformed("no JSON object")
-        return document
+            reply = self.http.post(self.path, body)
+            if reply.status >= 300:
+                raise self._status(reply)
+            paid = True
+            document = json.loads(reply.text)
+            if not isinstance(document, Mapping):
+                raise Malformed("no JSON object")
+            return masked(document, self.http)  # type: ignore[no-any-return]
+        except NoAnswer as error:
+            end(True)
+            raise _Again(str(error)) from None
+        except NotSent as error:
+            end(False)
+            raise _Again(str(error)) from None
+        except (ValueError, RecursionError) as error:
+            end(paid)
+            raise Malformed(f"no JSON: {self.http.clean(str(error))[:200]}") from None
+        except BaseException:
+            end(paid)
+            raise
 
-    def _status(self, error: Any) -> Exception:
+    def _status(self, reply: Reply) -> Exception:
         """What an HTTP status means."""
-        said = self._clean(error)
-        code = str(getattr(error, "code", "") or "")
-        status = error.status_code
-        if status == 429 and code != "insufficient_quota":
-            return _Again(f"it refuses for the rate: {said}", _retry_after(error.response.headers), rate=True)
-        if status in (408, 409, 425) or status >= 500:
-            return _Again(f"status {status}: {said}", _retry_after(error.response.headers))
-        if status in (400, 413, 422):
-            return Rejected(said, "content_filter" if "content_filter" in (code, str(error.body)) else code)
+        message, code, parameter = self._error_in(reply.text)
+        said = f"status {reply.status}: {message}" if message else f"status {reply.status}"
+        if reply.status == 429 and code != "insufficient_quota":
+            return _Again(f"it refuses for the rate: {said}", _retry_after(reply.headers), rate=True)
+        if reply.status in (408, 409, 425) or reply.status >= 500:
+            return _Again(said, _retry_after(reply.headers))
+        if reply.status in (400, 413, 422):
+            return Rejected(message or said, "content_filter" if message == "content_filter" else code, parameter)
         hints = {401: "check the key", 403: "check what the key may do", 404: "check the model's name and --base-url"}
-        hint = hints.get(status, "see its message")
-        return ModelError(f"the server refuses (status {status}): {said}", hint)
+        return ModelError(f"the server refuses ({said})", hints.get(reply.status, "see its message"))
 
-    def _clean(self, error: object) -> str:
-        """An error's text, on one line, without the key."""
-        text = " ".join(str(error).split())
-        return (text.replace(self._key, "***") if self._key else text)[:300]
+    def _error_in(self, text: str) -> tuple[str, str, str]:
+        """Of an error's body: message, code, and the parameter that it is about; "" for what is not told."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        told = found.get("error", found) if isinstance(found, dict) else found
+        told = told if isinstance(told, dict) else {"message": told if isinstance(told, str) else text}
+        names = ("message", "code", "param")
+        message, code, parameter = (self.http.clean(str(told.get(name) or "")) for name in names)
+        shown = " ".join((message or self.http.clean(text))[: 10 * LONGEST_MESSAGE].split())
+        return shown[:LONGEST_MESSAGE], code, parameter
 
 
 class _Stopped(GptevalError):

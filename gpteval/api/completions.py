@@ -7,12 +7,13 @@ before anything is scored; that the echo is the prompt, with each answer.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gpteval.api.client import Document, Malformed, Rejected
-from gpteval.api.engine import ApiEngine, choice_of
+from gpteval.api.engine import A_TOKEN, ApiEngine, choice_of, number
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
 from gpteval.core.errors import ModelError
@@ -35,24 +36,20 @@ class CompletionsEngine(ApiEngine):
     def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, like_peer: bool = False) -> None:
         super().__init__(model, budget)
         assert model.window is not None
+        self._spelled: dict[int, set[str]] = {}
         self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, like_peer=like_peer)
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         return plan_rows(self.encoder, self.model.key, prompts)
 
-    def expected(self, row: Row) -> tuple[int, int]:
-        if isinstance(row, ScoreRow):
-            return row.length + 1, 1
-        return len(row.prompt), row.max_new_tokens
-
-    def body(self, row: Row) -> dict[str, Any]:
+    def body(self, row: Row, without: Collection[str]) -> dict[str, Any]:
         if isinstance(row, ScoreRow):
             return _scoring(row.context + row.targets)
         drawn = row.sampling
         body: dict[str, Any] = {"prompt": list(row.prompt), "max_tokens": row.max_new_tokens}
         body |= {"temperature": drawn.temperature, "seed": drawn.seed}
         if drawn.top_k:
-            body["extra_body"] = {"top_k": drawn.top_k}
+            body["top_k"] = drawn.top_k
         if row.stop:
             body["stop"] = list(row.stop[:MOST_STOPS])
         return body
@@ -64,11 +61,14 @@ class CompletionsEngine(ApiEngine):
         text, reason = choice.get("text"), choice.get("finish_reason")
         if not isinstance(text, str):
             raise Malformed("it has no text")
+        codec, most = self.model.codec, row.max_new_tokens
+        ids = codec.encode([text[: A_TOKEN * most]])[0]
+        long = len(ids) > most or len(text) > A_TOKEN * most
+        text = codec.decode(ids[:most]) if long else text
         ends = [place for stop in row.stop if (place := text.find(stop)) >= 0]
-        finish = "length" if reason == "length" and not ends else "stop"
-        return RowResult(
-            len(self.model.codec.encode([text])[0]), text=text[: min(ends, default=len(text))], finish=finish
-        )
+        finish = "stop" if ends or (reason != "length" and not long) else "length"
+        extra = json.dumps({"long": True}) if long and not ends else ""
+        return RowResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
 
     def _scored(self, row: ScoreRow, document: Document) -> RowResult:
         whole = row.context + row.targets
@@ -96,11 +96,22 @@ class CompletionsEngine(ApiEngine):
         text = self.model.codec.decode(ids)
         if text.isascii() and "".join(map(str, tokens[: len(ids)])) != text:
             raise Malformed("the echoed tokens are not the prompt's")
-        try:
-            likeliest = [[float(n) for n in top.values()] if top else [-math.inf] for top in tops[: len(ids)]]
-            return [None if n is None else float(n) for n in numbers[: len(ids)]], likeliest
-        except (TypeError, ValueError, AttributeError):
-            raise Malformed("its log-probabilities are no numbers") from None
+        if other := next((n for n, told in zip(ids, tokens, strict=False) if not self._is(n, told)), None):
+            raise Malformed(f"the echoed tokens are not the prompt's: none is {self.model.codec.decode([other])!r}")
+        if not all(top is None or isinstance(top, Mapping) for top in tops):
+            raise Malformed("its likeliest tokens are not told as tokens with numbers")
+        likeliest = [[number(n) for n in top.values()] if top else [-math.inf] for top in tops[: len(ids)]]
+        return [None if n is None else number(n) for n in numbers[: len(ids)]], likeliest
+
+    def _is(self, token: int, told: object) -> bool:
+        """Whether a token was told by its text, or by its name in the vocabulary; of parts of letters none can say."""
+        spelled = self._spelled.get(token)
+        if spelled is None:
+            codec = self.model.codec
+            name = str(codec.tokenizer.convert_ids_to_tokens(token))
+            spelled = {codec.decode([token]), name, name.translate(_SPACES)}
+            self._spelled[token] = spelled
+        return told in spelled or not all(text.isascii() for text in spelled if text) or not str(told).isascii()
 
     def prepare(self) -> None:
         """Whether the server echoes a prompt's tokens with their log-probabilities."""
@@ -137,6 +148,7 @@ class CompletionsEngine(ApiEngine):
         )
 
 
+_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n"})  # how vocabularies write white space
 _LISTS = ("tokens", "token_logprobs", "top_logprobs")
 
 
@@ -150,17 +162,19 @@ class _Probe:
     def __init__(self, engine: CompletionsEngine, ids: Sequence[int]) -> None:
         self.engine, self.ids, self.tries = engine, ids, 0
 
-    def may_send(self, key: bytes) -> None:
-        pass
+    def begin(self, key: bytes) -> dict[str, Any]:
+        body = {"model": self.engine.model.info.location, **_scoring(self.ids)}
+        self.engine.budget.commit(self.engine.dollars_of(self.engine.most(body)))
+        return body
 
-    def body(self, key: bytes) -> dict[str, Any]:
-        return {"model": self.engine.model.info.location, **_scoring(self.ids)}
+    def end(self, key: bytes, paid: bool) -> None:
+        """Few tokens: what was set aside for them is taken as spent."""
 
     def read(self, key: bytes, document: Document, seconds: float) -> Any:
         self.tries += 1
         try:
             numbers, _ = self.engine.echo(Tokens(self.ids), document)
-            if any(n is None or not math.isfinite(n) or n > 1e-3 for n in numbers[1:]):
+            if any(n is None or not math.isfinite(n) for n in numbers[1:]):
                 raise Malformed("log-probabilities of the prompt's tokens are missing")
         except Malformed as error:
             if self.tries < PROBES:
@@ -168,5 +182,5 @@ class _Probe:
             raise self.engine.unfit(str(error)) from None
         return document
 
-    def rejected(self, key: bytes, error: Rejected) -> Any:
+    def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> Any:
         raise error

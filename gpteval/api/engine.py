@@ -6,10 +6,10 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gpteval.api.client import Client, Document, Malformed, Rejected
+from gpteval.api.client import Client, Document, Malformed, Otherwise, Rejected
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget, Price, price_of
 from gpteval.core.errors import ModelError, UsageError
@@ -18,6 +18,26 @@ from gpteval.engine.engine import Estimate, Plan
 from gpteval.engine.rows import RowResult
 
 CONTENT_FILTER = "content filter"  # how the error of an answer begins that a filter stopped
+LIMITS = ("max_tokens", "max_completion_tokens")
+A_TOKEN = 64  # characters of a text that are one token, at most; what a server writes beyond its limit is left out
+AROUND = 16  # tokens that a server may put around a message, and around all of them
+ZERO = 1e-3  # nats: what rounding makes of a log-probability of 0, at most
+MOST_TOKENS = 10**9  # more of them than any answer has
+LONGEST_NAME, FINGERPRINTS = 200, 50  # characters of a name that a server tells, and how many are kept
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens read and written."""
+
+    read: int
+    written: int
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.read + other.read, self.written + other.written)
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(self.read - other.read, self.written - other.written)
 
 
 class ApiEngine(ABC):
@@ -36,6 +56,8 @@ class ApiEngine(ABC):
         self.client = Client(self.options, self.path)
         self.answered_as = ""
         self.served_by: set[str] = set()  # the system fingerprints
+        self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take
+        self.lost = Usage(0, 0)  # of attempts that came to nothing, in rows that have no answer yet
         self.lock = threading.Lock()
         self._ready = False
 
@@ -48,27 +70,34 @@ class ApiEngine(ABC):
         """Find out, before the first batch, how the server answers. Raises ModelError where it cannot be used."""
 
     @abstractmethod
-    def body(self, row: Any) -> dict[str, Any]:
-        """The request for a row, without the model's name."""
+    def body(self, row: Any, without: Collection[str]) -> dict[str, Any]:
+        """The request for a row, without the model's name. ``without``: groups of parameters that are left out."""
 
     @abstractmethod
     def read(self, row: Any, document: Document) -> RowResult:
         """A row's result from the answer. Raises Malformed."""
 
-    @abstractmethod
-    def expected(self, row: Any) -> tuple[int, int]:
-        """Tokens that a row will read and may write; about, where the tokenizer is not known."""
+    def refused(self, row: Any, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+        """The group of parameters for which a body may have been rejected, and whether an answer without it would show
+        so; "" for none.
+        """
+        return "", False
 
-    def rejected(self, row: Any, error: Rejected) -> RowResult:
-        """What a rejection means for a row. Raises Malformed where it is to be asked again, otherwise."""
+    @staticmethod
+    def rejection(error: Rejected) -> RowResult:
+        """The result of a row that the server will not answer."""
         kind = f"{CONTENT_FILTER}: " if error.code == "content_filter" else "the server rejects it: "
         return RowResult(0, error=kind + error.message)
 
     def recall(self, results: Iterable[RowResult]) -> None:
-        """Take answers of an earlier command. Raises ModelError where they are another model's."""
+        """Take answers of an earlier command, and what was learnt then. Raises ModelError where they are another
+        model's.
+        """
         for result in results:
-            if result.extra:
-                self._belongs(json.loads(result.extra).get("as", ""))
+            told = json.loads(result.extra) if result.extra else {}
+            if "as" in told:
+                self._belongs(told["as"])
+                self.left_out |= set(told.get("without", ()))
 
     def compute(
         self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
@@ -85,28 +114,30 @@ class ApiEngine(ABC):
         for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
             yield {key: result}
 
-    def set_aside(self, row: Any) -> float:
-        """Set aside the dollars that a row may cost. Raises ModelError where that goes beyond the limit."""
-        most = 0.0 if self.price is None else self.price.of(*self.expected(row))
-        self.budget.commit(most)
-        return most
+    def most(self, body: Mapping[str, Any]) -> Usage:
+        """The tokens of a request that can be billed, at most."""
+        wanted = max((body[name] for name in LIMITS if name in body), default=0)
+        prompt = body.get("prompt")
+        if isinstance(prompt, list):
+            return Usage(len(prompt), wanted)
+        texts = [message["content"] for message in body.get("messages", ())]
+        # A token is a byte at least, and a message is wrapped in a few of its own.
+        return Usage(sum(len(text.encode("utf-8", "replace")) + AROUND for text in texts) + AROUND, wanted)
+
+    def dollars_of(self, tokens: Usage) -> float:
+        """What they cost; 0 where no price is known."""
+        return 0.0 if self.price is None else self.price.of(tokens.read, tokens.written)
 
     def take(self, row: Any, document: Document, seconds: float) -> RowResult:
-        """A row's result with its cost, and whose it is. Raises Malformed, ModelError for another model's."""
+        """A row's result, and whose it is. Raises Malformed, ModelError for another model's."""
         result = self.read(row, document)
-        usage = document.get("usage")
-        try:
-            tokens = [int(usage[name]) for name in ("prompt_tokens", "completion_tokens")]  # type: ignore[index]
-        except (TypeError, KeyError, ValueError):
-            tokens = list(self.expected(row))
-        name = str(document.get("model") or "")
+        name = str(document.get("model") or "")[:LONGEST_NAME]
         self._belongs(name)
         with self.lock:
-            if document.get("system_fingerprint"):
-                self.served_by.add(str(document["system_fingerprint"]))
+            if document.get("system_fingerprint") and len(self.served_by) < FINGERPRINTS:
+                self.served_by.add(str(document["system_fingerprint"])[:LONGEST_NAME])
         told = json.loads(result.extra) if result.extra else {}
-        extra = json.dumps(told | {"as": name, "in": tokens[0], "out": tokens[1]})
-        return replace(result, seconds=seconds, processed=sum(tokens), extra=extra)
+        return replace(result, seconds=seconds, extra=json.dumps(told | {"as": name}))
 
     def _belongs(self, name: str) -> None:
         """Raises ModelError where another model answers than before."""
@@ -119,55 +150,121 @@ class ApiEngine(ABC):
                 )
 
     def dollars(self, results: Iterable[RowResult]) -> float | None:
-        """What results cost; None where no price is known."""
+        """What results cost, the attempts that came to nothing with them; None where no price is known."""
         if self.price is None:
             return None
         notes = [json.loads(result.extra) for result in results if result.extra]
         return sum(self.price.of(note["in"], note["out"]) for note in notes)
 
     def estimate(self, rows: Sequence[Any]) -> Estimate:
-        """What rows would take."""
-        counts = [self.expected(row) for row in rows]
-        tokens = sum(n for n, _ in counts), sum(m for _, m in counts)
-        return Estimate(len(rows), *tokens, None if self.price is None else self.price.of(*tokens))
+        """What rows would take, at most."""
+        counts = [self.most(self.body(row, frozenset())) for row in rows]
+        total = Usage(sum(n.read for n in counts), sum(n.written for n in counts))
+        return Estimate(len(rows), total.read, total.written, None if self.price is None else self.dollars_of(total))
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest."""
         return {
             "answered_as": self.answered_as,
             "system_fingerprints": sorted(self.served_by),
+            "asked_without": sorted(self.left_out),
             "in_flight": {"most": self.options.in_flight, "lowest": int(self.client.gate.lowest)},
             "requests_sent": self.client.sent,
             "price": None if self.price is None else asdict(self.price),
+            "lost": {"tokens_in": self.lost.read, "tokens_out": self.lost.written},
         }
 
 
 class _Exchange:
-    """The rows of a plan as the client asks for them, with what is set aside for each."""
+    """The rows of a plan as the client asks for them, with what is set aside for each and what each has cost."""
 
     def __init__(self, engine: ApiEngine, rows: Mapping[bytes, Any]) -> None:
         self.engine, self.rows = engine, rows
-        self.aside: dict[bytes, float] = {}
+        self.aside: dict[bytes, Usage] = {}  # for what is on its way
+        self.spent: dict[bytes, Usage] = {}  # on attempts that came to nothing
+        self.guessed: set[bytes] = set()  # what was spent on them is not known exactly
+        self.without: dict[bytes, frozenset[str]] = {}  # what a row is asked without, to see whether it is answered
+        self.taught: dict[bytes, frozenset[str]] = {}  # what its answer will say of the server
+        self.asked: dict[bytes, frozenset[str]] = {}  # all that it is asked without
 
-    def may_send(self, key: bytes) -> None:
-        self.aside[key] = self.engine.set_aside(self.rows[key])
+    def begin(self, key: bytes) -> dict[str, Any]:
+        engine = self.engine
+        self.asked[key] = engine.left_out | self.without.get(key, frozenset())
+        body = {"model": engine.model.info.location, **engine.body(self.rows[key], self.asked[key])}
+        most = engine.most(body)
+        engine.budget.commit(engine.dollars_of(most))
+        self.aside[key] = most
+        return body
 
-    def body(self, key: bytes) -> dict[str, Any]:
-        return {"model": self.engine.model.info.location, **self.engine.body(self.rows[key])}
+    def end(self, key: bytes, paid: bool) -> None:
+        self._settle(key, self.aside[key] if paid else Usage(0, 0), known=not paid)
 
     def read(self, key: bytes, document: Document, seconds: float) -> RowResult:
+        used = usage_of(document)
         try:
             result = self.engine.take(self.rows[key], document, seconds)
-        except Malformed:
-            self.engine.set_aside(self.rows[key])  # it is paid for, and the request is sent once more
+        except (Malformed, ModelError):
+            self._settle(key, used or self.aside[key], known=used is not None)
             raise
-        self.engine.budget.correct((self.engine.dollars([result]) or 0.0) - self.aside[key])
-        return result
+        now = used or self.aside[key]
+        self._settle(key, now, known=used is not None, answered=True)
+        return self._done(key, result, now)
 
-    def rejected(self, key: bytes, error: Rejected) -> RowResult:
-        result = self.engine.rejected(self.rows[key], error)
-        self.engine.budget.correct(-self.aside[key])
-        return result
+    def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> RowResult:
+        engine = self.engine
+        self._settle(key, Usage(0, 0), known=True)
+        group, telling = engine.refused(self.rows[key], body, error)
+        if group:
+            self.without[key] = self.without.get(key, frozenset()) | {group}
+            if telling:
+                self.taught[key] = self.taught.get(key, frozenset()) | {group}
+            raise Otherwise
+        self.taught.pop(key, None)  # that it was rejected all the same says nothing
+        return self._done(key, engine.rejection(error), Usage(0, 0))
+
+    def _settle(self, key: bytes, used: Usage, *, known: bool, answered: bool = False) -> None:
+        """Put what an attempt cost in the place of what was set aside for it."""
+        engine = self.engine
+        engine.budget.correct(engine.dollars_of(used) - engine.dollars_of(self.aside[key]))
+        if not known:
+            self.guessed.add(key)
+        if not answered and used != Usage(0, 0):
+            self.spent[key] = self.spent.get(key, Usage(0, 0)) + used
+            with engine.lock:
+                engine.lost += used
+
+    def _done(self, key: bytes, result: RowResult, now: Usage) -> RowResult:
+        """The row's result with its cost and with what was otherwise than asked."""
+        before = self.spent.get(key, Usage(0, 0))
+        with self.engine.lock:
+            self.engine.lost -= before  # it is told with the row
+            self.engine.left_out |= self.taught.get(key, frozenset())
+        told = json.loads(result.extra) if result.extra else {}
+        whole = now + before
+        told |= {"in": whole.read, "out": whole.written}
+        if without := sorted(self.asked[key]):
+            told["without"] = without
+        if key in self.guessed:
+            told["guessed"] = True
+        return replace(result, processed=whole.read + whole.written, extra=json.dumps(told))
+
+
+def usage_of(document: Document) -> Usage | None:
+    """The tokens that an answer says it took; None where it does not say, or says what cannot be."""
+    usage = document.get("usage")
+    if not isinstance(usage, Mapping):
+        return None
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(read) is not int or type(written) is not int:
+        return None
+    return Usage(read, written) if min(read, written) >= 0 and max(read, written) < MOST_TOKENS else None
+
+
+def number(found: object) -> float:
+    """A log-probability that a server tells. Raises Malformed for what is none: no number, or one above 0."""
+    if isinstance(found, bool) or not isinstance(found, int | float) or not found <= ZERO:
+        raise Malformed(f"{str(found)[:40]!r} is no log-probability")
+    return float(found)
 
 
 def choice_of(document: Document) -> Mapping[str, Any]:

@@ -53,11 +53,18 @@ class ApiOptions:
                 raise UsageError(f"cannot read the key file: {getattr(error, 'strerror', error)}") from None
             if not text or len(text.split()) != 1:
                 raise UsageError("the key file holds no key", "one line with the key and nothing else")
-            return text
+            return _plain(text)
         found = os.environ.get(KEY_VARIABLE, "").strip()
         if not found and not self.url:
             raise UsageError(
                 f"OpenAI wants a key, and {KEY_VARIABLE} is not set",
                 f"set {KEY_VARIABLE}, or --api-key-file FILE; --base-url names another server",
             )
-        return found or NO_KEY
+        return _plain(found) or NO_KEY
+
+
+def _plain(key: str) -> str:
+    """A key that can be sent. Raises UsageError, which does not show it."""
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError("the key has characters that no key has", "copy it once more, without quotes or line breaks")
+    return key

@@ -269,9 +269,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One scored continuation: sum of log-probs over ``tokens`` tokens; ``greedy``: every token was the argmax."""
+    """One scored continuation: sum of log-probs over ``tokens`` tokens, None where a server does not tell it;
+    ``greedy``: every token was the argmax, or the server's answer was this one.
+    """
 
-    logprob: float
+    logprob: float | None
     tokens: int
     greedy: bool
 
@@ -286,13 +288,16 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for."""
+    """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for; ``text`` what a model behind an
+    API wrote.
+    """
 
     scores: tuple[Score, ...]
     neutral: tuple[Score, ...] = ()
     shots_dropped: int = 0
     tokens_cut: int = 0
     cost: Cost = field(default=Cost(), compare=False)
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,12 +334,13 @@ class Generated:
 class Failed:
     """No outcome, and why. Counts as wrong where wrong is defined, and lowers the coverage.
 
-    ``answered``: there was an answer, but none to what was asked (a refusal); that is wrong, and covered.
+    ``answered``: there was an answer, ``text``, but none to what was asked (a refusal); that is wrong, and covered.
     """
 
     error: str
     cost: Cost = field(default=Cost(), compare=False)
     answered: bool = False
+    text: str = ""
 
 
 Outcome = Scored | Rolled | Generated | Failed

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gpteval.core.errors import NotAvailable
 from gpteval.core.types import Choice, Outcome, Request, Score, Scored
 from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric, divide
 
@@ -24,9 +25,20 @@ def _best(scores: Sequence[float]) -> int:
 
 
 def prediction(request: Request, outcome: Outcome) -> int:
-    """The continuation with the largest summed log-probability; the lowest index among equals."""
+    """The continuation with the largest summed log-probability, the lowest index among equals; where a server tells
+    not all of them, the one that it gave as its answer.
+    """
     _, scored = _parts(request, outcome)
-    return _best([score.logprob for score in scored.scores])
+    if any(score.logprob is None for score in scored.scores):
+        return _best([score.greedy for score in scored.scores])
+    return _best([_told(score) for score in scored.scores])
+
+
+def _told(score: Score) -> float:
+    """Its log-probability. Raises NotAvailable where a server does not tell it."""
+    if score.logprob is None:
+        raise NotAvailable("this metric needs log-probabilities, which the server does not tell", "ask for acc instead")
+    return score.logprob
 
 
 def _bare(text: str) -> str:
@@ -51,6 +63,8 @@ class Accuracy(MeanMetric):
 
     def score(self, request: Request, outcome: Outcome) -> float:
         choice, scored = _parts(request, outcome)
+        if self.name == "acc":
+            return float(prediction(choice, scored) == choice.gold)
         scores = [self._normalise(choice, scored, index) for index in range(len(scored.scores))]
         return float(_best(scores) == choice.gold)
 
@@ -60,29 +74,29 @@ class Accuracy(MeanMetric):
 
 
 def _per_token(score: Score) -> float:
-    return score.logprob / max(1, score.tokens)
+    return _told(score) / max(1, score.tokens)
 
 
 ACCURACIES = (
     # The sum of log-probs (lm-evaluation-harness: acc).
-    Accuracy("acc", lambda choice, scored, n: scored.scores[n].logprob),
+    Accuracy("acc", lambda choice, scored, n: _told(scored.scores[n])),
     # Per token, as the GPT-3 paper scores most of its multiple-choice tasks (section 2.4).
     Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n])),
     # Per character (lm-evaluation-harness: acc_norm).
     Accuracy(
-        "acc_char", lambda choice, scored, n: scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n])))
+        "acc_char", lambda choice, scored, n: _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n])))
     ),
     # Per UTF-8 byte.
     Accuracy(
         "acc_byte",
         lambda choice, scored, n: (
-            scored.scores[n].logprob / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
+            _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
         ),
     ),
     # Minus the log-prob after a neutral context: the GPT-3 paper's choice for ARC, OpenBookQA and RACE.
     Accuracy(
         "acc_uncond",
-        lambda choice, scored, n: scored.scores[n].logprob - scored.neutral[n].logprob,
+        lambda choice, scored, n: _told(scored.scores[n]) - _told(scored.neutral[n]),
         needs_neutral=True,
     ),
 )
@@ -128,7 +142,7 @@ class TargetPerplexity(Metric):
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         choice, scored = _parts(request, outcome)
-        return (scored.scores[choice.gold].logprob, 1.0)
+        return (_told(scored.scores[choice.gold]), 1.0)
 
     def value(self, sums: Floats) -> Floats:
         with np.errstate(over="ignore"):

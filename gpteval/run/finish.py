@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.api.engine import ApiEngine
+from gpteval.api.marks import Marks
 from gpteval.core.documents import sample_file
 from gpteval.core.errors import GptevalError
 from gpteval.core.types import Record, Result
@@ -30,7 +32,7 @@ class Finisher:
     def __init__(self, job: Job, store: ResultStore, book: Book) -> None:
         self.job, self.store, self.book = job, store, book
         self.tally = Tally(job.metrics, clustered=bool(job.data.task.cluster))
-        self.notes, self.cost = Notes(), _Cost()
+        self.notes, self.marks, self.cost = Notes(), Marks(), _Cost()
         self._taking = self._take_all()
         next(self._taking)  # up to where it waits for a slice
 
@@ -94,7 +96,9 @@ class Finisher:
             raise GptevalError(
                 f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
             )
-        self.cost.add(found, self.job.engine.dollars)
+        new = self.cost.add(found, self.job.engine.dollars)
+        if isinstance(self.job.engine, ApiEngine):
+            self.marks.add(new)
         return found
 
     def _results(self) -> list[Result]:
@@ -123,9 +127,9 @@ class Finisher:
             [prompt.request for prompt in job.prompts],
             common=common,
             data=job.data,
-            notes=[*self.notes.told(engine), *([job.tuned.tuned.note] if job.tuned else [])],
+            notes=[*self.notes.told(engine), *self.marks.notes(), *([job.tuned.tuned.note] if job.tuned else [])],
             published=partial(book.published_of, info, unit),
-            rule=LOSSY if engine.model.codec.lossy and self.notes.generated else "",
+            rule=LOSSY if engine.model.codec.lossy and self.notes.generated else self.marks.rule,
         )
         list_samples(book.manifest, info.name, unit.task.label, unit.shots)
         book.add(unit, results, job.data, job.prompts)
@@ -141,7 +145,10 @@ class _Cost:
         self._now: set[bytes] = set()  # the keys of this slice
         self._before: NDArray[np.uint64] = np.array([], dtype=np.uint64)  # the beginnings of those before, sorted
 
-    def add(self, found: Mapping[bytes, RowResult], price: Callable[[Iterable[RowResult]], float | None]) -> None:
+    def add(
+        self, found: Mapping[bytes, RowResult], price: Callable[[Iterable[RowResult]], float | None]
+    ) -> list[RowResult]:
+        """Count what was not counted yet, and give it."""
         keys = [key for key in found if key not in self._now]
         self._now.update(keys)
         if len(self._before):
@@ -151,6 +158,7 @@ class _Cost:
         self.tokens += sum(result.processed for result in new)
         dollars = price(new)
         self.dollars = None if dollars is None or self.dollars is None else self.dollars + dollars
+        return new
 
     def end_slice(self) -> None:
         self._before = np.union1d(self._before, _beginnings(self._now))

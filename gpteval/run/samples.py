@@ -85,6 +85,7 @@ def _sample(record: Record) -> dict[str, Any]:
                 "token_counts": [score.tokens for score in outcome.scores],
                 "neutral_logprobs": [score.logprob for score in outcome.neutral] or None,
                 "prediction": prediction(request, outcome) if len(outcome.scores) > 1 else None,
+                "generated": outcome.text or None,
                 "tokens_cut": outcome.tokens_cut,
             }
         case Rolled():
@@ -93,7 +94,7 @@ def _sample(record: Record) -> dict[str, Any]:
             row |= {"generated": outcome.text, "finish": outcome.finish, "tokens_cut": outcome.tokens_cut}
             row["token_counts"] = [outcome.tokens]
         case Failed():
-            row["error"] = outcome.error
+            row |= {"error": outcome.error, "generated": outcome.text or None}
     return {key: _printable(value) for key, value in row.items()}
 
 

@@ -1,0 +1,20 @@
+"""What a model thinks aloud before it answers, and the answer behind it."""
+
+from __future__ import annotations
+
+import re
+
+_MARKS = ("think", "thinking", "thought", "reasoning")
+_OPEN = re.compile(rf"\s*(?:<(?:{'|'.join(_MARKS)})>|◁think▷|\[THINK\])", re.IGNORECASE)
+_CLOSE = re.compile(rf"<(?:/(?:{'|'.join(_MARKS)}))>|◁/think▷|\[/THINK\]", re.IGNORECASE)
+
+
+def answer_behind(text: str) -> tuple[str | None, bool]:
+    """The answer of a text, and whether a thought stands before it; None for a thought that does not end.
+
+    A thought may begin without a mark, since some templates put that into the prompt.
+    """
+    ends = [found.end() for found in _CLOSE.finditer(text)]
+    if ends:
+        return text[ends[-1] :], True
+    return (None, True) if _OPEN.match(text) else (text, False)
