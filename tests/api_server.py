@@ -22,7 +22,7 @@ Body = dict[str, Any]
 class Fault:
     """What a request gets instead of its answer, or what is done to the answer.
 
-    ``cut``: the connection ends in the middle. ``change``: the document otherwise.
+    ``cut``: the connection ends in the middle. ``change``: the document otherwise. ``drip``: seconds between the bytes.
     """
 
     status: int = 200
@@ -32,6 +32,7 @@ class Fault:
     cut: bool = False
     raw: bytes | None = None
     change: Callable[[Body], Body] | None = None
+    drip: float = 0.0
 
 
 class ApiServer:
@@ -47,6 +48,7 @@ class ApiServer:
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self.fault: Callable[[int, Body], Fault | None] = lambda number, body: None
+        self.own: Callable[[str, Body], Body] | None = None  # answers in the model's place
         self.seconds = 0.0
         self.seen: list[tuple[str, dict[str, str], Body]] = []
         self.answered: list[str] = []
@@ -65,6 +67,8 @@ class ApiServer:
         self._http.server_close()
 
     def answer(self, path: str, body: Body) -> Body:
+        if self.own is not None:
+            return self.own(path, body)
         key = json.dumps([path, body], sort_keys=True)
         with self.computing:
             if key not in self._known:
@@ -178,7 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in fault.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if fault.cut else data)
+        for byte in data if fault.drip else b"":
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(fault.drip)
+        if not fault.drip:
+            self.wfile.write(data[: len(data) // 2] if fault.cut else data)
         self.close_connection = self.close_connection or fault.cut
 
     def log_message(self, format: str, *args: object) -> None:

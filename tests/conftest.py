@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gpteval.nano import nano_models
+from tests.api_runs import KEY, MODEL
+from tests.api_server import ApiServer
 from tests.hub_server import HubServer
 
 # Before anything imports a Hugging Face library: they read these once.
@@ -108,3 +111,23 @@ def hub_server(tmp_path: Path) -> Iterator[HubServer]:
     server = HubServer(tmp_path / "hub")
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[ApiServer]:
+    server = ApiServer(nano_models()[MODEL])
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(shared_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
+    """A server with an embedded model, as new."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    shared_server.fault = lambda number, body: None
+    shared_server.own = None
+    shared_server.seconds = 0.0
+    shared_server.seen.clear()
+    shared_server.answered.clear()
+    shared_server.most = 0
+    return shared_server

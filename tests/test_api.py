@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
@@ -33,41 +32,10 @@ from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import run_until_decided
 from gpteval.run.runner import execute
-from gpteval.run.units import RunOutcome
+from tests.api_runs import KEY, MODEL, QUICK, run, values
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
-
-MODEL = "gpt2-nano"
-KEY = "sk-test-7Qz9secretKey42"
-QUICK = ApiOptions(backoff=0.002)
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[ApiServer]:
-    server = ApiServer(nano_models()[MODEL])
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(shared_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
-    """The server as new."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    shared_server.fault = lambda number, body: None
-    shared_server.seconds = 0.0
-    shared_server.seen.clear()
-    shared_server.answered.clear()
-    shared_server.most = 0
-    return shared_server
-
-
-def run(server: ApiServer, out: Path, models: Any, tasks: Any, api: ApiOptions = QUICK, **settings: Any) -> RunOutcome:
-    return evaluate(models, tasks, out=out, cache=False, api=replace(api, base_url=server.url), **settings)
-
-
-def values(made: RunOutcome, model: str) -> dict[tuple[str, int, str], float]:
-    return {(r.task, r.shots, r.metric): r.value for r in made.results if r.model == model}
 
 
 def test_completions_give_the_local_models_numbers(server: ApiServer, tmp_path: Path) -> None:

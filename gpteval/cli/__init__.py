@@ -6,7 +6,6 @@ cannot be used; 130 interrupted. Results go to stdout, everything else to stderr
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -45,5 +44,7 @@ def _run(arguments: list[str]) -> int:
         error.show()  # type: ignore[attr-defined]
         message, hint, code = error.format_message(), "", error.exit_code  # type: ignore[attr-defined]
     if "--json" in arguments:
-        say(json.dumps({"error": {"message": message, "hint": hint, "exit_code": code}}, indent=1))
+        from gpteval.core.strict import strict_json
+
+        say(strict_json({"error": {"message": message, "hint": hint, "exit_code": code}}, 1))
     return int(code)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
 from gpteval.core.errors import UsageError
+from gpteval.core.strict import strict_json
 
 
 def bench_command(name: str, items: int, rounds: int, batch_tokens: int | None, load: Any) -> None:
@@ -31,4 +31,4 @@ def bench_command(name: str, items: int, rounds: int, batch_tokens: int | None, 
             f"{row['workload']:<44} {row['tokens']:>8,} {row['tokens_per_second']:>10,.0f} {row['seconds']:>8.3f} "
             f"{row['floor']:>8.3f} {row['share']:>8.0%}"
         )
-    print(json.dumps(found))
+    print(strict_json(found))

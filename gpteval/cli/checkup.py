@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import gpteval
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import GptevalError
 from gpteval.core.registry import task_registry
+from gpteval.core.strict import strict_json
 from gpteval.models.catalogue import model_registry
 
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "plotly")
@@ -39,7 +39,7 @@ def doctor_command(as_json: bool) -> int:
         except (GptevalError, ImportError, OSError) as error:
             rows.append({"check": name, "ok": False, "found": str(error)})
     if as_json:
-        say(json.dumps(rows, indent=1))
+        say(strict_json(rows, 1))
     else:
         for row in rows:
             say(f"{'ok ' if row['ok'] else 'BAD'}  {row['check']:<16} {row['found']}")

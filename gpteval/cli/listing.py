@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.text import Text
 from gpteval.cli.console import document_only, print_lines, say
 from gpteval.core.groups import GROUPS
 from gpteval.core.registry import task_registry, task_suites
+from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import GENERATIONS, model_registry
@@ -30,7 +30,7 @@ def list_models(as_json: bool) -> None:
     if as_json:
         hidden = ("location", "revision")
         rows = [{k: v for k, v in asdict(i).items() if k not in hidden or not i.local} for i in infos]
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        say(strict_json(rows, 1))
         return
     table = table_of("model", "generation", "parameters", "window", "released", "licence", "Hub id")
     for i in infos:
@@ -69,7 +69,7 @@ def list_tasks(folders: tuple[Path, ...], as_json: bool) -> None:
             }
             for t in found
         ]
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
+        say(strict_json(rows, 1))
         return
     table = table_of("task", "family", "metric", "source", "description")
     parts = {name: suites[name] for name, group in GROUPS.items() if group.of_parts and name in suites}

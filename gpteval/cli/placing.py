@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from gpteval.compare.numbers import number, p_value, points
 from gpteval.compare.place import Meeting, Placement, Rival, place
 from gpteval.compare.rows import as_dict
 from gpteval.core.errors import UsageError
+from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.models.catalogue import model_registry
 from gpteval.models.loader import LoadOptions
@@ -57,7 +57,7 @@ def place_command(runs: Sequence[Path], model: str | None, as_json: bool) -> Non
     known = {name.lower() for info in model_registry().values() for name in (info.name, info.location, *info.aliases)}
     placements = place(runs, known, model)
     if as_json:
-        say(json.dumps([_document(one) for one in placements], indent=1, ensure_ascii=False))
+        say(strict_json([_document(one) for one in placements], 1))
         return
     for number_, placement in enumerate(placements):
         if number_:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from gpteval.compare.planning import Need, cost, needs
 from gpteval.compare.rows import as_dict
 from gpteval.core.registry import select_tasks, task_registry
 from gpteval.core.runs import load_runs
+from gpteval.core.strict import strict_json
 
 
 def plan_command(
@@ -43,7 +43,7 @@ def plan_command(
     rows = load_runs(list(runs)).rows if runs else []
     whole = cost(rows, {need.task: need.items for need in found if need.items})
     if as_json:
-        say(json.dumps({"power": power, "tasks": as_dict(found), "cost": whole if runs else None}, indent=1))
+        say(strict_json({"power": power, "tasks": as_dict(found), "cost": whole if runs else None}, 1))
         return
     _print(found, effect, power, margin)
     largest = max((need.items or 0 for need in found), default=0)

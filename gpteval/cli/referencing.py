@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import UnknownNameError
 from gpteval.core.registry import task_registry, task_suites
+from gpteval.core.strict import strict_json
 from gpteval.models.catalogue import model_registry
 from gpteval.reference.beside import in_unit
 from gpteval.reference.published import Published, published, published_for
@@ -30,7 +30,7 @@ def reference_command(model: str | None, task: str | None, as_json: bool) -> Non
         rows = [row for row in rows if row in of_task]
     disputed = conflicts(rows)
     if as_json:
-        say(json.dumps([asdict(row) | {"conflicting": _key(row) in disputed} for row in rows], ensure_ascii=False))
+        say(strict_json([asdict(row) | {"conflicting": _key(row) in disputed} for row in rows]))
         return
     if not rows:
         say("gpteval knows no published result of that; 'gpteval reference' lists all that it knows")

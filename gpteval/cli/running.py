@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
 from gpteval.compare.numbers import p_value
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
 from gpteval.engine.engine import Estimate
@@ -218,7 +218,7 @@ def dry_command(config: RunConfig, as_json: bool) -> int:
     dollars = [one.dollars for _, one in found if one.dollars is not None]
     if as_json:
         rows = [{"model": u.model.name, "task": u.task.label, "shots": u.shots} | asdict(e) for u, e in found]
-        say(json.dumps({"estimates": rows, "dollars": sum(dollars) if dollars else None}, indent=1))
+        say(strict_json({"estimates": rows, "dollars": sum(dollars) if dollars else None}, 1))
     else:
         table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
         for unit, one in found:

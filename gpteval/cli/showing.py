@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from gpteval.core.documents import read_document
 from gpteval.core.errors import ItemError, UsageError
 from gpteval.core.prompts import ShotsMode, build_prompts, load_task, with_template
 from gpteval.core.registry import task_registry
+from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice, Generate, Generated, Prompt
 
 
@@ -104,13 +104,15 @@ def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int
         row.pop("stats")
         row = {key: value for key, value in row.items() if value is not None}
         if jsonl:
-            say(json.dumps(row, ensure_ascii=False))
+            say(strict_json(row))
             continue
-        _heading(f"item {row['item_id']}: {', '.join(f'{k} {v:.4g}' for k, v in row['metrics'].items())}")
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items() if value is not None)
+        _heading(f"item {row['item_id']}: {scores}")
         say(row["prompt"])
         for number, text in enumerate(row.get("choices", [])):
             marks = ("*" if number == row["gold"] else " ") + (">" if number == row.get("prediction") else " ")
-            score = f"{row['logprobs'][number]:9.3f}" if "logprobs" in row else ""
+            told = row["logprobs"][number] if "logprobs" in row else None
+            score = f"{told:9.3f}" if told is not None else ""
             say(f"{marks}{score} {text!r}")
         for key in ("generated", "references", "error"):
             if key in row:
@@ -161,4 +163,4 @@ def show_generated(
             say(f"{text}{outcome.text}")
     if as_json:
         document = {"model": info.name, "prompt": text, "continuations": texts}
-        say(json.dumps(document, indent=1, ensure_ascii=False))
+        say(strict_json(document, 1))

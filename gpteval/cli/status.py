@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from gpteval.cli.console import say
 from gpteval.core.documents import read_document
 from gpteval.core.errors import OutputError
+from gpteval.core.strict import strict_json
 from gpteval.run.folder import is_written_to
 from gpteval.run.progress import State, causes, read_progress
 
@@ -29,7 +29,7 @@ def show_status(run: Path, *, as_json: bool) -> None:
     if as_json:
         left = state.seconds_left if state and running else None
         told = {"running": running, "results": made, "failures": failures, "seconds_left": left}
-        say(json.dumps(told | {"progress": state and asdict(state)}, indent=1))
+        say(strict_json(told | {"progress": state and asdict(state)}, 1))
         return
     for line in _lines(run, state, running, made, failures):
         say(line)

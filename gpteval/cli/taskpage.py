@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from gpteval.core.errors import GptevalError
 from gpteval.core.groups import GROUPS
 from gpteval.core.prompts import TaskData, build_prompts, load_task
 from gpteval.core.registry import select_tasks, task_registry, task_suites
+from gpteval.core.strict import strict_json
 from gpteval.core.task import Task
 from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.reference.published import published_for
@@ -41,7 +41,7 @@ def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         size = len(data.items) if isinstance(data, TaskData) else None
         document = facts | {"items": size, "published": [asdict(row) for row in rows]}
-        say(json.dumps(document, indent=1, ensure_ascii=False))
+        say(strict_json(document, 1))
         return
     say(f"{task.label}: {task.description}\n")
     for key, value in facts.items():
@@ -58,7 +58,7 @@ def show_task(name: str, folders: tuple[Path, ...], as_json: bool) -> None:
 def _several(name: str, tasks: list[Task], as_json: bool) -> None:
     """The page of a group, a suite or a family."""
     if as_json:
-        say(json.dumps([task.label for task in tasks]))
+        say(strict_json([task.label for task in tasks]))
         return
     group = GROUPS.get(name)
     if group is None:

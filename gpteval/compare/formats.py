@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from gpteval.compare.comparison import Comparison
 from gpteval.compare.numbers import effect, number, p_value
 from gpteval.compare.rows import Pair, as_dict
 from gpteval.compare.sentences import sentences
+from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line, printable
 
 FORMATS = ("text", "md", "csv", "latex", "json")
@@ -28,7 +28,7 @@ Table = tuple[str, Sequence[Sequence[str]]]
 def render(comparison: Comparison, kind: str) -> str:
     """The comparison in one of ``FORMATS``."""
     if kind == "json":
-        return json.dumps(as_dict(comparison), indent=1, ensure_ascii=False)
+        return strict_json(as_dict(comparison), 1)
     if kind == "csv":
         return _csv(comparison)
     tables = [(title, [_cells(pair) for pair in pairs]) for title, pairs in _scopes(comparison) if pairs]

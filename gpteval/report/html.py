@@ -12,6 +12,7 @@ import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.runs import Loaded, load_runs, parts_of
+from gpteval.core.strict import strict_json
 from gpteval.core.text import printable
 from gpteval.report.beside import agreement, beside
 from gpteval.report.charts import family_figure
@@ -182,5 +183,5 @@ def _manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "facts": {key: manifest[key] for key in ("created", "gpteval", "git") if manifest.get(key)}
         | {k: v for group in ("config", "versions", "hardware") for k, v in (manifest.get(group) or {}).items()},
         "models": manifest.get("models") or {},
-        "json": json.dumps(whole, indent=2, ensure_ascii=False),
+        "json": strict_json(whole, 2),
     }

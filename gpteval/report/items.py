@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -104,7 +105,8 @@ def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     if len(every) <= CHOICES:
         return every
-    likely = sorted(range(min(len(logprobs), len(every))), key=lambda n: -(logprobs[n] or 0.0))
+    told = [-math.inf if n is None else n for n in logprobs[: len(every)]]
+    likely = sorted(range(len(told)), key=lambda n: -told[n])
     first = [c for c in every if c["gold"] or c["chosen"]]
     kept = first + [every[n] for n in likely if every[n] not in first][: CHOICES - len(first)]
     return [c for c in every if c in kept]

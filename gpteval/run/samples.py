@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice, Failed, Generate, Generated, Outcome, Record, Rolled, Scored
 from gpteval.metrics.choice import prediction
 
@@ -69,7 +70,7 @@ def _sample(record: Record) -> dict[str, Any]:
         "cluster": record.prompt.cluster or None,
         "truncated": is_truncated(outcome),
         "shots_dropped": dropped,
-        "values": json.dumps(record.values),
+        "values": strict_json(record.values),
         "stats": json.dumps(record.stats),
     }
     if record.blocks:
