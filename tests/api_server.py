@@ -40,13 +40,14 @@ class ApiServer:
     headers and body; ``answered`` the bodies that were answered in full.
     """
 
-    def __init__(self, folder: Path) -> None:
-        import torch
-        import transformers
+    def __init__(self, folder: Path | None) -> None:
+        if folder is not None:
+            import torch
+            import transformers
 
-        self.torch = torch
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+            self.torch = torch
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+            self.model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self.fault: Callable[[int, Body], Fault | None] = lambda number, body: None
         self.own: Callable[[str, Body], Body] | None = None  # answers in the model's place
         self.seconds = 0.0
@@ -57,6 +58,11 @@ class ApiServer:
         self._known: dict[str, Body] = {}
         self._http = _Server(("127.0.0.1", 0), self)
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    @classmethod
+    def plain(cls) -> ApiServer:
+        """One without a model, for faults."""
+        return cls(None)
 
     @property
     def url(self) -> str:

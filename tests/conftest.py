@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -124,6 +125,8 @@ def shared_server() -> Iterator[ApiServer]:
 def server(shared_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
     """A server with an embedded model, as new."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    while shared_server.active:  # what an earlier test did not wait for
+        time.sleep(0.01)
     shared_server.fault = lambda number, body: None
     shared_server.own = None
     shared_server.seconds = 0.0
