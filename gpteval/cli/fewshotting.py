@@ -16,6 +16,7 @@ from rich.text import Text
 
 from gpteval.cli.console import print_lines, say
 from gpteval.cli.running import ConsoleListener, number, report_folder, tell_failures
+from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.curves import Curve, Point
@@ -89,6 +90,8 @@ def _so_far(by_shots: dict[int, list[float]]) -> tuple[str, str]:
 
 def fewshot_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
     """Run the experiment, print what it says, and return the exit code."""
+    if report:
+        refuse_others([config.folder / "report.html"], REPORT_ELSEWHERE)
     listener = FewShotListener(as_json)
     begin = time.perf_counter()
     try:

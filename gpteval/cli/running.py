@@ -19,6 +19,7 @@ from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
 from gpteval.compare.numbers import p_value
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.core.types import Failure, Result
@@ -171,6 +172,8 @@ def run_command(config: RunConfig, *, report: bool, as_json: bool, margin: float
     """Execute the run, print what came of it, and return the exit code."""
     if margin and not config.until_decided:
         raise UsageError("--margin is for --until-decided", "name two models with it, or leave --margin out")
+    if report:
+        refuse_others([config.folder / "report.html"], REPORT_ELSEWHERE)
     listener = ConsoleListener(as_json)
     begin = time.perf_counter()
     decided: Sequence[Decided] = ()

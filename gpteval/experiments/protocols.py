@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.own import refuse_others
 from gpteval.core.strict import strict_json
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
@@ -162,6 +163,7 @@ def compare_protocols(
                 rows.append(_tuned(method, own, found))
     higher = all(row["higher_is_better"] for row in results)
     made = Protocols(info.name, task.label, higher, tuple(rows), tuple(dict.fromkeys(failures)))
+    refuse_others([out / FILE], "choose another folder with --out")
     (out / FILE).write_text(strict_json(asdict(made) | {"sentences": made.sentences}, 1), encoding="utf-8")
     return made
 

@@ -11,6 +11,7 @@ from typing import Any
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
+from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.runs import Loaded, load_runs, parts_of
 from gpteval.core.strict import strict_json
 from gpteval.core.text import printable
@@ -43,10 +44,11 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     if kind not in kinds:
         raise UnknownNameError("report", kind, kinds)
     text = render(load_runs(runs), kinds[kind], paired(runs), examples(runs))
+    refuse_others([out], REPORT_ELSEWHERE)
     partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", errors="replace")
+        partial.write_text(f"{text}\n{HTML_MARK}\n", encoding="utf-8", errors="replace")
         partial.replace(out)
     except OSError as error:
         with suppress(OSError):

@@ -14,10 +14,14 @@ from typing import IO, Any
 
 from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import OutputError, StoreError
+from gpteval.core.own import aside_of, is_json, is_own, refuse_others
 from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Result
+from gpteval.run.progress import FILE as PROGRESS
 
 SCHEMA = 1
+JOURNAL = "journal.sqlite"
+ANOTHER = "choose another folder with --out"
 LOOKS, LOOK_SECONDS = 5, 0.05
 
 
@@ -28,7 +32,7 @@ class RunFolder:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(path / ".lock", "w")  # noqa: SIM115  (held until close)
+            self._lock = open(path / ".lock", "a")  # noqa: SIM115  (held until close)
         except OSError as error:
             raise OutputError(
                 f"cannot write to the output folder {path}: {error.strerror}", "choose another with --out"
@@ -37,12 +41,20 @@ class RunFolder:
             _lock_alone(self._lock)
         except OSError as error:
             raise OutputError(f"another run is writing to {path}", "wait for it, or choose another --out") from error
+        try:
+            refuse_others([path / name for name in (PROGRESS, JOURNAL)], ANOTHER)
+        except OutputError:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._lock.close()
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
-        """Write a document, without this machine's paths in any of its texts."""
+        """Write a document, without this machine's paths in any of its texts. Raises OutputError where one of its name
+        is not gpteval's own.
+        """
+        refuse_others([self.path / name], ANOTHER)
         text = json.dumps(_publishable(document), indent=1, ensure_ascii=False, allow_nan=False)
         self.write(name, text.encode("utf-8", "replace") + b"\n")
 
@@ -74,14 +86,21 @@ class RunFolder:
             raise
 
     def read_json(self, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
-        """The document, or {} when there is none. One that is damaged is set aside, with a warning."""
+        """The document, or {} when there is none. One that is damaged is set aside, with a warning. Raises OutputError
+        where no run was in the folder, and the document is somebody's own.
+        """
         path = self.path / name
         if not path.exists():
             return {}
+        if is_json(path) and not (self.path / JOURNAL).exists():
+            refuse_others([path], ANOTHER)
         try:
-            return read_document(path)
+            found = read_document(path)
+            if not is_own(path):
+                raise StoreError(f"{name} is of something else")
+            return found
         except StoreError as error:
-            aside = path.with_name(f"{name}.damaged")
+            aside = aside_of(path)
             try:
                 path.replace(aside)
             except OSError as reason:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpteval.core.errors import StoreError
 from gpteval.core.files import cache_root
+from gpteval.core.own import aside_of
 from gpteval.engine.rows import RowResult
 
 LOCKED_SECONDS = 5  # to wait for another process; no signal is seen meanwhile
@@ -39,7 +40,7 @@ class Journal:
 
     def _begin_anew(self, error: sqlite3.DatabaseError) -> None:
         """Set a damaged file aside. Raises StoreError when that cannot be."""
-        aside = self.path.with_name(self.path.name + ".damaged")
+        aside = aside_of(self.path)
         try:
             self.path.replace(aside)
             for suffix in ("-wal", "-shm"):

@@ -13,6 +13,7 @@ from gpteval.api.model import ApiModel
 from gpteval.core.data import HubSource
 from gpteval.core.documents import read_document
 from gpteval.core.errors import DataError, ModelError, OutputError, UsageError
+from gpteval.core.own import refuse_others
 from gpteval.core.prompts import TaskData
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
@@ -41,6 +42,7 @@ def write_lock(run: Path, out: Path) -> int:
             for name, facts in (manifest.get("tasks") or {}).items()
         },
     }
+    refuse_others([out], "choose another file with --out")
     try:
         out.write_text(json.dumps(lock, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:

@@ -29,7 +29,7 @@ from gpteval.run.dry import estimate
 from gpteval.run.engines import AnyEngine, make_engine, open_model, tuned_for
 from gpteval.run.executors import make_executor
 from gpteval.run.finish import Finisher
-from gpteval.run.folder import RunFolder
+from gpteval.run.folder import JOURNAL, RunFolder
 from gpteval.run.groups import groups_with
 from gpteval.run.handout import cut
 from gpteval.run.inline import Inline
@@ -289,7 +289,7 @@ def _failed_of(units: Units, failed: Collection[tuple[str, str, int]]) -> Units:
 
 def _store(config: RunConfig, folder: RunFolder, listener: Listener) -> ResultStore:
     """The folder's journal, and the shared cache unless it is not wanted or cannot be had."""
-    journal = Journal(folder.path / "journal.sqlite", listener.warned)
+    journal = Journal(folder.path / JOURNAL, listener.warned)
     cache = None
     if config.cache:
         try:

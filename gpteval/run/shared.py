@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from gpteval.core.errors import StoreError
+from gpteval.core.errors import OutputError, StoreError
 from gpteval.run.computer import order_of, step_of
 from gpteval.run.config import RunConfig
 from gpteval.run.handout import Handout
@@ -36,6 +36,7 @@ from gpteval.run.workers import lost_error
 WORK = "work"
 WAITING, CLAIMED, SAID = "waiting", "claimed", "said"
 ENDED = "ended"
+MARK = ".gpteval"  # a folder that has it was made for workers
 BEAT = 5.0  # seconds between two signs of life
 LEASE = 12 * BEAT
 LOOK_SECONDS = 0.2
@@ -98,14 +99,26 @@ class SharedFolder:
                 f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
             ) from error
         finally:
-            with suppress(OSError):
-                (self.folder / ENDED).touch()
+            if (self.folder / MARK).is_file():
+                with suppress(OSError):
+                    (self.folder / ENDED).touch()
 
     def _open(self) -> None:
-        """Begin anew: what earlier commands handed out is in the journal, or is handed out again."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Begin anew: what earlier commands handed out is in the journal, or is handed out again. Raises OutputError
+        for a folder of that name which no such run made.
+        """
+        if self.folder.exists() and not (self.folder / MARK).is_file() and any(self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder} was not made by gpteval and is left as it is, but workers need a folder of that name",
+                "choose another folder with --out",
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / MARK).touch()
+        for path in (*self.folder.glob("*.rows"), self.folder / ENDED):
+            path.unlink(missing_ok=True)
         for name in (WAITING, CLAIMED, SAID):
-            (self.folder / name).mkdir(parents=True)
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            (self.folder / name).mkdir()
 
     def _call_workers(self) -> None:
         """Say once how to start workers, where none has come for a while."""

@@ -79,7 +79,7 @@ def tune(
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
     if not all(math.isfinite(loss) for _, loss in losses.validation):
-        shutil.rmtree(out)
+        _leave(out)
         raise ModelError(
             f"the loss on the validation examples is not finite: nothing of the training in {out} is kept",
             "train with a lower --learning-rate",
@@ -104,8 +104,7 @@ def tune(
     )
     seen = [*_ids(lesson.train), *(prompt.item_id for prompt in split.validation)]
     write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)
-    shutil.rmtree(out / CHECKPOINTS)
-    (out / BEGUN).unlink()
+    _leave(out)
     return about
 
 
@@ -199,6 +198,14 @@ def _last_checkpoint(folder: Path) -> Path | None:
         else:
             shutil.rmtree(path)
     return whole[max(whole)] if whole else None
+
+
+def _leave(out: Path) -> None:
+    """Remove what a training needs while it goes on, and nothing else; the folder, where that leaves it empty."""
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    (out / BEGUN).unlink()
+    if not any(out.iterdir()):
+        out.rmdir()
 
 
 def _ids(examples: Sequence[Example]) -> list[str]:
