@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -316,3 +317,40 @@ def test_tensorboard_is_told_when_asked(base: Path, task_dir: Path, tmp_path: Pa
     done = in_process(*asked, "--track", "paper", "--task-dir", task_dir, "--out", tmp_path / "x")
     assert done.returncode == 2
     assert "tensorboard" in done.stderr
+
+
+def _unlike_lengths(task_dir: Path, out: Path) -> Path:
+    """The tasks with training texts of unlike lengths."""
+    shutil.copytree(task_dir, out)
+    rows = [json.loads(line) for line in (task_dir / "train.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["text"] = " ".join(row["text"].split()[: 2 + 2 * (number % 3)])
+    (out / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return out
+
+
+@pytest.mark.parametrize(("task", "weight"), [("fox", 0.5), ("which", 0.5), ("says", None)])
+def test_a_loss_does_not_depend_on_how_a_step_is_cut(
+    task_dir: Path, tmp_path: Path, task: str, weight: float | None
+) -> None:
+    """Means over items and tokens of the whole step; 8 + 8 + 4 items an epoch, so the last step is cut otherwise."""
+    tasks = _unlike_lengths(task_dir, tmp_path / "tasks")
+    base = save_tiny(tmp_path / "base", attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0)
+    made = {}
+    for parts in (1, 2, 4, 8):
+        about = tuned(
+            base,
+            tasks,
+            task,
+            tmp_path / str(parts),
+            batch_size=8,
+            accumulate=parts,
+            examples=20,
+            epochs=2,
+            dropout=0.0,
+            weight=weight,
+        )
+        made[parts] = [loss for _, loss in (*about.losses, *about.validation_losses)]
+    assert len(made[1]) >= 3
+    for parts in (2, 4, 8):
+        assert made[parts] == pytest.approx(made[1], rel=1e-4), parts

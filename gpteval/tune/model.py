@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,14 +93,20 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
 
     def language_loss(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The mean negative log-likelihood of the texts' own tokens, in nats; the special ones are none to predict."""
-        targets = ids.masked_fill((mask == 0) | (ids >= self.form.vocabulary), IGNORED)[:, 1:]
-        places = targets != IGNORED
-        logits = self.causal.get_output_embeddings()(states[:, :-1][places])
-        return cross_entropy(logits.float(), targets[places])
+        return _mean_loss(self.causal, states, self._targets(ids, mask))
+
+    def _targets(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return ids.masked_fill((mask == 0) | (ids >= self.form.vocabulary), IGNORED)[:, 1:]
+
+    def counts(self, batch: Mapping[str, torch.Tensor]) -> tuple[int, int]:
+        """Over how many items, and over how many tokens, the two parts of a batch's loss are means."""
+        return len(batch["labels"]), int((self._targets(batch["ids"], batch["mask"]) != IGNORED).sum())
 
 
 class TextModel(torch.nn.Module):  # type: ignore[misc]
     """``causal`` with the loss of the texts that are wanted, as ``TunedModel`` is called; nothing is added to it."""
+
+    weight = 1.0
 
     def __init__(self, causal: Any) -> None:
         super().__init__()
@@ -110,13 +116,28 @@ class TextModel(torch.nn.Module):  # type: ignore[misc]
         self, ids: torch.Tensor, mask: torch.Tensor, owners: torch.Tensor, labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """``loss``: the mean negative log-likelihood, in nats, of each sequence's last ``labels`` tokens."""
+        states = self.causal.base_model(input_ids=ids, attention_mask=mask)[0]
+        loss = _mean_loss(self.causal, states, self._targets(ids, mask, labels))
+        return {"loss": loss, "task": loss.new_zeros(()), "language": loss}
+
+    @staticmethod
+    def _targets(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         places = torch.arange(ids.shape[1], device=ids.device)
         ends = mask.sum(1, keepdim=True)
         wanted = (places >= ends - labels[:, None]) & (places < ends)
-        targets = ids.masked_fill(~wanted, IGNORED)[:, 1:]
-        states = self.causal.base_model(input_ids=ids, attention_mask=mask)[0]
-        logits = self.causal.get_output_embeddings()(states[:, :-1][targets != IGNORED])
-        return {"loss": cross_entropy(logits.float(), targets[targets != IGNORED])}
+        return ids.masked_fill(~wanted, IGNORED)[:, 1:]
+
+    def counts(self, batch: Mapping[str, torch.Tensor]) -> tuple[int, int]:
+        """As of a ``TunedModel``."""
+        targets = self._targets(batch["ids"], batch["mask"], batch["labels"])
+        return len(batch["labels"]), int((targets != IGNORED).sum())
+
+
+def _mean_loss(causal: Any, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The mean negative log-likelihood, in nats, of the targets that are not ``IGNORED``; 0 where there is none."""
+    places = targets != IGNORED
+    logits = causal.get_output_embeddings()(states[:, :-1][places])
+    return cross_entropy(logits.float(), targets[places]) if places.any() else logits.float().sum()
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gpteval.tune.methods import RATES
 from gpteval.tune.model import Batch
 
 WEIGHTS = "model.safetensors"
+SHARES = "shares"  # a batch's field with the weights of its two means in the update's loss
 
 
 @dataclass
@@ -44,11 +46,40 @@ class _Tell(transformers.TrainerCallback):  # type: ignore[misc]  # transformers
 
 
 class _Trainer(transformers.Trainer):  # type: ignore[misc]
-    """Saves the weights that are trained; the others are those of the base model."""
+    """Saves the weights that are trained; the others are those of the base model.
+
+    A loss is a mean over all items, or all tokens, of an update or of the validation examples, however they are cut
+    into batches: the batches' own means have the weights of their counts.
+    """
+
+    def get_batch_samples(self, *args: Any, **others: Any) -> tuple[list[Any], Any]:
+        batches, number = super().get_batch_samples(*args, **others)
+        counts = [self.model.counts(batch) for batch in batches]
+        items, tokens = (max(1, sum(of_kind)) for of_kind in zip(*counts, strict=True)) if counts else (1, 1)
+        for batch, (own_items, own_tokens) in zip(batches, counts, strict=True):  # whose losses are averaged
+            batch[SHARES] = len(batches) * torch.tensor([own_items / items, own_tokens / tokens])
+        return batches, number
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+        shares = inputs.pop(SHARES, None)
         found = model(**inputs)
-        return (found["loss"], found) if return_outputs else found["loss"]
+        of_items, of_tokens = self._of_validation(inputs) if shares is None else shares
+        loss = of_items * found["task"] + self.model.weight * of_tokens * found["language"]
+        return (loss, found) if return_outputs else loss
+
+    def _of_validation(self, batch: dict[str, torch.Tensor]) -> tuple[float, float]:
+        """A batch's weights where the Trainer averages the validation batches, each as often as it has sequences."""
+        sequences, items, tokens = self._validation
+        own_items, own_tokens = self.model.counts(batch)
+        scale = sequences / len(batch["ids"])
+        return scale * own_items / items, scale * own_tokens / max(1, tokens)
+
+    @cached_property
+    def _validation(self) -> tuple[int, int, int]:
+        """Sequences, items and tokens of all validation examples."""
+        counts = [self.model.counts(collate([example])) for example in self.eval_dataset]
+        sequences = sum(len(example.sequences) for example in self.eval_dataset)
+        return sequences, sum(items for items, _ in counts), sum(tokens for _, tokens in counts)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         from safetensors.torch import save_file
