@@ -17,7 +17,7 @@ from gpteval.compare.means import Counted, mean
 from gpteval.compare.resample import DRAWS
 from gpteval.compare.rows import Generations, Known, Pair, judged
 from gpteval.core.errors import UnknownNameError, UsageError
-from gpteval.core.runs import load_runs
+from gpteval.core.runs import load_each
 from gpteval.core.text import natural
 
 if TYPE_CHECKING:
@@ -158,8 +158,7 @@ def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[An
     """
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     found: dict[tuple[str, str, int], Answers] = {}
-    for path in paths:
-        loaded = load_runs([path])
+    for path, loaded in zip(paths, load_each(paths), strict=True):
         asked = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
         rows = [row for row in asked if not row.get("part_of")]
         files = {(m, *unit): file for unit, of_models in loaded.samples.items() for m, file in of_models.items()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.apart import names_apart
 from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import UsageError
 
@@ -39,49 +40,108 @@ class Loaded:
     remarks: tuple[str, ...]
 
 
-def load_runs(runs: Sequence[Path]) -> Loaded:
-    """Read and merge run folders; of a result that two have, the later one counts.
+def load_each(runs: Sequence[Path]) -> list[Loaded]:
+    """Read run folders, each for itself, but for the names of models: see ``names_apart``. Keys that a row lacks get a
+    default, so that the files of another version can be shown too.
 
-    Keys that a row lacks get a default, so that the files of another version can be shown too.
+    Raises UsageError for what is no run's folder, StoreError for a damaged file.
     """
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    failures: dict[tuple[str, str], str] = {}
+    documents, manifests, names = _read(runs)
+    return [_loaded(*of_run) for of_run in zip(runs, documents, manifests, names, strict=True)]
+
+
+def names_of(runs: Sequence[Path]) -> list[dict[str, str]]:
+    """For each run what its models are called where all the runs are shown together."""
+    return _read(runs)[2]
+
+
+def _read(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]], list[dict[str, str]]]:
+    """The runs' results, with how many of their rows are ``unread``, their manifests, and the names of their models."""
+    documents: list[dict[str, Any]] = []
     manifests: list[Mapping[str, Any]] = []
-    samples: dict[tuple[str, int], dict[str, Path]] = {}
-    remarks: list[str] = []
     for run in runs:
         if not (run / "results.json").is_file():
             raise UsageError(f"{run} is no run's folder: it has no results.json", "give the folder of a gpteval run")
         document = read_document(run / "results.json", members=False)
-        found = [row for raw in document.get("results") or [] if (row := _row(raw)) is not None]
-        if len(found) < len(document.get("results") or []):
-            remarks.append(f"{len(document['results']) - len(found)} rows of {run.resolve().name} name no result")
-        keys = {(r["model"], r["task"], r["shots"], r["metric"]): r for r in found}
+        documents.append(document)
+        manifests.append(read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {})
+        whole = document.get("results") or []
+        document["results"] = [row for raw in whole if (row := _row(raw)) is not None]
+        document["unread"] = len(whole) - len(document["results"])
+    fingerprints = [_fingerprints(*both) for both in zip(documents, manifests, strict=True)]
+    return documents, manifests, names_apart(runs, fingerprints)
+
+
+def load_runs(runs: Sequence[Path]) -> Loaded:
+    """Read and merge run folders, as ``load_each``; of a result that two have, the later one counts."""
+    rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    failures: dict[tuple[str, str], Mapping[str, str]] = {}
+    manifests: list[Mapping[str, Any]] = []
+    samples: dict[tuple[str, int], dict[str, Path]] = {}
+    remarks: list[str] = []
+    for one in load_each(runs):
+        (name,), (manifest,) = one.names, one.manifests
+        keys = {(r["model"], r["task"], r["shots"], r["metric"]): r for r in one.rows}
         if replaced := len(keys.keys() & rows.keys()):
             verb = "result was" if replaced == 1 else "results were"
-            remarks.append(f"{replaced} {verb} in several runs: those of {run.resolve().name} are shown")
+            remarks.append(f"{replaced} {verb} in several runs: those of {name} are shown")
         rows |= keys
-        for model, task in {(r["model"], r["task"]) for r in found}:
+        for model, task in {(r["model"], r["task"]) for r in one.rows}:
             failures.pop((model, task), None)  # an earlier run's failure that was mended
-        for failure in filter(lambda one: isinstance(one, dict), document.get("failures") or []):
-            failures[failure.get("model", "?"), failure.get("task", "?")] = str(failure.get("error", "no cause given"))
-        manifest = read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {}
-        remarks += _changed(manifests, manifest)
-        models = (manifest.get("config") or {}).get("until_decided")
-        if isinstance(models, list) and models:
-            remarks.append(
-                f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
-                "allow for that, the intervals of single models do not"
-            )
+        failures |= {(failure["model"], failure["task"]): failure for failure in one.failures}
+        remarks += [*one.remarks, *_changed(manifests, manifest)]
         manifests.append(manifest)
-        for model, task, shots, path in _samples(run, manifest, found):
-            samples.setdefault((task, shots), {})[model] = path
+        for unit, of_models in one.samples.items():
+            samples.setdefault(unit, {}).update(of_models)
     if not rows:
         raise UsageError("these runs have no results", "see their failures in results.json")
-    _mark_primary(rows.values())
     names = tuple(run.resolve().name for run in runs)
-    listed = tuple({"model": m, "task": t, "error": e} for (m, t), e in failures.items())
-    return Loaded(names, tuple(rows.values()), listed, tuple(manifests), samples, tuple(remarks))
+    every = tuple(rows.values()), tuple(failures.values()), tuple(manifests)
+    return Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
+
+
+def _fingerprints(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Of each model of a run, whose rows and failures it has; "" where nothing says it."""
+    models = manifest.get("models") or {}
+    found = {row["model"]: str(row.get("fingerprint") or "") for row in document["results"] if not row.get("stale")}
+    named = [row.get("model", "?") for row in (*document["results"], *_failures(document))]
+    return {name: str((models.get(name) or {}).get("fingerprint") or found.get(name, "")) for name in named}
+
+
+def _failures(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in document.get("failures") or [] if isinstance(one, dict)]
+
+
+def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], names: Mapping[str, str]) -> Loaded:
+    """A run, its models by these names."""
+    rows: list[dict[str, Any]] = []
+    samples: dict[tuple[str, int], dict[str, Path]] = {}
+    for model, task, shots, path in _samples(run, manifest, document["results"]):
+        samples.setdefault((task, shots), {})[names.get(model, model)] = path
+    for row in document["results"]:
+        name = names[row["model"]]
+        family = row.get("model_family")
+        if name != row["model"] and family:
+            row = row | {"model_family": f"{name.removesuffix(row['model'])}{family}"}
+        rows.append(row | {"model": name})
+    failures = [
+        {"model": names.get(one.get("model", "?"), "?"), "task": one.get("task", "?")}
+        | {"error": str(one.get("error", "no cause given"))}
+        for one in _failures(document)
+    ]
+    if manifest.get("models"):
+        manifest = {**manifest, "models": {names.get(name, name): facts for name, facts in manifest["models"].items()}}
+    told = [f"{document['unread']} rows of {run.resolve().name} name no result"] if document["unread"] else []
+    if any(new != old for old, new in names.items()):
+        told.append("models of one name with other weights are told apart by the folders of their runs")
+    models = (manifest.get("config") or {}).get("until_decided")
+    if isinstance(models, list) and models:
+        told.append(
+            f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
+            "allow for that, the intervals of single models do not"
+        )
+    _mark_primary(rows)
+    return Loaded((run.resolve().name,), tuple(rows), tuple(failures), (manifest,), samples, tuple(told))
 
 
 def parts_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str]:

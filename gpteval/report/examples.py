@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.documents import AGAIN
+from gpteval.core.runs import names_of
 from gpteval.report.charts import SYMBOLS, plain
 
 FILE = "fewshot.json"
@@ -62,9 +64,9 @@ class _Found:
 def examples(runs: Sequence[Path]) -> Examples:
     """What the runs' experiments found; of a model and task that two have, the later one counts."""
     found = _Found()
-    for run in runs:
+    for run, names in zip(runs, names_of(runs), strict=True):
         if (run / FILE).is_file():
-            _read(run, found)
+            _read(run, names, found)
     by_label: dict[str, list[Row]] = {}
     for (_, label), curve in found.curves.items():
         by_label.setdefault(label, []).append(curve)
@@ -75,9 +77,10 @@ def examples(runs: Sequence[Path]) -> Examples:
     )
 
 
-def _read(run: Path, found: _Found) -> None:
+def _read(run: Path, names: Mapping[str, str], found: _Found) -> None:
+    """``names``: what the run's models are called on the page."""
     try:
-        document = json.loads((run / FILE).read_text(encoding="utf-8"))
+        document = _renamed(json.loads((run / FILE).read_text(encoding="utf-8")), names)
         curves = {(str(c["model"]), _label(c)): c | {"points": _points(c)} for c in document["curves"] if _points(c)}
         rows = {name: list(document.get(name) or []) for name in found.rows}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -86,6 +89,19 @@ def _read(run: Path, found: _Found) -> None:
     found.curves |= curves
     for name, several in rows.items():
         found.rows[name] += several
+
+
+def _renamed(document: Any, names: Mapping[str, str]) -> Any:
+    """A document with other names of models in all its texts."""
+    changed = {old: new for old, new in names.items() if new != old}
+    if not changed:
+        return document
+    if isinstance(document, str):
+        whole = "|".join(rf"(?<![\w/.-]){re.escape(name)}(?![\w.-]*\w)" for name in changed)
+        return re.sub(whole, lambda found: changed[found[0]], document)
+    if isinstance(document, list):
+        return [_renamed(part, names) for part in document]
+    return {key: _renamed(part, names) for key, part in document.items()} if isinstance(document, dict) else document
 
 
 def _points(curve: Row) -> list[Row]:
