@@ -206,7 +206,7 @@ def wikitext2(item: Item) -> Rolling:
     "lm-eval", source=hub("EleutherAI/wikitext_document_level", "wikitext-2-raw-v1", split="test"), prepare=None
 )
 def _(item: Item) -> Rolling:
-    return Rolling(detokenise(item["page"]), original=item["page"])
+    return Rolling(detokenise(item["page"]), original=item["page"], blanks=True)
 
 
 @wikitext2.as_in("paper", prepare=one_text, **PER_WORD)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpteval.core.blocks import block_sizes
 from gpteval.core.types import Choice, Generate, Generated, Rolled, Rolling, Score, Scored
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import prediction
@@ -110,9 +111,27 @@ class TestTexts:
         assert METRICS["bits_per_byte"].value(sums) == pytest.approx(6 / 11 / math.log(2))
         assert METRICS["tokens_per_byte"].value(sums) == pytest.approx(3 / 11)
 
-    def test_blank_ends_count_as_words_as_the_peer_counts(self) -> None:
-        stats = METRICS["word_perplexity"].stats(Rolling(" a b \n"), Rolled(-1.0, 1))
-        assert stats[2] == 4  # "", "a", "b", ""
+    @pytest.mark.parametrize(
+        ("text", "words", "of_the_peer"),
+        [
+            (" a b \n", 2, 4),
+            ("a b", 2, 2),
+            ("a b\n", 2, 3),
+            ("  \n ", 0, 2),
+            ("\u2003é\u00a0中\u200bx\x1fy\n\n", 3, 5),
+            ("a", 1, 1),
+        ],
+    )
+    def test_words_are_what_stands_between_white_space(self, text: str, words: int, of_the_peer: int) -> None:
+        """The peer counts an empty one beyond white space at an end, too."""
+        metric = METRICS["word_perplexity"]
+        for blanks, expected in ((False, words), (True, of_the_peer)):
+            request = Rolling(text, blanks=blanks)
+            stats = metric.stats(request, Rolled(-1.0, 1))
+            assert stats[2] == expected
+            assert sum(n for n, _ in block_sizes(text, text, blanks=blanks)) == expected
+            assert bool([note for note in metric.notes([request]) if "lm-evaluation-harness" in note]) == blanks
+        assert math.isnan(metric.value(np.array(metric.stats(Rolling(" "), Rolled(-1.0, 1)))))
 
     def test_an_overflowing_perplexity_is_infinite_without_a_warning(self) -> None:
         assert METRICS["word_perplexity"].value(np.array([1e6, 1.0, 1.0, 1.0])) == math.inf

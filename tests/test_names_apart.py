@@ -31,7 +31,7 @@ def test_both_are_compared_by_their_folders_names(tmp_path: Path, turned: bool, 
     runs = two(tmp_path)[:: -1 if turned else 1]
     (pair,) = compare(list(runs)).pairs
     assert {pair.model_a, pair.model_b} == {f"runA/{NAME}", f"runB/{NAME}"}
-    assert abs(pair.difference) == pytest.approx(0.5)
+    assert abs(pair.figure.effect) == pytest.approx(0.5)
     done = in_process("compare", *runs, "--no-worse-than", f"runA/{NAME}", "--margin", 5)
     assert done.returncode == 1
     assert f"runB/{NAME} on piqa (0-shot) may be worse than runA/{NAME}" in done.stdout + done.stderr

@@ -29,19 +29,27 @@ def block_starts(text: str) -> list[int]:
     return starts
 
 
-def block_sizes(text: str, counted: str) -> list[tuple[int, int]]:
-    """Words and bytes of each block; ``counted``: the text whose words and bytes count, often the same.
+def words_of(text: str, *, blanks: bool = False) -> int:
+    """The pieces of a text between runs of white space; with ``blanks`` also those that are empty, at its ends."""
+    return len(_SPACE.split(text)) if blanks else len(text.split())
 
-    Another text's are shared out by the blocks' bytes. Words are the pieces between runs of white space, blank ones at
-    the ends included; a word belongs to the block in which the white space before it begins.
+
+def block_sizes(text: str, counted: str, *, blanks: bool = False) -> list[tuple[int, int]]:
+    """Words and bytes of each block; ``counted``: the text whose words (``words_of``) and bytes count, often the same.
+
+    Another text's are shared out by the blocks' bytes. A word belongs to the block in which the white space before it
+    begins.
     """
     starts = block_starts(text)
     pieces = [text[begin:end] for begin, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     sizes = [len(piece.encode("utf-8", "replace")) for piece in pieces]
     if counted == text:
-        words = Counter(blocks_of([0, *(match.start() for match in _SPACE.finditer(text))], starts))
+        places = [0, *(match.start() for match in _SPACE.finditer(text))]
+        if not blanks:
+            places = places[bool(text[:1].isspace()) : len(places) - bool(text[-1:].isspace())] if text.strip() else []
+        words = Counter(blocks_of(places, starts))
         return [(words[number], size) for number, size in enumerate(sizes)]
-    whole = len(_SPACE.split(counted)), len(counted.encode("utf-8", "replace"))
+    whole = words_of(counted, blanks=blanks), len(counted.encode("utf-8", "replace"))
     return list(zip(*(_shared(total, sizes) for total in whole), strict=True))
 
 

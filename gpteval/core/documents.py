@@ -135,5 +135,5 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(text: str) -> dict[str, float]:
-    """A JSON object of numbers. Raises ValueError or TypeError."""
-    return {str(name): float(value) for name, value in dict(json.loads(text)).items()}
+    """A JSON object of numbers, without those that are not defined. Raises ValueError or TypeError."""
+    return {str(name): float(value) for name, value in dict(json.loads(text)).items() if value is not None}

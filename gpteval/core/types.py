@@ -164,11 +164,13 @@ class Rolling:
 
     ``original`` is the text before a de-tokeniser changed it, so that perplexities per word
     compare with published ones. ``overlap``: the share of a window that the next one reads again, from 0 to below 1.
+    ``blanks``: white space at an end of the text has a word beyond it, as lm-evaluation-harness counts.
     """
 
     text: str
     original: str | None = None
     overlap: float = 0.0
+    blanks: bool = False
 
     def __post_init__(self) -> None:
         if not _text("text", self.text):

@@ -73,6 +73,10 @@ class Metric(ABC):
         """The expected value of guessing uniformly, or None where guessing is not defined."""
         return None
 
+    def notes(self, requests: Sequence[Request]) -> tuple[str, ...]:
+        """What a reader of the number should know of how these requests were counted."""
+        return ()
+
     def signature(self, requests: Sequence[Request]) -> str:
         """What the number depends on besides the texts: references, tokenizer, smoothing, library version."""
         return ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gpteval.core.blocks import block_sizes
+from gpteval.core.blocks import block_sizes, words_of
 from gpteval.core.types import Outcome, Request, Rolled, Rolling
 from gpteval.metrics.base import Floats, Metric, divide
 
+BLANKS = "words as lm-evaluation-harness counts them: white space at an end of a text has one beyond it"
 # Positions in the statistics of a text.
 NATS, TOKENS, WORDS, BYTES = range(4)
 
@@ -20,8 +20,8 @@ class TextMetric(Metric):
     """A ratio of sums over texts.
 
     Statistics: negative log-probability in nats, scored tokens, words, bytes. Words and bytes are
-    those of the original text; words are the pieces between runs of white space, blank ones at the
-    ends included, as lm-evaluation-harness counts.
+    those of the original text; words are the pieces between runs of white space. Per word nothing is
+    defined for a text without words.
     """
 
     higher_is_better = False
@@ -37,7 +37,7 @@ class TextMetric(Metric):
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         if not isinstance(request, Rolling) or not isinstance(outcome, Rolled):
             raise TypeError(f"{self.name} scores Rolling requests, not {type(request).__name__}")
-        words = len(re.split(r"\s+", request.counted))
+        words = words_of(request.counted, blanks=request.blanks)
         size = len(request.counted.encode("utf-8", "replace"))
         return (-outcome.logprob, float(outcome.tokens), float(words), float(size))
 
@@ -48,7 +48,7 @@ class TextMetric(Metric):
         """The statistics of each block; they sum to those of the text. None where the outcome has no blocks."""
         if not isinstance(request, Rolling) or not isinstance(outcome, Rolled) or not outcome.blocks:
             return ()
-        sizes = block_sizes(request.text, request.counted)
+        sizes = block_sizes(request.text, request.counted, blanks=request.blanks)
         told = [*outcome.blocks, *[(0.0, 0)] * (len(sizes) - len(outcome.blocks))]  # the last ones may have no token
         return tuple(
             (-total, float(tokens), float(w), float(b)) for (total, tokens), (w, b) in zip(told, sizes, strict=True)
@@ -56,6 +56,16 @@ class TextMetric(Metric):
 
     def sizes(self, stats: Floats) -> Floats:
         return stats[:, TOKENS]
+
+    def notes(self, requests: Sequence[Request]) -> tuple[str, ...]:
+        if self.name != "word_perplexity":
+            return ()
+        texts = [request for request in requests if isinstance(request, Rolling)]
+        empty = sum(not text.counted.strip() for text in texts)
+        blanks = any(text.blanks for text in texts)
+        if blanks:
+            return (BLANKS,)
+        return (f"texts without words: {empty} of {len(texts)}",) if empty else ()
 
 
 def _perplexity(unit: int) -> Callable[[Floats], Floats]:

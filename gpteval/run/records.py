@@ -145,6 +145,7 @@ def make_results(
     results = []
     for number, metric in enumerate(tally.metrics):
         interval = tally.interval(metric)
+        without = (f"no interval: {interval.why}",) if interval.why else ()
         chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
         results.append(
             Result(
@@ -163,7 +164,7 @@ def make_results(
                 interval=interval.method,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
                 published=published(metric.name) if number == 0 else None,
-                notes=(*data.notes, *notes, *([f"no interval: {interval.why}"] if interval.why else [])),
+                notes=(*data.notes, *notes, *metric.notes(requests), *without),
             )
         )
     return results
