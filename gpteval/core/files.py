@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import hashlib
 import io
 import json
-import mmap
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import DataError
 from gpteval.core.rows import ArrowRows, Row, grouped_rows, line_rows, small_or_lazy
+from gpteval.core.steady import SteadyFile, refuse_long, unpacked
 
 csv.field_size_limit(2**31 - 1)  # a cell may hold a whole book
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -37,26 +34,17 @@ def read_file(path: Path, origin: str) -> tuple[Sequence[Row], str]:
             f"{origin} cannot be read: its suffix is {suffix!r}",
             f"give one of {', '.join(KINDS)}, each also with .gz",
         )
+    lines = suffix in LINES
     try:
-        data = path.read_bytes() if packed or suffix not in MAPPED else _mapped(path)
+        file = SteadyFile.of(path, origin)
+        revision = f"sha256:{file.digest()[:16]}"
+        file = unpacked(file, origin, lines=lines) if packed else file
+        rows = KINDS[suffix](file if suffix in PIECEWISE else file[:], origin)
+        rows = rows if isinstance(rows, Sequence) else list(rows)
+        file.check()
     except OSError as error:
         raise DataError(f"cannot read {origin}: {error.strerror}") from None
-    revision = "sha256:" + hashlib.sha256(data).hexdigest()[:16]
-    if packed:
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{origin} is not a whole gzip file: {error}", "make or download it again") from None
-    rows = KINDS[suffix](data, origin)
-    return rows if isinstance(rows, Sequence) else list(rows), revision
-
-
-def _mapped(path: Path) -> Any:
-    """A file's bytes, which need not fit into memory."""
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return b""  # of nothing there is no map
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return rows, revision
 
 
 def _text(data: bytes, origin: str, line: int = 1) -> str:
@@ -81,14 +69,14 @@ def _parse(text: str, where: str) -> Any:
         raise DataError(f"{where} holds JSON that cannot be read: {error}") from None
 
 
-def _jsonl(data: Any, origin: str) -> Sequence[Row]:
+def _jsonl(data: SteadyFile, origin: str) -> Sequence[Row]:
     def parse(line: bytes, number: int) -> Row:
         row = _parse(_text(line, origin, number), f"{origin}, line {number}")
         if not isinstance(row, dict):
             raise DataError(f"{origin}, line {number} is not a JSON object")
         return row
 
-    rows = line_rows(data, parse)
+    rows = line_rows(data, parse, lambda size, number: refuse_long(size, origin, number))
     if rows:
         _ = rows[-1]  # a file that was cut off
     return small_or_lazy(rows)
@@ -139,11 +127,11 @@ def _numbers(cells: tuple[str, ...]) -> tuple[str | int | None, ...]:
     return tuple(int(cell) if cell else None for cell in cells)
 
 
-def _parquet(data: Any, origin: str) -> Sequence[Row]:
+def _parquet(data: SteadyFile, origin: str) -> Sequence[Row]:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))  # given a path, errors would show it
+        file = pyarrow.parquet.ParquetFile(data)  # given a path, errors would show it
         groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
         if sum(group.total_byte_size for group in groups) > HELD:
             return small_or_lazy(grouped_rows([group.num_rows for group in groups], _reader(file, origin)))
@@ -173,7 +161,8 @@ def _whole(data: bytes, origin: str) -> Iterator[Row]:
 
 
 HELD = 2**31  # bytes of a Parquet file's tables, above which they are read group by group
-MAPPED = (".jsonl", ".ndjson", ".parquet")  # read where they lie
+LINES = (".jsonl", ".ndjson")
+PIECEWISE = (*LINES, ".parquet")  # read where they lie
 KINDS: Mapping[str, Callable[[Any, str], Sequence[Row] | Iterator[Row]]] = {
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gpteval.core.steady import SteadyFile
+
 Row = Mapping[str, Any]
 LARGE = 50_000  # rows, above which a split is not turned into Python objects as a whole
 PART = 2**24  # bytes that are searched for line ends at a time
@@ -74,23 +76,37 @@ def small_or_lazy(rows: LazyRows) -> Sequence[Row]:
     return rows if len(rows) > LARGE else list(rows)
 
 
-def line_rows(data: Any, parse: Callable[[bytes, int], Row]) -> LazyRows:
-    """The lines of ``data``, bytes or a mapped file, that are not blank; ``parse`` gets a line and its number."""
+def line_rows(
+    data: SteadyFile, parse: Callable[[bytes, int], Row], allow: Callable[[int, int], None] = lambda size, number: None
+) -> LazyRows:
+    """The lines of a file that are not blank; ``parse`` gets a line and its number, ``allow`` before that its size and
+    number, and raises what forbids it.
+    """
     begins, ends, numbers = _lines(data)
+    if len(begins):
+        longest = int((ends - begins).argmax())
+        allow(int(ends[longest] - begins[longest]), int(numbers[longest]))
     return LazyRows(len(begins), lambda place: parse(data[begins[place] : ends[place]], int(numbers[place])))
 
 
-def _lines(data: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _lines(data: SteadyFile) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Where each line that is not blank begins and ends, and its number from 1."""
     import numpy as np
 
-    view = np.frombuffer(data, np.uint8) if len(data) else np.zeros(0, np.uint8)
-    found = [np.flatnonzero(view[begin : begin + PART] == 10) + begin for begin in range(0, len(view), PART)]
-    line_ends = np.concatenate([*found, np.array([len(view)])]).astype(np.int64)
+    found, firsts, begin = [], [], 0  # line ends; the first byte of each line
+    fresh = True  # a line begins with the part
+    while begin < len(data):
+        view = np.frombuffer(data[begin : begin + PART], np.uint8)
+        ends = np.flatnonzero(view == 10)
+        starts = np.concatenate([np.zeros(int(fresh), np.int64), ends + 1])
+        firsts.append(view[starts[starts < len(view)]])
+        found.append(ends + begin)
+        fresh = bool(view[-1] == 10)
+        begin += len(view)
+    line_ends = np.concatenate([*found, np.array([begin])]).astype(np.int64)
     begins = np.concatenate([np.zeros(1, np.int64), line_ends[:-1] + 1])
+    first = np.concatenate([*firsts, np.zeros(int(fresh), np.uint8)])
     filled = begins < line_ends
-    doubtful = np.flatnonzero(filled)
-    doubtful = doubtful[view[begins[doubtful]] <= 32]  # begins with white space
-    for line in doubtful.tolist():
+    for line in np.flatnonzero(filled & (first <= 32)).tolist():  # begins with white space
         filled[line] = bool(data[begins[line] : line_ends[line]].strip())
     return begins[filled], line_ends[filled], np.flatnonzero(filled) + 1
