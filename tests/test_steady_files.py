@@ -115,7 +115,8 @@ class Changing(Listener):
     def began(self, *args, **others):
         os.truncate(path, path.stat().st_size // 2)
 
-made = evaluate("gpt2-nano", "mine", shots=2, limit=100, out=sys.argv[2], task_dirs=(path.parent,), cache=False, listener=Changing())
+asked = {"shots": 2, "limit": 100, "cache": False, "task_dirs": (path.parent,), "listener": Changing()}
+made = evaluate("gpt2-nano", "mine", out=sys.argv[2], **asked)
 print([failure.error for failure in made.failures], len(made.results))
 """
 

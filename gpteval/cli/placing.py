@@ -76,11 +76,14 @@ def _document(placement: Placement) -> dict[str, object]:
         as_dict(rival) | {"indirect": rival.indirect, "ahead": rival.ahead, "behind": rival.behind, "side": rival.side}
         for rival in placement.rivals
     ]
-    return {"model": placement.model, "sentence": placement.sentence, "between": nearest, "rivals": rivals}
+    said = {"model": placement.model, "sentence": placement.sentence, "notes": placement.notes}
+    return said | {"between": nearest, "rivals": rivals}
 
 
 def _print(placement: Placement) -> None:
     say(one_line(placement.sentence))
+    for note in placement.notes:
+        say(one_line(f"{note}."))
     say("")
     table = table_of(
         "against", "generation", "how", "tasks", "ahead on", "behind on", "mean of right and wrong answers"

@@ -16,7 +16,8 @@ from gpteval.compare.simultaneous import ALPHA
 from gpteval.compare.tests import holm
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.registry import task_registry
-from gpteval.core.runs import load_runs
+from gpteval.core.runs import facts_of, load_runs
+from gpteval.core.same import same_weights
 from gpteval.core.task import DEFAULT
 from gpteval.metrics.registry import metric_registry
 from gpteval.reference.beside import beside
@@ -116,10 +117,13 @@ class Rival:
 
 @dataclass(frozen=True)
 class Placement:
-    """``rivals``: those who ran before those who were published, each by generation and size."""
+    """``rivals``: those who ran before those who were published, each by generation and size. ``notes``: what is odd
+    about the model.
+    """
 
     model: str
     rivals: tuple[Rival, ...]
+    notes: tuple[str, ...] = ()
 
     def neighbours(self) -> tuple[Rival | None, Rival | None]:
         """Of the rivals that it is surely ahead of the nearest, and of those that it is surely behind."""
@@ -173,7 +177,9 @@ def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = 
     own = [model] if model else _own({name: rows[0] for name, rows in of_model.items()}, catalogue)
     if not own:
         raise UsageError("all models of these runs are known ones", "say which one to place with --model")
-    return tuple(_placed(runs, name, of_model, own) for name in own)
+    odd = same_weights(facts_of(loaded))
+    placed = (_placed(runs, name, of_model, own) for name in own)
+    return tuple(replace(one, notes=tuple(said for said in odd if one.model in said)) for one in placed)
 
 
 def _own(first: Mapping[str, Row], catalogue: Collection[str]) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.apart import names_apart
 from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import UsageError
+from gpteval.core.same import same_weights
 
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
 _DEFAULTS: dict[str, Any] = {
@@ -97,7 +98,8 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
         raise UsageError("these runs have no results", "see their failures in results.json")
     names = tuple(run.resolve().name for run in runs)
     every = tuple(rows.values()), tuple(failures.values()), tuple(manifests)
-    return Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
+    found = Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
+    return replace(found, remarks=(*found.remarks, *same_weights(facts_of(found))))
 
 
 def _fingerprints(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -142,6 +144,11 @@ def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], na
         )
     _mark_primary(rows)
     return Loaded((run.resolve().name,), tuple(rows), tuple(failures), (manifest,), samples, tuple(told))
+
+
+def facts_of(loaded: Loaded) -> dict[str, Mapping[str, Any]]:
+    """What the manifests say of each model; of two that have it the later one."""
+    return {name: facts for one in loaded.manifests for name, facts in (one.get("models") or {}).items()}
 
 
 def parts_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str]:

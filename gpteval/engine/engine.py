@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, cast
 
 from gpteval.core.errors import ModelError
+from gpteval.core.same import WEIGHTS
 from gpteval.core.types import Outcome, Prompt
 from gpteval.engine.batches import form_batches
 from gpteval.engine.encode import Encoded, Encoder
@@ -270,6 +271,7 @@ class Engine:
         """What ran, for the manifest, once weights are loaded."""
         return {
             "attention": self.model.attention,
+            WEIGHTS: self.model.weights,
             "shared": self._shared,
             "captured_steps": self.captured,
             "batch_tokens": self.budget,

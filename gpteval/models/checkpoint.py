@@ -20,6 +20,8 @@ from gpteval.models.library import Trust
 
 INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
 _MASKS = re.compile(r"(\.attn|\.attention|^attn)\.(bias|masked_bias)$|\.rotary_emb\.inv_freq$")  # buffers of old files
+_SINGLE = ("model.safetensors", "pytorch_model.bin")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")
 
 
@@ -147,6 +149,35 @@ def folder_fingerprint(info: ModelInfo, parts: Iterable[str], digests: Digests) 
     except OSError as error:
         raise ModelError(f"cannot read model {info.name}: {error.strerror}") from error
     return f"sha256:{total.hexdigest()[:24]}"
+
+
+def weight_digests(info: ModelInfo, parts: Iterable[str], revision: str, digests: Digests) -> dict[str, str]:
+    """SHA-256 of the files that hold a model's weights, by their names; none of a Hub model that was not downloaded."""
+    names = [*_SINGLE[:1], *parts, *_SINGLE[1:]]
+    found: dict[str, Path] = {}
+    for name in names:
+        path = Path(info.location, name) if info.local else _cached(info.location, name, revision)
+        if path is not None and path.is_file():
+            found[name] = path
+            if name in _SINGLE:  # all of them
+                break
+    try:
+        return {name: _content(path, digests) for name, path in found.items()}
+    except OSError:
+        return {}
+
+
+def _cached(location: str, name: str, revision: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(location, name, revision=revision)
+    return Path(path) if isinstance(path, str) else None
+
+
+def _content(path: Path, digests: Digests) -> str:
+    """The Hub's cache names a large file by its SHA-256."""
+    name = path.resolve().name
+    return name if path.is_symlink() and _SHA256.fullmatch(name) else digests.of(path).hex()
 
 
 def remote_code(*loaded: object) -> str:

@@ -50,6 +50,7 @@ class LiveModel(HFModel):
         self._code = type(module).__name__
         self.__dict__["module"] = module  # in memory: what the class would load
         self.__dict__["fingerprint"] = _checksum(module)
+        self.__dict__["weights"] = {}  # no file has them
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

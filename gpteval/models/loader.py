@@ -24,6 +24,7 @@ from gpteval.models.checkpoint import (
     refuse_left_over,
     refuse_pickles,
     remote_code,
+    weight_digests,
     weights_in_parts,
 )
 from gpteval.models.foreign import converted, is_foreign
@@ -155,6 +156,11 @@ class HFModel:
         if not self.info.local:
             return f"{self.info.location}@{self.revision}"
         return folder_fingerprint(self.info, self._parts, self._digests)
+
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """The digest of each file that holds weights, by its name, once they are there."""
+        return weight_digests(self.info, self._parts, self.revision, self._digests)
 
     @property
     def key(self) -> str:

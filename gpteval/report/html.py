@@ -12,7 +12,8 @@ import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
-from gpteval.core.runs import Loaded, load_runs, parts_of
+from gpteval.core.runs import Loaded, facts_of, load_runs, parts_of
+from gpteval.core.same import same_weights
 from gpteval.core.strict import strict_json
 from gpteval.core.text import printable
 from gpteval.report.beside import agreement, beside
@@ -89,6 +90,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         better=pairs.better,
         examples=shown,
         trained=trained,
+        same=same_weights(facts_of(loaded)),
         tunings=tunings,
         published=published,
         agreement=agreement(published),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import gpteval
 from gpteval.core.errors import GptevalError, NotAvailable
 from gpteval.core.prompts import TaskData
+from gpteval.core.same import same_weights
 from gpteval.core.task import DEFAULT
 from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Prompt, Result, digest
@@ -81,6 +82,13 @@ class Book:
         known = self.manifest["models"].setdefault(model, {})
         peak = max(known.get("peak_memory_bytes", 0), facts.get("peak_memory_bytes", 0))
         known.update(facts, peak_memory_bytes=peak)
+
+    def tell_same_weights(self, models: Iterable[ModelInfo]) -> None:
+        """Warn of those of ``models`` that are another of the folder's under another name."""
+        names = {info.name for info in models}
+        for sentence in same_weights(self.manifest["models"]):
+            if any(name in sentence for name in names):
+                self.listener.warned(sentence)
 
     def note_model(self, model: AnyModel) -> None:
         """What the model is; results that other weights made are marked."""

@@ -269,6 +269,7 @@ def execute(
         run.execute(executor, computed)
         run.execute(inline, {model: of_model for model, of_model in units.items() if model not in computed})
         book.save()
+        book.tell_same_weights(units)
         progress.state.ended = True
     finally:
         if progress is not None:
