@@ -216,7 +216,9 @@ def _top(value: Any) -> Callable[[Body], Body]:
 def _cut_otherwise(document: Body) -> Body:
     """The same text, in other tokens: the first letter of one belongs to the one before."""
     tokens = document["choices"][0]["logprobs"]["tokens"]
-    at = next(n for n in range(1, len(tokens) - 1) if len(tokens[n]) > 1 and tokens[n].isascii())
+    at = next(
+        n for n in range(1, len(tokens) - 1) if len(tokens[n]) > 1 and tokens[n].isascii() and tokens[n][0] == " "
+    )
     tokens[at - 1], tokens[at] = tokens[at - 1] + tokens[at][0], tokens[at][1:]
     return document
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpteval.core.errors import NotAvailable
 from gpteval.core.types import Choice, Score, Scored
 from gpteval.metrics.base import Floats
 from gpteval.metrics.registry import metric_registry
@@ -86,3 +87,15 @@ def test_a_failed_item_is_wrong_for_accuracies_and_left_out_of_perplexity() -> N
 def test_a_continuation_without_scored_tokens_is_not_divided_by_zero() -> None:
     outcome = Scored((Score(0.0, 0, False), Score(-1.0, 1, False)))
     assert METRICS["acc_token"].stats(request(0, 2), outcome) == (1.0, 1.0)
+
+
+def test_what_a_server_does_not_tell() -> None:
+    """Its answer counts, by each accuracy that asks of letters no more than which; the others are not made up."""
+    letters = Choice("q", [" A", " B"], gold=1)
+    told = Scored((Score(None, 1, False), Score(None, 1, True)))
+    some = Scored((Score(-1.0, 1, False), Score(None, 1, True)))
+    for name in ("acc", "acc_token", "acc_char", "acc_byte"):
+        assert METRICS[name].stats(letters, told) == METRICS[name].stats(letters, some) == (1.0, 1.0)
+    for name in ("acc_uncond", "target_perplexity"):
+        with pytest.raises(NotAvailable, match="needs log-probabilities"):
+            METRICS[name].stats(letters, told)

@@ -109,9 +109,10 @@ class CompletionsEngine(ApiEngine):
         if spelled is None:
             codec = self.model.codec
             name = str(codec.tokenizer.convert_ids_to_tokens(token))
-            spelled = {codec.decode([token]), name, name.translate(_SPACES)}
+            text = codec.decode([token])
+            spelled = {text, name, name.translate(_SPACES)} if text.isascii() else set()
             self._spelled[token] = spelled
-        return told in spelled or not all(text.isascii() for text in spelled if text) or not str(told).isascii()
+        return told in spelled or not spelled
 
     def prepare(self) -> None:
         """Whether the server echoes a prompt's tokens with their log-probabilities."""

@@ -42,7 +42,7 @@ class Budget:
         with self._lock:
             if self.most is not None and self.committed + dollars > self.most:
                 raise ModelError(
-                    f"--max-cost {self.most:g} is reached: about {self.committed:.4f} dollars are spent",
+                    f"--max-cost {self.most:g} is reached: about {self.committed:.4f} dollars are spent or under way",
                     "what was answered is kept: run the same command with a higher --max-cost to go on",
                 )
             self.committed += dollars

@@ -63,7 +63,8 @@ class Accuracy(MeanMetric):
 
     def score(self, request: Request, outcome: Outcome) -> float:
         choice, scored = _parts(request, outcome)
-        if self.name == "acc":
+        untold = any(score.logprob is None for score in scored.scores)
+        if self.name == "acc" or (untold and not self.needs_neutral):  # of letters, which are all of one length
             return float(prediction(choice, scored) == choice.gold)
         scores = [self._normalise(choice, scored, index) for index in range(len(scored.scores))]
         return float(_best(scores) == choice.gold)
