@@ -130,3 +130,11 @@ def test_a_training_that_fails_takes_only_its_own_with_it(tmp_path: Path) -> Non
     (tmp_path / "out" / "notes.txt").write_text("mine")
     _leave(tmp_path / "out")
     assert everything(tmp_path / "out") == {"notes.txt": b"mine"}
+
+
+def test_a_worker_takes_no_persons_files(tmp_path: Path, in_process: RunCli) -> None:
+    (tmp_path / "work" / "waiting").mkdir(parents=True)
+    (tmp_path / "work" / "waiting" / "letter").write_text("dear")
+    done = in_process("worker", tmp_path, "--wait", 0.5)
+    assert done.returncode == 2
+    assert everything(tmp_path) == {"work/waiting/letter": b"dear"}

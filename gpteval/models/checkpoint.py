@@ -19,7 +19,8 @@ from gpteval.models.catalogue import ADAPTER, ModelInfo
 from gpteval.models.library import Trust
 
 INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
-_MASKS = re.compile(r"(\.attn|\.attention|^attn)\.(bias|masked_bias)$|\.rotary_emb\.inv_freq$")  # buffers of old files
+# Buffers that files of earlier versions hold: causal masks, places, fairseq's version.
+_MASKS = re.compile(r"(\.|^)(attn\.(masked_)?bias|attention\.(masked_)?bias|inv_freq|position_ids|decoder\.version)$")
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")

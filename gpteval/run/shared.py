@@ -114,11 +114,11 @@ class SharedFolder:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / MARK).touch()
-        for path in (*self.folder.glob("*.rows"), self.folder / ENDED):
-            path.unlink(missing_ok=True)
         for name in (WAITING, CLAIMED, SAID):
             shutil.rmtree(self.folder / name, ignore_errors=True)
             (self.folder / name).mkdir()
+        for path in (*self.folder.glob("*.rows"), self.folder / ENDED):  # upon which workers begin
+            path.unlink(missing_ok=True)
 
     def _call_workers(self) -> None:
         """Say once how to start workers, where none has come for a while."""

@@ -17,7 +17,7 @@ from gpteval.engine.rows import Row
 from gpteval.models.loader import LoadOptions
 from gpteval.run.computer import Computer
 from gpteval.run.config import Computing
-from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, SAID, WAITING, WORK, write_whole
+from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, MARK, SAID, WAITING, WORK, write_whole
 from gpteval.run.wire import dump_message, load_order, load_rows
 
 
@@ -30,7 +30,7 @@ def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], Non
     folder = run / WORK
     until = time.monotonic() + wait
     tell(f"waits for work in {run}, {wait:g} s at most")
-    while not (folder / WAITING).is_dir() or (folder / ENDED).exists():
+    while not ((folder / MARK).is_file() and (folder / WAITING).is_dir()) or (folder / ENDED).exists():
         if time.monotonic() > until:
             raise UsageError(f"no run hands out work in {run}", "start one: gpteval run … --executor folder --out …")
         time.sleep(LOOK_SECONDS)
