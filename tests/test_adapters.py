@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import resolve_models
+from gpteval.models.foreign import convert
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.conftest import RunCli
 from tests.tiny import byte_level_tokenizer, save_tiny
@@ -308,3 +309,22 @@ def test_they_run_and_convert(tmp_path: Path, run_cli: RunCli) -> None:
     assert rows[0]["value"] == rows[1]["value"]
     assert {row["model"] for row in rows} == {"tuned", "merged"}
     shutil.rmtree(tmp_path / "merged")
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_lora(save_tiny(tmp_path / "base"), tmp_path / "tuned", target_modules=["c_attn"])
+    monkeypatch.setattr("gpteval.models.adapters.CLOSE", -1.0)
+    for out in (tmp_path / "out", tmp_path / "empty"):
+        with pytest.raises(ModelError, match="gives other numbers than beside it"):
+            convert(tmp_path / "tuned", out)
+        assert not (tmp_path / "out").exists()
+        (tmp_path / "empty").mkdir(exist_ok=True)
+    assert list((tmp_path / "empty").iterdir()) == []
+    monkeypatch.undo()
+    convert(tmp_path / "tuned", tmp_path / "empty")
+    assert (tmp_path / "empty" / "model.safetensors").is_file()
+
+
+def test_a_window_that_is_shorter_than_the_probe(tmp_path: Path, cache: Path) -> None:
+    save_lora(save_tiny(tmp_path / "base", window=10), tmp_path / "tuned", target_modules=["c_attn"])
+    assert load(tmp_path / "tuned").window == 10

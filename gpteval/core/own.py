@@ -20,6 +20,7 @@ _EARLIER = "<title>gpteval: "  # of reports from before there was a mark
 _HEAD = 4096  # bytes at either end of a page in which its mark lies
 _DOCUMENTS = (  # the fields of which a document has all of one line
     {"schema"},
+    {"config", "samples", "tasks", "models"},  # a manifest of before it had a schema
     {"gpteval_lock"},
     {"units", "written", "process"},
     {"rows", "sentences", "failures"},

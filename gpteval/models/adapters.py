@@ -65,7 +65,8 @@ def write_merged(folder: Path, out: Path, trust: Trust = NO_TRUST) -> int:
             module.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
         adapted = with_adapter(module, folder).eval()
         _refuse_left_over(folder, adapted, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        ids = [token % len(tokenizer) for token in range(1, 7 * _TOKENS, 7)]
+        ids = [token % len(tokenizer) for token in range(1, 7 * min(_TOKENS, model.window), 7)]
+        ids[-1] = len(tokenizer) - 1  # which may be new
         expected = _logprobs(adapted, ids)
         merged = _merged(adapted)
         merged.save_pretrained(out)

@@ -50,10 +50,14 @@ def convert(path: Path, folder: Path, tokenizer: str | None = None, trust: Trust
     if folder.exists() and any(folder.iterdir()):
         raise OutputError(f"{folder} holds files already", "name a new folder")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        vocabulary = write(path, folder, trust)
-        if vocabulary or tokenizer is not None:
-            _add_tokenizer(path, folder, tokenizer, vocabulary)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:  # what is refused leaves nothing
+            made = Path(scratch) / folder.name
+            made.mkdir()
+            vocabulary = write(path, made, trust)
+            if vocabulary or tokenizer is not None:
+                _add_tokenizer(path, made, tokenizer, vocabulary)
+            os.replace(made, folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}", "free some space, or name another") from error
     return folder
