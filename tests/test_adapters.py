@@ -314,6 +314,7 @@ def test_they_run_and_convert(tmp_path: Path, run_cli: RunCli) -> None:
 def test_what_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_lora(save_tiny(tmp_path / "base"), tmp_path / "tuned", target_modules=["c_attn"])
     monkeypatch.setattr("gpteval.models.adapters.CLOSE", -1.0)
+    monkeypatch.setattr("gpteval.models.adapters.CLOSE_ROUNDED", -1.0)
     for out in (tmp_path / "out", tmp_path / "empty"):
         with pytest.raises(ModelError, match="gives other numbers than beside it"):
             convert(tmp_path / "tuned", out)
@@ -328,3 +329,18 @@ def test_what_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_window_that_is_shorter_than_the_probe(tmp_path: Path, cache: Path) -> None:
     save_lora(save_tiny(tmp_path / "base", window=10), tmp_path / "tuned", target_modules=["c_attn"])
     assert load(tmp_path / "tuned").window == 10
+
+
+def test_an_adapter_is_not_lost_in_the_rounding(tmp_path: Path) -> None:
+    """The base's 16 bits where they hold what the adapter changed, else 32."""
+    base = save_tiny(tmp_path / "base")
+    transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(base)
+    save_lora(base, tmp_path / "tuned", target_modules=["c_attn"])
+    model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    expected = logits(peft.PeftModel.from_pretrained(model, tmp_path / "tuned").eval()).log_softmax(-1)
+    out = convert(tmp_path / "tuned", tmp_path / "out")
+    stored = next(iter(load_file(out / "model.safetensors").values())).dtype
+    found = logits(load(out).module).log_softmax(-1)
+    picked = [found[0, place, token] - expected[0, place, token] for place, token in enumerate(IDS[0, 1:].tolist())]
+    assert max(map(abs, picked)) < (1e-3 if stored == torch.float32 else 0.2)
+    assert stored in (torch.float32, torch.bfloat16)
