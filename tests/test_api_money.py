@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from gpteval.api.options import ApiOptions
-from gpteval.api.prices import Price
+from gpteval.api.prices import Budget, Price
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import execute
 from tests.api_runs import MODEL, QUICK, facts, prices, refusal, run, says
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
@@ -198,3 +200,18 @@ def test_a_limit_of_nothing_sends_nothing(server: ApiServer, tmp_path: Path, til
     made = run(server, tmp_path, CHAT, "nano_topic", api, limit=2)
     assert "--max-cost 0 is reached" in made.failures[0].error
     assert server.seen == []
+
+
+@pytest.mark.parametrize("kind", ["rejected", "busy", "broken", "no choice", "learnt"])
+def test_each_attempt_is_settled_once(server: ApiServer, tmp_path: Path, till: Till, kind: str) -> None:
+    """At the end nothing is set aside any more, and nothing was given back twice."""
+    learnt = refusal("temperature is not supported", "temperature")
+    if kind == "learnt":
+        server.fault = lambda number, body: learnt if "temperature" in body else None
+    else:
+        answers(server, [kind], 0.5, 3)
+    budget = Budget(100.0)
+    api = replace(QUICK, prices=prices(tmp_path), max_cost=100.0, in_flight=4, base_url=server.url)
+    config = RunConfig(models=(CHAT,), tasks=("nano_en_fr",), limit=20, out=tmp_path / "r", cache=False, api=api)
+    assert execute(config, budget=budget).failures == ()
+    assert budget.committed == pytest.approx(till.total)

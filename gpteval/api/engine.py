@@ -212,7 +212,6 @@ class _Exchange:
 
     def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> RowResult:
         engine = self.engine
-        self._settle(key, Usage(0, 0), known=True)
         group, telling = engine.refused(self.rows[key], body, error)
         if group:
             self.without[key] = self.without.get(key, frozenset()) | {group}
@@ -223,9 +222,9 @@ class _Exchange:
         return self._done(key, engine.rejection(error), Usage(0, 0))
 
     def _settle(self, key: bytes, used: Usage, *, known: bool, answered: bool = False) -> None:
-        """Put what an attempt cost in the place of what was set aside for it."""
+        """Put what an attempt cost in the place of what was set aside for it, once."""
         engine = self.engine
-        engine.budget.correct(engine.dollars_of(used) - engine.dollars_of(self.aside[key]))
+        engine.budget.correct(engine.dollars_of(used) - engine.dollars_of(self.aside.pop(key)))
         if not known:
             self.guessed.add(key)
         if not answered and used != Usage(0, 0):
