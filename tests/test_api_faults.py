@@ -213,6 +213,11 @@ def _top(value: Any) -> Callable[[Body], Body]:
     return change
 
 
+def _other_token(document: Body) -> Body:
+    document["choices"][0]["logprobs"]["tokens"][2] = ["x"]
+    return document
+
+
 def _cut_otherwise(document: Body) -> Body:
     """The same text, in other tokens: the first letter of one belongs to the one before."""
     tokens = document["choices"][0]["logprobs"]["tokens"]
@@ -227,7 +232,11 @@ def _cut_otherwise(document: Body) -> Body:
     "change",
     [
         *(_number(value) for value in (5.0, 0.5, True, False, "-1.0", math.nan, math.inf, -math.inf, [], {})),
-        *(_top(value) for value in ({"a": 5.0}, {"a": True}, {"a": "-1"}, [1], "x", {"a": math.nan})),
+        *(
+            _top(value)
+            for value in ({"a": 5.0}, {"a": True}, {"a": "-1"}, [1], "x", {"a": math.nan}, None, {}, {"a": -90.0})
+        ),
+        _other_token,
         _cut_otherwise,
     ],
 )

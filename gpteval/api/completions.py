@@ -78,7 +78,10 @@ class CompletionsEngine(ApiEngine):
             raise Malformed("a log-probability of the prompt is missing or not finite")
         if row.barred:
             return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
-        greedy = all(n >= max(top) - 1e-6 for n, top in zip(logprobs, tops[len(row.context) :], strict=True))
+        likeliest = [max(top) for top in tops[len(row.context) :]]
+        if any(n > most + CLOSE for n, most in zip(logprobs, likeliest, strict=True)):
+            raise Malformed("the likeliest token is not told, or is less likely than the prompt's own")
+        greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))
         sums = sums_of_parts(logprobs, row.parts)
         return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
@@ -96,8 +99,9 @@ class CompletionsEngine(ApiEngine):
         text = self.model.codec.decode(ids)
         if text.isascii() and "".join(map(str, tokens[: len(ids)])) != text:
             raise Malformed("the echoed tokens are not the prompt's")
-        if other := next((n for n, told in zip(ids, tokens, strict=False) if not self._is(n, told)), None):
-            raise Malformed(f"the echoed tokens are not the prompt's: none is {self.model.codec.decode([other])!r}")
+        for token, told in zip(ids, tokens, strict=False):
+            if not self._is(token, told):
+                raise Malformed(f"the echoed tokens are not the prompt's: none is {self.model.codec.decode([token])!r}")
         if not all(top is None or isinstance(top, Mapping) for top in tops):
             raise Malformed("its likeliest tokens are not told as tokens with numbers")
         likeliest = [[number(n) for n in top.values()] if top else [-math.inf] for top in tops[: len(ids)]]
@@ -112,7 +116,7 @@ class CompletionsEngine(ApiEngine):
             text = codec.decode([token])
             spelled = {text, name, name.translate(_SPACES)} if text.isascii() else set()
             self._spelled[token] = spelled
-        return told in spelled or not spelled
+        return isinstance(told, str) and (told in spelled or not spelled)
 
     def prepare(self) -> None:
         """Whether the server echoes a prompt's tokens with their log-probabilities."""
@@ -122,14 +126,14 @@ class CompletionsEngine(ApiEngine):
             written = self._written(document, len(ids))
             if written is None:
                 return
-            token, number = written
+            token, first = written
             numbers, tops = self.echo(Tokens([*ids, token]), self.client.ask(b"", _Probe(self, [*ids, token])))
         except Rejected as error:
             raise self.unfit(error.message) from error
         likeliest = max(tops[-1])  # the token was written greedily
-        if numbers[-1] is None or abs(numbers[-1] - number) > CLOSE or abs(likeliest - number) > CLOSE:
+        if numbers[-1] is None or abs(numbers[-1] - first) > CLOSE or abs(likeliest - first) > CLOSE:
             raise self.unfit(
-                f"a token that it wrote with a log-probability of {number:.3f} comes back with {numbers[-1]}"
+                f"a token that it wrote with a log-probability of {first:.3f} comes back with {numbers[-1]}"
             )
 
     def _written(self, document: Document, place: int) -> tuple[int, float] | None:
@@ -138,7 +142,7 @@ class CompletionsEngine(ApiEngine):
         if len(lists["tokens"]) <= place or lists["token_logprobs"][place] is None:
             return None
         (ids,) = self.model.codec.encode([str(lists["tokens"][place])])
-        return (ids[0], float(lists["token_logprobs"][place])) if len(ids) == 1 else None
+        return (ids[0], number(lists["token_logprobs"][place])) if len(ids) == 1 else None
 
     def unfit(self, reason: str) -> ModelError:
         """Why the server cannot be used."""
