@@ -146,6 +146,7 @@ def test_the_thought_of_a_text() -> None:
     assert answer_behind("a < b > c <think> in the middle") == ("a < b > c <think> in the middle", False)
     assert answer_behind("<THINK>a</THINK>b") == ("b", True)
     assert answer_behind("") == ("", False)
+    assert answer_behind("<think>a</think>\n<think>and then") == (None, True), "the second one was cut"
 
 
 def test_a_translation_behind_a_thought(server: ApiServer, tmp_path: Path) -> None:

@@ -320,8 +320,11 @@ def test_tensorboard_is_told_when_asked(base: Path, task_dir: Path, tmp_path: Pa
 
 
 def _unlike_lengths(task_dir: Path, out: Path) -> Path:
-    """The tasks with training texts of unlike lengths."""
+    """The tasks with training texts and answers of unlike lengths."""
     shutil.copytree(task_dir, out)
+    tasks = (out / "things.py").read_text()
+    assert '["yes" if' in tasks
+    (out / "things.py").write_text(tasks.replace('["yes" if', '["yes, it is" if'))
     rows = [json.loads(line) for line in (task_dir / "train.jsonl").read_text().splitlines()]
     for number, row in enumerate(rows):
         row["text"] = " ".join(row["text"].split()[: 2 + 2 * (number % 3)])

@@ -106,3 +106,19 @@ def test_sentences() -> None:
     ]
     other = {"weights": {"a": "1", "b": "3"}}
     assert same_weights({"m": one, "n": other}) == [], "of one training only"
+
+
+def test_names_that_begin_alike_are_others() -> None:
+    """checkpoint-1 is not meant where checkpoint-10 is."""
+    same, other = {"weights": {"a": "1"}}, {"weights": {"a": "2"}}
+    models = {"checkpoint-1": other, "checkpoint-10": same, "checkpoint-11": same}
+    assert same_weights(models, ["checkpoint-1"]) == []
+    assert len(same_weights(models, ["checkpoint-11"])) == 1
+
+
+def test_which_files_are_a_models_weights(tmp_path: Path) -> None:
+    """The parts that an index names, and not an old pickle beside them."""
+    folder = in_parts(save_tiny(tmp_path / "m"))
+    (folder / "pytorch_model.bin").write_bytes(b"old")
+    (info,) = resolve_models([str(folder)])
+    assert sorted(HFModel(info, LoadOptions("cpu")).weights) == ["part-0.safetensors", "part-1.safetensors"]

@@ -177,9 +177,9 @@ def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = 
     own = [model] if model else _own({name: rows[0] for name, rows in of_model.items()}, catalogue)
     if not own:
         raise UsageError("all models of these runs are known ones", "say which one to place with --model")
-    odd = same_weights(facts_of(loaded))
+    facts = facts_of(loaded)
     placed = (_placed(runs, name, of_model, own) for name in own)
-    return tuple(replace(one, notes=tuple(said for said in odd if one.model in said)) for one in placed)
+    return tuple(replace(one, notes=tuple(same_weights(facts, [one.model]))) for one in placed)
 
 
 def _own(first: Mapping[str, Row], catalogue: Collection[str]) -> list[str]:

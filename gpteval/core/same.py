@@ -6,7 +6,7 @@ is then not what it seems.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -15,10 +15,12 @@ from gpteval.core.text import natural
 WEIGHTS = "weights"  # the field of a model's facts: the digest of each of its weights' files, by its name
 
 
-def same_weights(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | None = None) -> list[str]:
     """Sentences on models, by the facts that a manifest has of them: those of one content, a sentence for all of them;
-    and of checkpoints of one training those that have only a part of their files in common.
+    and of checkpoints of one training those that have only a part of their files in common. ``of``: those sentences
+    alone in which one of these models is.
     """
+    wanted = set(models if of is None else of)
     files = {name: dict(facts[WEIGHTS]) for name, facts in models.items() if facts.get(WEIGHTS)}
     names = sorted(files, key=natural)
     alike: dict[tuple[str, ...], list[str]] = {}
@@ -27,11 +29,16 @@ def same_weights(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
     told = [
         f"{', '.join(same[:-1])} and {same[-1]} have the same weights: they are one model under {len(same)} names"
         for same in alike.values()
-        if len(same) > 1
+        if len(same) > 1 and wanted & set(same)
     ]
     for one, other in combinations((same[0] for same in alike.values()), 2):
         common = [file for file, digest in files[one].items() if digest in files[other].values()]
-        if common and models[one].get("family") and models[one]["family"] == models[other].get("family"):
+        if (
+            common
+            and wanted & {one, other}
+            and models[one].get("family")
+            and models[one]["family"] == models[other].get("family")
+        ):
             whole = len(files[one])
             told.append(
                 f"{one} and {other} have {len(common)} of {whole} weight files in common, such as {sorted(common)[0]}: "

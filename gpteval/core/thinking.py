@@ -10,11 +10,11 @@ _CLOSE = re.compile(rf"<(?:/(?:{'|'.join(_MARKS)}))>|◁/think▷|\[/THINK\]", r
 
 
 def answer_behind(text: str) -> tuple[str | None, bool]:
-    """The answer of a text, and whether a thought stands before it; None for a thought that does not end.
+    """The answer of a text, and whether a thought stands before it; None for one behind which nothing but a thought
+    that does not end stands.
 
     A thought may begin without a mark, since some templates put that into the prompt.
     """
     ends = [found.end() for found in _CLOSE.finditer(text)]
-    if ends:
-        return text[ends[-1] :], True
-    return (None, True) if _OPEN.match(text) else (text, False)
+    rest = text[ends[-1] :] if ends else text
+    return (None, True) if _OPEN.match(rest) else (rest, bool(ends))

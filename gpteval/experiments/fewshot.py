@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpteval.core.own import refuse_others
 from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.cells import Cell, make_cell
 from gpteval.experiments.curves import Curve, grids, make_curve
@@ -16,7 +17,7 @@ from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig
-from gpteval.run.folder import SCHEMA, RunFolder
+from gpteval.run.folder import ANOTHER, SCHEMA, RunFolder
 from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
@@ -121,6 +122,7 @@ def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
     unknown, the folder cannot be used, or nothing is left; what fails later is in ``failures``.
     """
     config = replace(config, tasks_with_examples=True)
+    refuse_others([config.folder / FILE], ANOTHER)
     collector = _Collector(listener or Listener())
     outcome = execute(config, collector)
     found = analyse(collector.cells, seed=config.seed, per_item=config.shots_mode == "per-item")

@@ -121,6 +121,7 @@ def compare_protocols(
     """
     if asked.seeds < 1 or not (asked.shots or asked.methods):
         raise UsageError("nothing to compare", "name --shots, or --methods with --examples")
+    refuse_others([out / FILE, out / "run" / "report.html"], "choose another folder with --out")
     config = RunConfig(
         models=(info.name if not info.local else info.location,),
         tasks=(task.label,),
@@ -163,7 +164,6 @@ def compare_protocols(
                 rows.append(_tuned(method, own, found))
     higher = all(row["higher_is_better"] for row in results)
     made = Protocols(info.name, task.label, higher, tuple(rows), tuple(dict.fromkeys(failures)))
-    refuse_others([out / FILE], "choose another folder with --out")
     (out / FILE).write_text(strict_json(asdict(made) | {"sentences": made.sentences}, 1), encoding="utf-8")
     return made
 

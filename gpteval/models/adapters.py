@@ -12,6 +12,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,9 @@ def write_merged(folder: Path, out: Path, trust: Trust = NO_TRUST) -> int:
     Raises ModelError for an adapter of another base, one of whose tensors any is missing or left over, one that does
     not serve language modelling, and where the merged model does not give the unmerged one's numbers; UsageError.
     """
-    try:
-        import peft
-        import torch
-    except ImportError as error:
-        raise UsageError(
-            f"{folder.name} is an adapter, for which peft is needed", "pip install 'gpteval[peft]'"
-        ) from error
+    if find_spec("peft") is None:
+        raise UsageError(f"{folder.name} is an adapter, for which peft is needed", "pip install 'gpteval[peft]'")
     _refuse_other_kinds(folder)
-    warnings.filterwarnings("ignore", module=r"peft|transformers")  # of what is looked after here
     base = _base(folder)
     model = _base_model(base, trust)
     if not (folder / WEIGHTS).is_file():
@@ -63,32 +58,10 @@ def write_merged(folder: Path, out: Path, trust: Trust = NO_TRUST) -> int:
     try:
         own = any((folder / name).is_file() for name in _TOKENIZERS)
         tokenizer = tokenizer_of(folder, trust) if own else model.codec.tokenizer
-        module = model.fresh("float32")
-        rows = module.get_input_embeddings().weight.shape[0]
-        if len(tokenizer) > rows:
-            module.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
-        adapted = with_adapter(module, folder).eval()
-        _refuse_left_over(folder, adapted, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        ids = [token % len(tokenizer) for token in range(1, 7 * min(_TOKENS, model.window), 7)]
-        ids[-1] = len(tokenizer) - 1  # which may be new
-        expected = _logprobs(adapted, ids)
-        merged = _merged(adapted)
-        del module, adapted
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tied layers, which are looked after
+            _write_held(folder, model, tokenizer, out, trust)
         tokenizer.save_pretrained(out)
-        stated = _stated(model.config)
-        for dtype in dict.fromkeys((stated, "float32")):  # where rounding to 16 bits would lose the adapter, 32
-            rounded = merged if dtype == "float32" else copy.deepcopy(merged).to(getattr(torch, dtype))
-            rounded.save_pretrained(out)
-            written, loading = weights_of(out, trust, dtype="float32")
-            refuse_left_over(f"{folder.name}, merged", loading)
-            found = _logprobs(written.eval(), ids)
-            if float((found - expected).abs().mean()) <= (CLOSE if dtype == "float32" else CLOSE_ROUNDED):
-                return 0
-        raise ModelError(
-            f"{folder.name}: merged into its base it gives other numbers than beside it "
-            f"({float(found.sum()):.1f}, not {float(expected.sum()):.1f})",
-            "this kind of adapter cannot be merged; merge it where it was trained, and give that folder",
-        )
     except GptevalError:
         raise
     except Exception as error:  # transformers, peft and the Hub client raise many kinds
@@ -97,6 +70,38 @@ def write_merged(folder: Path, out: Path, trust: Trust = NO_TRUST) -> int:
         reason = str(error).split("\n")[0][:200]
         hint = AGAIN if what_broke(error) == "broken" else f"check that {base.name} is the base model of this adapter"
         raise ModelError(f"{folder.name} cannot be merged into {base.name}: {reason}", hint) from error
+    return 0
+
+
+def _write_held(folder: Path, base: Any, tokenizer: Any, out: Path, trust: Trust) -> None:
+    """Write the merged model, in the base's 16 bits where they hold what the adapter changed, else in 32. Raises
+    ModelError where what is written does not give the numbers of the model with the adapter beside its weights.
+    """
+    import peft
+    import torch
+
+    module = base.fresh("float32")
+    if len(tokenizer) > module.get_input_embeddings().weight.shape[0]:
+        module.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
+    adapted = with_adapter(module, folder).eval()
+    _refuse_left_over(folder, adapted, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    ids = [token % len(tokenizer) for token in range(1, 7 * min(_TOKENS, base.window), 7)]
+    ids[-1] = len(tokenizer) - 1  # which may be new
+    expected = _logprobs(adapted, ids)
+    merged = _merged(adapted)
+    for dtype in dict.fromkeys((_stated(base.config), "float32")):
+        rounded = merged if dtype == "float32" else copy.deepcopy(merged).to(getattr(torch, dtype))
+        rounded.save_pretrained(out)
+        written, loading = weights_of(out, trust, dtype="float32")
+        refuse_left_over(f"{folder.name}, merged", loading)
+        found = _logprobs(written.eval(), ids)
+        if float((found - expected).abs().mean()) <= (CLOSE if dtype == "float32" else CLOSE_ROUNDED):
+            return
+    raise ModelError(
+        f"{folder.name}: merged into its base it gives other numbers than beside it "
+        f"({float(found.sum()):.1f}, not {float(expected.sum()):.1f})",
+        "this kind of adapter cannot be merged; merge it where it was trained, and give that folder",
+    )
 
 
 def _merged(adapted: Any) -> Any:

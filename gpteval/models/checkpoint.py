@@ -21,7 +21,7 @@ from gpteval.models.library import Trust
 INDEX, PICKLED_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
 # Buffers that files of earlier versions hold: causal masks, places, fairseq's version.
 _MASKS = re.compile(r"(\.|^)(attn\.(masked_)?bias|attention\.(masked_)?bias|inv_freq|position_ids|decoder\.version)$")
-_SINGLE = ("model.safetensors", "pytorch_model.bin")
+_SINGLE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _DETERMINING = (".safetensors", ".bin", ".json", ".txt", ".model", ".py", ".jinja")
 
@@ -154,14 +154,14 @@ def folder_fingerprint(info: ModelInfo, parts: Iterable[str], digests: Digests) 
 
 def weight_digests(info: ModelInfo, parts: Iterable[str], revision: str, digests: Digests) -> dict[str, str]:
     """SHA-256 of the files that hold a model's weights, by their names; none of a Hub model that was not downloaded."""
-    names = [*_SINGLE[:1], *parts, *_SINGLE[1:]]
     found: dict[str, Path] = {}
-    for name in names:
-        path = Path(info.location, name) if info.local else _cached(info.location, name, revision)
-        if path is not None and path.is_file():
-            found[name] = path
-            if name in _SINGLE:  # all of them
-                break
+    for names in ((_SINGLE,), tuple(parts), (_PICKLED,)):  # in the order in which they are looked for
+        for name in names:
+            path = Path(info.location, name) if info.local else _cached(info.location, name, revision)
+            if path is not None and path.is_file():
+                found[name] = path
+        if found:
+            break
     try:
         return {name: _content(path, digests) for name, path in found.items()}
     except OSError:

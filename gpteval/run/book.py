@@ -85,10 +85,8 @@ class Book:
 
     def tell_same_weights(self, models: Iterable[ModelInfo]) -> None:
         """Warn of those of ``models`` that are another of the folder's under another name."""
-        names = {info.name for info in models}
-        for sentence in same_weights(self.manifest["models"]):
-            if any(name in sentence for name in names):
-                self.listener.warned(sentence)
+        for sentence in same_weights(self.manifest["models"], [info.name for info in models]):
+            self.listener.warned(sentence)
 
     def note_model(self, model: AnyModel) -> None:
         """What the model is; results that other weights made are marked."""
