@@ -34,13 +34,16 @@ def in_parts(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def training(tmp_path: Path) -> Path:
-    """Three checkpoints, of which the second is the first again, with another file beside it."""
+@pytest.fixture(params=[True, False], ids=["another file beside it", "file by file"])
+def training(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Three checkpoints, of which the second is the first again. File by file the same, it is not even loaded: its
+    results are there.
+    """
     for step in (1, 3):
         save_tiny(tmp_path / "out" / f"checkpoint-{step}", seed=step)
     shutil.copytree(tmp_path / "out" / "checkpoint-1", tmp_path / "out" / "checkpoint-2")
-    (tmp_path / "out" / "checkpoint-2" / "trainer_state.json").write_text("{}")
+    if request.param:
+        (tmp_path / "out" / "checkpoint-2" / "trainer_state.json").write_text("{}")
     return tmp_path / "out"
 
 
@@ -100,7 +103,12 @@ evaluate("org/m@step1,step2", "nano_topic", limit=2, out={str(tmp_path / "run")!
 
 def test_sentences() -> None:
     one = {"weights": {"a": "1", "b": "2"}, "family": "f"}
-    assert same_weights({"m": one, "n": {}, "o": {"weights": {}}}) == []
+    assert same_weights({"m": one, "n": {}, "o": {"weights": {}}, "p": {"fingerprint": "f"}}) == []
+    kept = {"fingerprint": "f"}
+    assert len(same_weights({"m": one | kept, "n": kept})) == 1, "one of them was not loaded"
+    assert len(same_weights({"m": kept, "n": kept})) == 1, "none was"
+    asked = {"fingerprint": "api:1", "answered_as": "x"}
+    assert same_weights({"m": asked, "n": asked}) == []
     assert same_weights({"m": one, "n": one, "o": one}) == [
         "m, n and o have the same weights: they are one model under 3 names"
     ]

@@ -21,7 +21,7 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
     alone in which one of these models is.
     """
     wanted = set(models if of is None else of)
-    files = {name: dict(facts[WEIGHTS]) for name, facts in models.items() if facts.get(WEIGHTS)}
+    files = _files(models)
     names = sorted(files, key=natural)
     alike: dict[tuple[str, ...], list[str]] = {}
     for name in names:
@@ -45,3 +45,19 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
                 "one of them may not be of the step that it is named after"
             )
     return told
+
+
+def _files(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """The digests of each model's files. One whose results were there already was not loaded: it has those of the model
+    of its fingerprint, or where that was not loaded either, the fingerprint in their place.
+    """
+    loaded = [facts for facts in models.values() if facts.get(WEIGHTS)]
+    by_fingerprint = {str(facts.get("fingerprint") or ""): facts[WEIGHTS] for facts in loaded}
+    found: dict[str, dict[str, str]] = {}
+    for name, facts in models.items():
+        fingerprint = str(facts.get("fingerprint") or "")
+        if facts.get(WEIGHTS):
+            found[name] = dict(facts[WEIGHTS])
+        elif fingerprint and not fingerprint.startswith("api:"):  # of a server nobody knows what it loads
+            found[name] = dict(by_fingerprint.get(fingerprint) or {"": fingerprint})
+    return found
