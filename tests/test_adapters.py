@@ -1,4 +1,4 @@
-"""Adapters of peft and GGUF files: the numbers of plain transformers, and what is refused."""
+"""Adapters of peft: the numbers of plain transformers, and what is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import gguf
 import peft
 import pytest
 import torch
@@ -19,6 +18,7 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.foreign import convert
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.conftest import RunCli
+from tests.gguf_files import model_of, write
 from tests.tiny import byte_level_tokenizer, save_tiny
 
 IDS = torch.tensor([[5, 80, 17, 300, 2, 2, 41, 200, 0, 11]])
@@ -228,67 +228,9 @@ def test_what_is_wrong_is_named(tmp_path: Path, cache: Path, damage: Any, messag
     assert not cache.exists() or list(cache.iterdir()) == []
 
 
-def write_gguf(path: Path, folder: Path, *, quantised: bool = False) -> Path:
-    """A GPT-2 as llama.cpp's converter writes it: its names, its layers as [out, in], its tokenizer."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    config = model.config
-    writer = gguf.GGUFWriter(path, "gpt2")
-    writer.add_name("tiny")
-    writer.add_block_count(config.n_layer)
-    writer.add_context_length(config.n_positions)
-    writer.add_embedding_length(config.n_embd)
-    writer.add_feed_forward_length(4 * config.n_embd)
-    writer.add_head_count(config.n_head)
-    writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list([token for token, _ in vocabulary])
-    writer.add_token_types([gguf.TokenType.NORMAL] * len(vocabulary))
-    merges = json.loads((folder / "tokenizer.json").read_text())["model"]["merges"]
-    writer.add_token_merges([pair if isinstance(pair, str) else " ".join(pair) for pair in merges])
-    writer.add_bos_token_id(tokenizer.bos_token_id or 0)
-    writer.add_eos_token_id(tokenizer.eos_token_id or 0)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GPT2, config.n_layer)
-    for name, tensor in model.state_dict().items():
-        if name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight":
-            continue
-        transposed = name.endswith(".weight") and any(p in name for p in (".c_attn.", ".c_proj.", ".c_fc."))
-        data = (tensor.t() if transposed else tensor).contiguous().numpy()
-        ours = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        if quantised and transposed:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(ours, gguf.quants.quantize(data, kind), raw_dtype=kind)
-        else:
-            writer.add_tensor(ours, data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-@pytest.mark.parametrize(("quantised", "tolerance"), [(False, 1e-5), (True, 0.5)])
-def test_a_gguf_file_gives_the_models_numbers(tmp_path: Path, quantised: bool, tolerance: float) -> None:
-    folder = save_tiny(tmp_path / "plain")
-    found = load(write_gguf(tmp_path / "model.gguf", folder, quantised=quantised))
-    plain = load(folder)
-    assert logits(found.module) == pytest.approx(logits(plain.module), abs=tolerance)
-    assert (found.info.name, found.window) == ("model.gguf", plain.window)
-    text = "The quick brown fox\njumps. Été!"
-    assert found.codec.encode([text]) == plain.codec.encode([text])
-
-
-def test_a_cut_gguf_file(tmp_path: Path) -> None:
-    path = write_gguf(tmp_path / "model.gguf", save_tiny(tmp_path / "plain"))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ModelError, match="model.gguf cannot be read"):
-        load(path)
-
-
 def test_without_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_adapter(save_tiny(tmp_path / "base"), tmp_path / "tuned")
-    path = write_gguf(tmp_path / "model.gguf", tmp_path / "base")
+    path = write(tmp_path / "model.gguf", model_of("gpt2"), "gpt2")
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     monkeypatch.setattr("gpteval.models.gguf_files.find_spec", lambda name: None)
     for name, hint in ((tmp_path / "tuned", r"gpteval\[peft\]"), (path, r"gpteval\[gguf\]")):

@@ -19,10 +19,11 @@ from gpteval.core.errors import ModelError, OutputError, UsageError
 from gpteval.models.adapters import adapter_content, write_merged
 from gpteval.models.catalogue import ADAPTER
 from gpteval.models.gguf_files import write_gguf
+from gpteval.models.gguf_parts import parts_of
 from gpteval.models.gpt2_files import GPT2_VOCABULARIES, LLMC_MAGIC, write_llmc, write_nanogpt
 from gpteval.models.library import NO_TRUST, Trust, tokenizer_of
 
-CONVERSION = 2  # raise when a conversion changes
+CONVERSION = 3  # raise when a conversion changes
 GPT2 = "openai-community/gpt2"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
 # Writes what lies at the first path into the second, a folder; the vocabulary's size, 0 with a tokenizer of its own.
@@ -68,8 +69,7 @@ def converted(path: Path, cache: Path, tokenizer: str | None = None, trust: Trus
     if path.is_dir():
         content = adapter_content(path, trust)
     else:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+        content = hashlib.sha256(b"".join(_digest(part) for part in parts_of(path))).hexdigest()[:24]
         files = _tokenizer_files(Path(tokenizer) if tokenizer is not None else path.parent)
         told = b"".join(file.read_bytes() for file in files) or (tokenizer or "").encode()
         content += "-" + hashlib.sha256(told).hexdigest()[:8]
@@ -84,6 +84,11 @@ def converted(path: Path, cache: Path, tokenizer: str | None = None, trust: Trus
                 if not folder.is_dir():
                     raise
     return folder
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _format(path: Path) -> Format | None:

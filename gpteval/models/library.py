@@ -65,6 +65,34 @@ def weights_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> tuple[Any, 
     return model, loading
 
 
+def gguf_names(config: Any, architecture: str) -> frozenset[str] | None:
+    """The tensors of a GGUF file that have a place in a model, by transformers' account; None where it tells of those
+    without one itself, when it loads them.
+    """
+    import torch
+    from transformers import modeling_gguf_pytorch_utils as utils
+
+    try:
+        from transformers.integrations.gguf.gguf_conversion_mapping import GGUF_ARCHS
+    except ImportError:  # versions before 5.20 or so
+        GGUF_ARCHS = {}
+    if architecture in GGUF_ARCHS:
+        return None
+    with torch.device("meta"):
+        model = untrained(config)
+    processor = utils.TENSOR_PROCESSORS.get(architecture, utils.TensorProcessor)
+    return frozenset(utils.get_gguf_hf_weights_map(model, processor(config=config.to_dict())))
+
+
+def gguf_splits() -> frozenset[str]:
+    """The pre-tokenizers of GGUF files that transformers knows by their names."""
+    try:
+        from transformers.integrations.gguf.gguf_tokenizer_mapping import GGUF_PRE_TOKENIZER_SPLITS
+    except ImportError:
+        return frozenset()
+    return frozenset(GGUF_PRE_TOKENIZER_SPLITS)
+
+
 def with_adapter(model: Any, folder: Path) -> Any:
     """``model`` with peft's adapter of a folder, whose weights are safetensors: peft takes those first."""
     import peft

@@ -1,0 +1,355 @@
+"""GGUF files: the model's numbers, or a refusal that names what of the file would be left out."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from gpteval.core.errors import GptevalError, ModelError
+from gpteval.models.catalogue import resolve_models
+from gpteval.models.loader import HFModel, LoadOptions
+from tests.conftest import RunCli
+from tests.gguf_files import CONFIGS, WINDOW, model_of, tensors_of, write
+from tests.tiny import byte_level_tokenizer
+
+IDS = torch.arange(7, 7 + WINDOW - 4).unsqueeze(0) * 5 % 390  # long, so that places matter
+LINEAR = {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 10000.0, "original_max_position_embeddings": 16}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+    "rope_theta": 10000.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache" / "converted"
+
+
+def load(path: Path) -> HFModel:
+    (info,) = resolve_models([str(path)])
+    return HFModel(info, LoadOptions(device="cpu"))
+
+
+def logprobs(model: Any) -> torch.Tensor:
+    with torch.inference_mode():
+        found: torch.Tensor = model(input_ids=IDS).logits.double().log_softmax(-1)
+    return found
+
+
+def off(model: Any, other: Any) -> float:
+    """The largest difference of a log-probability."""
+    return float((logprobs(model) - logprobs(other)).abs().max())
+
+
+def factors_of(model: Any) -> np.ndarray[Any, Any]:
+    """What each frequency of a Llama is divided by, as its converter finds them."""
+    head = model.config.head_dim
+    plain = 1.0 / 10000.0 ** (torch.arange(0, head, 2).float() / head)
+    factors: np.ndarray[Any, Any] = (plain / model.model.rotary_emb.inv_freq).numpy().astype(np.float32)
+    return factors
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_the_models_numbers(tmp_path: Path, architecture: str) -> None:
+    plain = model_of(architecture)
+    found = load(write(tmp_path / "model.gguf", plain, architecture))
+    assert off(found.module, plain) < 1e-4
+    assert (found.info.name, found.window) == ("model.gguf", WINDOW)
+    if architecture.startswith("gemma"):
+        assert [found.codec.tokenizer.convert_ids_to_tokens(i) for i in found.codec.encode(["ab é"])[0]] == [
+            *["a", "b", "▁", "<0xC3>", "<0xA9>"]
+        ]
+        assert found.codec.prefix == (2,)
+    else:
+        text = "The quick brown fox\njumps. Été!"
+        assert found.codec.encode([text]) == byte_level_tokenizer()([text])["input_ids"]
+
+
+def test_weights_of_eight_bits(tmp_path: Path) -> None:
+    plain = model_of("gpt2")
+    found = load(write(tmp_path / "model.gguf", plain, "gpt2", quantised=True))
+    assert 1e-4 < off(found.module, plain) < 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ({"rope_parameters": LINEAR}, {"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
+        ({"rope_parameters": LINEAR}, {"rope.scaling.factor": 4.0}),
+        ({"rope_parameters": LINEAR}, {"rope.scale_linear": 4.0}),
+        ({}, {"rope.scaling.type": "none", "rope.scaling.factor": 4.0}),
+        (
+            {"rope_parameters": YARN},
+            {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 16},
+        ),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}, {}),
+        ({"rms_norm_eps": 0.1}, {}),
+        ({"attention_bias": True}, {}),
+        ({"mlp_bias": True}, {}),
+        ({"tie_word_embeddings": True}, {}),
+    ],
+)
+def test_what_a_llama_can_have(tmp_path: Path, settings: dict[str, Any], keys: dict[str, Any]) -> None:
+    plain = model_of("llama", **settings)
+    found = load(write(tmp_path / "model.gguf", plain, "llama", keys)).module
+    assert off(found, plain) < 1e-4
+    if settings:
+        assert off(model_of("llama"), plain) > 0.01  # it matters
+
+
+@pytest.mark.parametrize(("architecture", "layers"), [("gemma2", 46), ("gemma3", 62)])
+def test_what_the_large_gemmas_divide_scores_by(tmp_path: Path, architecture: str, layers: int) -> None:
+    plain = model_of(architecture, num_hidden_layers=layers, head_dim=16, query_pre_attn_scalar=8)
+    assert off(load(write(tmp_path / "model.gguf", plain, architecture)).module, plain) < 1e-3
+
+
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_factors_of_each_frequency(tmp_path: Path, factor: float) -> None:
+    plain = model_of("llama", rope_parameters=LLAMA3)
+    rope = {"rope_freqs.weight": factors_of(plain)}
+    keys = {"rope.scaling.factor": factor} if factor > 1 else {}
+    found = load(write(tmp_path / "model.gguf", plain, "llama", keys, tensors=rope)).module
+    plain.model.rotary_emb.inv_freq /= factor
+    plain.model.rotary_emb.original_inv_freq /= factor
+    assert off(found, plain) < 1e-4
+    assert off(model_of("llama"), plain) > 0.01
+    again = transformers.AutoModelForCausalLM.from_pretrained(load(tmp_path / "model.gguf").info.location)
+    assert off(again, plain) < 1e-4
+
+
+def test_scaling_of_the_layers_that_see_all(tmp_path: Path) -> None:
+    local, whole = {"rope_type": "default", "rope_theta": 10000.0}, {**LINEAR, "rope_theta": 1e6}
+    plain = model_of(
+        "gemma3", num_hidden_layers=6, rope_parameters={"sliding_attention": local, "full_attention": whole}
+    )
+    found = load(write(tmp_path / "model.gguf", plain, "gemma3", {"rope.scaling.factor": 4.0})).module
+    assert off(found, plain) < 1e-4
+
+
+def keys_of(*groups: Any) -> list[str]:
+    return [
+        value.removeprefix("{arch}.").replace("{dense}", "dense_2")
+        for group in groups
+        for name, value in vars(group).items()
+        if isinstance(value, str) and value.startswith("{arch}.")
+    ]
+
+
+K = gguf.Keys
+EVERY = keys_of(K.LLM, K.Attention, K.Attention.Indexer, K.Rope, K.SSM, K.KDA, K.WKV, K.PosNet, K.ShortConv)
+# Of those that a Llama's configuration can hold: what they make of it.
+FOLLOWED: dict[str, tuple[Any, dict[str, Any]]] = {
+    "rope.freq_base": (500.0, {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
+    "rope.scaling.factor": (3.0, {"rope_parameters": {**LINEAR, "factor": 3.0}}),
+    "attention.layer_norm_rms_epsilon": (0.125, {"rms_norm_eps": 0.125}),
+}
+# Those that say nothing of the numbers, and those that a model's file of any kind has.
+SILENT = {"rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout", "context_length"}
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_every_key_is_followed_or_refused_by_name(tmp_path: Path, key: str) -> None:
+    told, settings = FOLLOWED.get(key, (3, {}))
+    texts = {"rope.scaling.type": "longrope", "tensor_data_layout": "Meta AI original pth"}
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", {key: texts.get(key, told)})
+    if key in SILENT:
+        assert off(load(path).module, model_of("llama")) < 1e-4
+    elif key in FOLLOWED:
+        assert off(load(path).module, model_of("llama", **settings)) < 1e-4
+        assert off(load(path).module, model_of("llama")) > 0.01
+    else:
+        with pytest.raises(ModelError) as caught:
+            load(path)
+        named = key in caught.value.message or "has no place" in caught.value.message
+        shapes = (
+            "vocab_size",
+            "embedding_length",
+            "block_count",
+            "feed_forward_length",
+            "head_count",
+            "head_count_kv",
+            "key_length",
+        )
+        assert named or key.removeprefix("attention.") in shapes
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("attention.key_length", 8),
+        ("attention.value_length", 8),
+        ("attention.causal", True),
+        ("attention.clamp_kqv", 0.0),
+        ("attention.sliding_window", 0),
+        ("expert_count", 0),
+        ("rope.scaling.attn_factor", 1.0),
+        ("logit_scale", 1.0),
+    ],
+)
+def test_a_key_that_says_what_the_model_does_is_no_hindrance(tmp_path: Path, key: str, value: Any) -> None:
+    plain = model_of("llama")
+    assert off(load(write(tmp_path / "model.gguf", plain, "llama", {key: value})).module, plain) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "value"),
+    [
+        ("qwen2", "rope.dimension_count", 4),
+        ("qwen2", "attention.sliding_window", 16),
+        ("phi3", "rope.scaling.attn_factor", 1.19),
+        ("gemma2", "attn_logit_softcapping", 20.0),
+        ("gemma3", "rope.freq_base_swa", 500.0),
+        ("gpt2", "attention.max_alibi_bias", 8.0),
+        ("gpt2", "rope.freq_base", 500.0),
+        ("gpt2", "feed_forward_length", 96),
+    ],
+)
+def test_other_architectures_too(tmp_path: Path, architecture: str, key: str, value: Any) -> None:
+    path = write(tmp_path / "model.gguf", model_of(architecture), architecture, {key: value})
+    with pytest.raises(ModelError, match=key.split(".")[0]):
+        load(path)
+
+
+def test_layers_of_another_width_than_gpt2s(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.gguf", model_of("gpt2", n_inner=96), "gpt2", {"feed_forward_length": 96})
+    with pytest.raises(ModelError, match=r"feed_forward_length is 96.*n_inner.*128 wide"):
+        load(path)
+
+
+@pytest.mark.parametrize(("window", "architecture"), [(16, "phi3"), (None, "phi3"), (16, "starcoder2")])
+def test_a_window_that_slides(tmp_path: Path, window: int | None, architecture: str) -> None:
+    plain = model_of(architecture, sliding_window=window)
+    found = load(write(tmp_path / "model.gguf", plain, architecture)).module
+    assert off(found, plain) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "name", ["blk.0.attn_q_norm.weight", "blk.1.attn_norm.bias", "rope_factors_long.weight", "blk.0.layer_out_scale"]
+)
+def test_a_tensor_without_a_place_is_named(tmp_path: Path, name: str) -> None:
+    more = {name: np.full(32, 0.5, np.float32)}
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", tensors=more)
+    with pytest.raises(ModelError, match=f"no place in a llama model, first {name}"):
+        load(path)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_factors_that_do_not_fit(tmp_path: Path, size: int) -> None:
+    more = {"rope_freqs.weight": np.ones(size, np.float32)}
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", tensors=more)
+    with pytest.raises(ModelError, match="rope_freqs.weight"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pre", "starcoder"),
+        ("add_bos_token", True),
+        ("add_eos_token", True),
+        ("add_sep_token", True),
+        ("remove_extra_whitespaces", True),
+    ],
+)
+def test_a_tokenizer_that_would_be_another(tmp_path: Path, key: str, value: Any) -> None:
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", {f"tokenizer.ggml.{key}": value})
+    try:
+        codec = load(path).codec
+    except ModelError as error:
+        assert f"tokenizer.ggml.{key}" in error.message
+    else:
+        assert (key, codec.prefix) in [("add_bos_token", (0,)), ("add_eos_token", ())]
+
+
+def test_all_tokens_that_end_a_text(tmp_path: Path) -> None:
+    keys = {"tokenizer.ggml.eot_token_id": 5, "tokenizer.ggml.eom_token_id": 9}
+    assert load(write(tmp_path / "model.gguf", model_of("llama"), "llama", keys)).codec.eos == {0, 5, 9}
+
+
+def test_a_file_that_holds_no_model(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", {"general.type": "adapter"})
+    with pytest.raises(ModelError, match=r"holds no model \(adapter\)"):
+        load(path)
+
+
+def test_a_cut_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ModelError, match="model.gguf cannot be read"):
+        load(path)
+
+
+def split(folder: Path, architecture: str = "llama", seed: int = 0, **how: Any) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    write(folder / "model.gguf", model_of(architecture, seed), architecture, each=7, **how)
+    return sorted(folder.glob("*.gguf"))
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_all_parts_of_a_split_file_are_found(tmp_path: Path, cache: Path, quantised: bool) -> None:
+    whole = load(write(tmp_path / "model.gguf", model_of("llama"), "llama", quantised=quantised)).module
+    parts = split(tmp_path / "parts", quantised=quantised)
+    assert [part.name for part in parts] == [f"model-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    for part in parts:
+        assert off(load(part).module, whole) == 0
+    before = len(list(cache.iterdir()))
+    split(tmp_path / "parts", seed=1)
+    assert off(load(parts[0]).module, model_of("llama", 1)) < 1e-4  # other parts beside it: not what was kept
+    assert len(list(cache.iterdir())) == before + 1
+
+
+def test_parts_that_are_missing_or_others(tmp_path: Path, run_cli: RunCli) -> None:
+    parts = split(tmp_path / "parts")
+    kept = parts[1].read_bytes()
+    parts[1].unlink()
+    done = run_cli("run", "--models", parts[0], "--tasks", "nano_topic", "--limit", 2, "--out", tmp_path / "run")
+    assert done.returncode != 0
+    said = " ".join(done.stderr.split())
+    assert "is part 1 of 3 of a model; model-00002-of-00003.gguf is not beside it" in said
+    parts[1].write_bytes(parts[2].read_bytes())
+    with pytest.raises(ModelError, match=r"model-00002-of-00003.gguf is not part 2 of 3"):
+        load(parts[0])
+    parts[1].write_bytes(kept)
+    alone = parts[0].rename(tmp_path / "mine.gguf")
+    with pytest.raises(ModelError, match=r"mine.gguf is part 1 of 3 of a model; its name does not tell the others'"):
+        load(alone)
+
+
+def test_what_the_writer_makes_is_what_the_converter_makes(tmp_path: Path) -> None:
+    """The order of rows that Llama's keys and queries have in a file, by the definition: pairs beside each other."""
+    plain = model_of("llama")
+    weight = plain.model.layers[0].self_attn.q_proj.weight.detach()
+    told = torch.from_numpy(tensors_of(plain, "llama")["blk.0.attn_q.weight"])
+    for head in range(4):
+        for place in range(4):
+            assert torch.equal(told[head * 8 + 2 * place], weight[head * 8 + place])
+            assert torch.equal(told[head * 8 + 2 * place + 1], weight[head * 8 + 4 + place])
+
+
+def test_a_file_of_that_name_in_the_working_folder_is_another(tmp_path: Path) -> None:
+    plain, other = model_of("llama"), model_of("llama", 1)
+    (tmp_path / "mine").mkdir()
+    write(tmp_path / "model.gguf", other, "llama")
+    assert off(load(write(tmp_path / "mine" / "model.gguf", plain, "llama")).module, plain) < 1e-4
+
+
+def test_nothing_is_left_of_what_is_refused(tmp_path: Path, cache: Path) -> None:
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", {"logit_scale": 0.5})
+    with pytest.raises(GptevalError, match="logit_scale is 0.5, which transformers does not follow: 1.0"):
+        load(path)
+    assert not cache.exists() or list(cache.iterdir()) == []
+    assert math.isfinite(off(model_of("llama"), model_of("llama", 1)))
