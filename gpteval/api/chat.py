@@ -93,7 +93,7 @@ class ChatEngine(ApiEngine):
 
     path = "chat/completions"
 
-    def prepare(self) -> None:
+    def prepare(self, rows: Sequence[Any]) -> None:
         """Nothing: what the server does not take is found out with the first answers."""
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:

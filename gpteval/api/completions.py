@@ -1,30 +1,29 @@
 """Servers that complete a prompt and tell the log-probabilities of its tokens: scored as a local model is.
 
 A prompt is sent as token ids and comes back with ``echo``; the log-probabilities of a continuation are those of its
-tokens. That the echo is the prompt, and that a token's number is the one it had when the model wrote it, is checked
-before anything is scored; that the echo is the prompt, with each answer.
+tokens. Before anything is scored ``probe`` finds out whether they are the model's; what one answer can show of that is
+checked with each (``echo``).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gpteval.api.client import Document, Malformed, Rejected
-from gpteval.api.engine import A_TOKEN, ApiEngine, choice_of, number
+from gpteval.api.echo import Echoes
+from gpteval.api.engine import A_TOKEN, ApiEngine, choice_of
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
+from gpteval.api.probe import Probe, Unfit
 from gpteval.core.errors import ModelError
 from gpteval.core.types import Prompt
 from gpteval.engine.encode import Encoder
 from gpteval.engine.engine import Plan, plan_rows
-from gpteval.engine.rows import Row, RowResult, ScoreRow, Tokens, sums_of_parts
+from gpteval.engine.rows import Row, RowResult, ScoreRow, sums_of_parts
 
-PROBE = "The quick brown fox jumps over the lazy dog. The quick brown fox"
-CLOSE = 0.05  # nats between a token's log-probability as it is written and as it is echoed
-PROBES = 3  # answers that may be wrong before a server counts as unfit
 MOST_STOPS = 4  # that the protocol takes
 
 
@@ -36,7 +35,8 @@ class CompletionsEngine(ApiEngine):
     def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, like_peer: bool = False) -> None:
         super().__init__(model, budget)
         assert model.window is not None
-        self._spelled: dict[int, set[str]] = {}
+        self.echoes = Echoes(model.codec)
+        self._probe = Probe(self, model.window)
         self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, like_peer=like_peer)
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
@@ -71,78 +71,29 @@ class CompletionsEngine(ApiEngine):
         return RowResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
 
     def _scored(self, row: ScoreRow, document: Document) -> RowResult:
-        whole = row.context + row.targets
-        numbers, tops = self.echo(whole, document)
-        logprobs = [n for n in numbers[len(row.context) :] if n is not None and math.isfinite(n)]
-        if len(logprobs) < len(row.targets):
+        echo = self.echoes.read(row.context + row.targets, document)
+        begin = len(row.context) - 1  # the first token has no number
+        logprobs, likeliest = echo.numbers[begin:], echo.likeliest[begin:]
+        if len(logprobs) != len(row.targets) or not all(math.isfinite(n) for n in logprobs):
             raise Malformed("a log-probability of the prompt is missing or not finite")
         if row.barred:
             return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
-        likeliest = [max(top) for top in tops[len(row.context) :]]
-        if any(n > most + CLOSE for n, most in zip(logprobs, likeliest, strict=True)):
-            raise Malformed("the likeliest token is not told, or is less likely than the prompt's own")
         greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))
         sums = sums_of_parts(logprobs, row.parts)
         return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
-    def echo(self, ids: Tokens, document: Document) -> tuple[list[float | None], list[list[float]]]:
-        """The log-probabilities of a prompt's tokens, and of the likeliest tokens at each place. Raises Malformed."""
-        found = choice_of(document).get("logprobs")
-        lists = (
-            [found[name] for name in _LISTS if isinstance(found.get(name), list)] if isinstance(found, Mapping) else []
-        )
-        if len(lists) < len(_LISTS):
-            raise Malformed(f"its logprobs have not {', '.join(_LISTS)}")
-        tokens, numbers, tops = lists
-        if not len(ids) <= len(tokens) <= len(ids) + 1 or not len(tokens) == len(numbers) == len(tops):
-            raise Malformed(f"{len(tokens)} tokens with {len(numbers)} log-probabilities came back of {len(ids)}")
-        text = self.model.codec.decode(ids)
-        if text.isascii() and "".join(map(str, tokens[: len(ids)])) != text:
-            raise Malformed("the echoed tokens are not the prompt's")
-        for token, told in zip(ids, tokens, strict=False):
-            if not self._is(token, told):
-                raise Malformed(f"the echoed tokens are not the prompt's: none is {self.model.codec.decode([token])!r}")
-        if not all(top is None or isinstance(top, Mapping) for top in tops):
-            raise Malformed("its likeliest tokens are not told as tokens with numbers")
-        likeliest = [[number(n) for n in top.values()] if top else [-math.inf] for top in tops[: len(ids)]]
-        return [None if n is None else number(n) for n in numbers[: len(ids)]], likeliest
-
-    def _is(self, token: int, told: object) -> bool:
-        """Whether a token was told by its text, or by its name in the vocabulary; of parts of letters none can say."""
-        spelled = self._spelled.get(token)
-        if spelled is None:
-            codec = self.model.codec
-            name = str(codec.tokenizer.convert_ids_to_tokens(token))
-            text = codec.decode([token])
-            spelled = {text, name, name.translate(_SPACES)} if text.isascii() else set()
-            self._spelled[token] = spelled
-        return isinstance(told, str) and (told in spelled or not spelled)
-
-    def prepare(self) -> None:
-        """Whether the server echoes a prompt's tokens with their log-probabilities."""
-        ids = self.model.codec.encode([PROBE])[0]
+    def prepare(self, rows: Sequence[Row]) -> None:
+        """Whether the server's numbers are the model's, for prompts as long as these."""
+        longest = max((len(row.context) + len(row.targets) for row in rows if isinstance(row, ScoreRow)), default=0)
         try:
-            document = self.client.ask(b"", _Probe(self, ids))
-            written = self._written(document, len(ids))
-            if written is None:
-                return
-            token, first = written
-            numbers, tops = self.echo(Tokens([*ids, token]), self.client.ask(b"", _Probe(self, [*ids, token])))
-        except Rejected as error:
-            raise self.unfit(error.message) from error
-        likeliest = max(tops[-1])  # the token was written greedily
-        if numbers[-1] is None or abs(numbers[-1] - first) > CLOSE or abs(likeliest - first) > CLOSE:
-            raise self.unfit(
-                f"a token that it wrote with a log-probability of {first:.3f} comes back with {numbers[-1]}"
-            )
+            self._probe.prove(longest)
+        except (Rejected, Unfit) as error:
+            raise self.unfit(str(error)) from error
 
-    def _written(self, document: Document, place: int) -> tuple[int, float] | None:
-        """The token behind the prompt with its log-probability; None where it is not told, or not one token."""
-        lists = choice_of(document)["logprobs"]
-        if len(lists["tokens"]) <= place or lists["token_logprobs"][place] is None:
-            return None
-        (ids,) = self.model.codec.encode([str(lists["tokens"][place])])
-        return (ids[0], number(lists["token_logprobs"][place])) if len(ids) == 1 else None
+    def probing(self, ids: Sequence[int]) -> dict[str, Any]:
+        body = {"model": self.model.info.location, **_scoring(ids)}
+        self.budget.commit(self.dollars_of(self.most(body)))
+        return body
 
     def unfit(self, reason: str) -> ModelError:
         """Why the server cannot be used."""
@@ -153,39 +104,5 @@ class CompletionsEngine(ApiEngine):
         )
 
 
-_SPACES = str.maketrans({"Ġ": " ", "▁": " ", "Ċ": "\n"})  # how vocabularies write white space
-_LISTS = ("tokens", "token_logprobs", "top_logprobs")
-
-
 def _scoring(ids: Sequence[int]) -> dict[str, Any]:
     return {"prompt": list(ids), "max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True}
-
-
-class _Probe:
-    """The question at the start; its answer is the document."""
-
-    def __init__(self, engine: CompletionsEngine, ids: Sequence[int]) -> None:
-        self.engine, self.ids, self.tries = engine, ids, 0
-
-    def begin(self, key: bytes) -> dict[str, Any]:
-        body = {"model": self.engine.model.info.location, **_scoring(self.ids)}
-        self.engine.budget.commit(self.engine.dollars_of(self.engine.most(body)))
-        return body
-
-    def end(self, key: bytes, paid: bool) -> None:
-        """Few tokens: what was set aside for them is taken as spent."""
-
-    def read(self, key: bytes, document: Document, seconds: float) -> Any:
-        self.tries += 1
-        try:
-            numbers, _ = self.engine.echo(Tokens(self.ids), document)
-            if any(n is None or not math.isfinite(n) for n in numbers[1:]):
-                raise Malformed("log-probabilities of the prompt's tokens are missing")
-        except Malformed as error:
-            if self.tries < PROBES:
-                raise
-            raise self.engine.unfit(str(error)) from None
-        return document
-
-    def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> Any:
-        raise error

@@ -59,15 +59,14 @@ class ApiEngine(ABC):
         self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take
         self.lost = Usage(0, 0)  # of attempts that came to nothing, in rows that have no answer yet
         self.lock = threading.Lock()
-        self._ready = False
 
     @abstractmethod
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """What prompts need. Raises ItemError naming the item, TaskError for what cannot be asked."""
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Find out, before the first batch, how the server answers. Raises ModelError where it cannot be used."""
+    def prepare(self, rows: Sequence[Any]) -> None:
+        """Find out, before rows are asked for, how the server answers. Raises ModelError where it cannot be used."""
 
     @abstractmethod
     def body(self, row: Any, without: Collection[str]) -> dict[str, Any]:
@@ -108,9 +107,7 @@ class ApiEngine(ABC):
         wanted = [key for key in plan.rows if key not in known]
         if not wanted:
             return
-        if not self._ready:
-            self.prepare()
-            self._ready = True
+        self.prepare([plan.rows[key] for key in wanted])
         for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
             yield {key: result}
 
