@@ -74,7 +74,7 @@ def test_what_is_not_locked_is_named(tmp_path: Path, lock: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"gpteval_lock": 1}', '{"gpteval_lock": 1, "models": 3, "tasks": {}}']
+    "text", ["", "[]", "{}", '{"gpteval_lock": 1}', '{"gpteval_lock": 2, "models": 3, "tasks": {}}']
 )
 def test_another_file_is_no_lock(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.lock").write_text(text)

@@ -29,8 +29,9 @@ class Answers:
 
     ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
     itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
-    ``texts``: where the items are blocks of a few long texts, the text of each. ``template``: behind the task's name
-    where it is another prompt than the task's own. ``training`` and ``step``: of a checkpoint.
+    ``golds``: what is right of each item. ``texts``: where the items are blocks of a few long texts, the text of each.
+    ``template``: behind the task's name where it is another prompt than the task's own. ``training`` and ``step``: of a
+    checkpoint.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Answers:
     stats: Floats
     truncated: NDArray[np.bool_]
     facts: Mapping[str, Any]
+    golds: tuple[object, ...] = ()
     texts: tuple[int, ...] = ()
     template: str = DEFAULT
     training: str = ""
@@ -109,6 +111,8 @@ def read_answers(
             )
         metric = known[row["metric"]]
         columns = read_statistics(path)
+        references = [None if one is None else tuple(one) for one in columns["references"]]
+        columns["golds"] = list(zip(columns["gold"], references, strict=True))
         rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
         if not rows_of:
             continue
@@ -143,6 +147,7 @@ def read_answers(
                 stats=stats,
                 truncated=np.array(truncated, dtype=bool),
                 facts=_facts(row, manifest),
+                golds=tuple(columns["golds"][place] for place in rows_of),
                 texts=texts,
                 template=row.get("template") or DEFAULT,
                 training=(row.get("model_family") or "") if row.get("step") is not None else "",
@@ -167,6 +172,7 @@ def _in_blocks(
         "prompt_hash": [f"{kept['prompt_hash'][text]}, block {number}" for text, number in cells],
         "cluster": [None] * len(cells),
         "truncated": [kept["truncated"][text] for text, _ in cells],
+        "golds": [None] * len(cells),
         "stats": [{metric: kept["blocks"][text][number]} for text, number in cells],
     }, texts
 
@@ -186,6 +192,7 @@ def _facts(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any
         "stride": config.get("stride"),
         "dtype": model.get("dtype"),
         "signature": row.get("signature") or None,
+        "judged": str(row.get("judged") or "").partition("-")[0] or None,
         "stale": row.get("stale") or None,
     }
 
@@ -205,22 +212,27 @@ class Match:
 
 def match(a: Answers, b: Answers) -> Match:
     """Join by item and prompt; items whose prompts differ are told in ``differ`` and are then joined by item alone."""
-    if a.ids == b.ids and a.hashes == b.hashes:
-        everywhere = np.arange(len(a.ids))
-        differ = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
-        noted = [_told(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
-        return Match(everywhere, everywhere, tuple(differ), tuple(noted))
-    shared = [(place, b.places[item]) for place, item in enumerate(a.ids) if item in b.places]
-    same = [(x, y) for x, y in shared if a.hashes[x] == b.hashes[y]]
-    differ = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
-    if len(same) < len(shared):
-        differ.append(f"prompts of {len(shared) - len(same)} of {len(shared)} items")
     noted = [_told(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
+    if a.ids == b.ids and a.hashes == b.hashes and a.golds == b.golds:
+        everywhere = np.arange(len(a.ids))
+        return Match(everywhere, everywhere, tuple(_differ(a, b, ())), tuple(noted))
+    shared = [(place, b.places[item]) for place, item in enumerate(a.ids) if item in b.places]
     only = len(a.ids) + len(b.ids) - 2 * len(shared)
     if only:
         noted.append(f"{only} items that only one of them answered are left out")
     places = np.array(shared, dtype=np.intp).reshape(-1, 2)
-    return Match(places[:, 0], places[:, 1], tuple(differ), tuple(noted))
+    return Match(places[:, 0], places[:, 1], tuple(_differ(a, b, shared)), tuple(noted))
+
+
+def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[str]:
+    """What makes answers to shared items answers to other questions, or judged otherwise."""
+    found = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
+    prompts = sum(a.hashes[x] != b.hashes[y] for x, y in shared)
+    golds = sum(a.golds[x] != b.golds[y] for x, y in shared) if a.golds and b.golds else 0
+    found += [f"{what} of {n} of {len(shared)} items" for what, n in (("prompts", prompts), ("golds", golds)) if n]
+    if a.facts["judged"] and b.facts["judged"] and a.facts["judged"] != b.facts["judged"]:
+        found.append(f"what {a.metric.name} is, or its chance level")
+    return found
 
 
 def _told(fact: str, a: Answers, b: Answers) -> str:

@@ -101,7 +101,8 @@ def read_samples(
 
 
 def read_statistics(path: Path) -> dict[str, list[Any]]:
-    """What a comparison needs of a samples file, by column: item_id, prompt_hash, cluster, truncated, stats, blocks.
+    """What a comparison needs of a samples file, by column: item_id, prompt_hash, cluster, truncated, stats, blocks,
+    gold, references.
 
     Raises StoreError as ``read_samples``.
     """
@@ -110,10 +111,10 @@ def read_statistics(path: Path) -> dict[str, list[Any]]:
     try:
         with pq.ParquetFile(path) as file:
             known = file.schema_arrow.names
-            names = ("item_id", "prompt_hash", "cluster", "truncated", "stats", "blocks")
+            names = ("item_id", "prompt_hash", "cluster", "truncated", "stats", "blocks", "gold", "references")
             wanted = [name for name in names if name in known]
             columns: dict[str, list[Any]] = file.read(wanted, use_threads=False).sort_by("item_id").to_pydict()
-        for name in ("cluster", "blocks"):
+        for name in ("cluster", "blocks", "gold", "references"):
             columns.setdefault(name, [None] * len(columns["item_id"]))
         if any(columns["blocks"]):
             columns["blocks"] = json.loads(f"[{','.join(blocks or 'null' for blocks in columns['blocks'])}]")

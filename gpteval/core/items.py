@@ -70,8 +70,13 @@ def subset(items: Sequence[Item], limit: int | None, seed: int) -> tuple[Item, .
     if isinstance(items, LazyItems):
         places = sorted(islice(places_at_random(len(items), (seed,)), limit))
         return _apart(items[place] for place in places)
-    ids = {item.id for item in sorted(items, key=lambda item: digest(seed, item.id))[:limit]}
+    ids = {item.id for item in by_digest(items, seed)[:limit]}
     return tuple(item for item in items if item.id in ids)
+
+
+def by_digest(items: Sequence[Item], seed: int) -> list[Item]:
+    """In the order in which a limit takes them, but of a large split."""
+    return sorted(items, key=lambda item: digest(seed, item.id))
 
 
 def first(items: Sequence[Item], limit: int | None) -> tuple[Item, ...]:

@@ -11,7 +11,7 @@ from typing import Literal
 from gpteval.core.controls import order_of, random_answers, reordered
 from gpteval.core.data import HubSource, Rows
 from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
-from gpteval.core.items import LazyItems, all_items, first, places_at_random, subset
+from gpteval.core.items import LazyItems, all_items, by_digest, first, places_at_random, subset
 from gpteval.core.lmeval import draws
 from gpteval.core.profiles import LM_EVAL
 from gpteval.core.task import Task
@@ -23,13 +23,20 @@ MAX_BAD_ROWS = 0.01  # share of the rows that may be left out because they give 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's items, in the rows' order, and its pool of examples, by id. Loaded once a run, shared by all models."""
+    """A task's items, in the rows' order, and its pool of examples, by id. Loaded once a run, shared by all models.
+
+    ``pool_revision``: of the rows that examples come from; "" where none are taken. ``order``: the items' ids in the
+    order in which a limit takes them, where ``nested``: those of a large split are not.
+    """
 
     task: Task
     items: tuple[Item, ...]
     pool: Sequence[Item]
     revision: str
     notes: tuple[str, ...] = ()
+    pool_revision: str = ""
+    order: tuple[str, ...] = ()
+    nested: bool = False
 
 
 def load_task(
@@ -53,15 +60,18 @@ def load_task(
         items, left_out = posable(task, chosen, max_bad_rows)
         pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
+        pool_revision = ""
         if shots:
-            pool, notes = _pool(task, every, loaded)
+            pool, pool_revision, notes = _pool(task, every, loaded)
             if not isinstance(pool, LazyItems) and not as_peer:
                 pool = sorted(pool, key=lambda item: item.id)
     except GptevalError as error:
         raise _about(task, error) from error
     except PLUGIN_ERRORS as error:  # a generator's or prepare's own
         raise DataError(f"task {task.name}: its data cannot be made: {type(error).__name__}: {error}") from error
-    return TaskData(task, items, pool, loaded.revision, left_out + notes)
+    large = isinstance(every, LazyItems)
+    order = tuple(item.id for item in (items if as_peer or large else by_digest(items, seed)))
+    return TaskData(task, items, pool, loaded.revision, left_out + notes, pool_revision, order, nested=not large)
 
 
 def _about(task: Task, error: GptevalError) -> GptevalError:
@@ -94,16 +104,18 @@ def posable(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[t
     return tuple(posed), (f"{said} and are left out, the first: {message}",)
 
 
-def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Item], tuple[str, ...]]:
+def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Item], str, tuple[str, ...]]:
+    """The items that examples come from, their revision, and what is to be said of them."""
     if task.shots_from is None:
-        return every, ()
+        return every, loaded.revision, ()
     try:
-        return all_items(task, task.source.load(task.shots_from).rows), ()
+        others = task.source.load(task.shots_from)
+        return all_items(task, others.rows), others.revision, ()
     except DataError as error:
         if not isinstance(task.source, HubSource):
             raise
         note = f"examples drawn from {loaded.origin}, never the item itself, because: {error.message}"
-        return every, (note,)
+        return every, loaded.revision, (note,)
 
 
 def takes_examples(data: TaskData) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from gpteval.core.apart import names_apart
 from gpteval.core.documents import read_document, sample_file
 from gpteval.core.errors import UsageError
+from gpteval.core.judged import judged_apart
 from gpteval.core.same import same_weights
 
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
@@ -99,7 +100,7 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
     names = tuple(run.resolve().name for run in runs)
     every = tuple(rows.values()), tuple(failures.values()), tuple(manifests)
     found = Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
-    return replace(found, remarks=(*found.remarks, *same_weights(facts_of(found))))
+    return replace(found, remarks=(*found.remarks, *same_weights(facts_of(found)), *judged_apart(found.rows)))
 
 
 def _fingerprints(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:

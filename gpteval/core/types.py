@@ -373,7 +373,8 @@ class Result:
     made it. ``stale``: the model of that name has other weights by now. ``template``: which of the task's prompts;
     another one than its own is a part of ``task`` too, as ``name:template``. ``part_of``: the benchmark whose part
     the task is and whose result stands for it in means and tables. ``step``: of a checkpoint, how far the training was;
-    ``model_family``: what the checkpoints of that training have in common.
+    ``model_family``: what the checkpoints of that training have in common. ``judged``: digests of the metric with its
+    chance level and of what is right of each item, ``METRIC-GOLDS``.
     """
 
     model: str
@@ -408,6 +409,7 @@ class Result:
     model_family: str = ""
     step: int | None = None
     dollars: float | None = None
+    judged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import gpteval
 from gpteval.core.errors import GptevalError, NotAvailable
+from gpteval.core.judged import judged_apart
 from gpteval.core.prompts import TaskData
 from gpteval.core.same import same_weights
-from gpteval.core.task import DEFAULT
+from gpteval.core.task import DEFAULT, Task
 from gpteval.core.text import without_paths
 from gpteval.core.types import Failure, Prompt, Result, digest
 from gpteval.models.catalogue import ModelInfo
@@ -22,6 +23,7 @@ from gpteval.run.engines import AnyModel, tuning_of
 from gpteval.run.facts import hardware, versions
 from gpteval.run.folder import SCHEMA, ResultTable, RunFolder
 from gpteval.run.groups import add_groups
+from gpteval.run.identity import identity
 from gpteval.run.parts import Facts
 from gpteval.run.units import Listener, Unit
 
@@ -38,6 +40,8 @@ class Book:
     results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
+    _identities: dict[str, dict[str, str]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, config: RunConfig, folder: RunFolder, listener: Listener) -> Book:
@@ -63,6 +67,10 @@ class Book:
         """Take a unit's results."""
         self._note_task(unit, data, prompts)
         self.table.add(results)
+        for sentence in judged_apart(self.table.rows, unit.task.label):
+            if sentence not in self._told:
+                self._told.add(sentence)
+                self.listener.warned(sentence)
         self.results += results
         self.save()
 
@@ -129,8 +137,17 @@ class Book:
             "description": task.description,
             "template": task.template_name,
             "items": len(data.items),
+            "examples_revision": data.pool_revision or entry.get("examples_revision", ""),
+            "identity": self._identity(task, data, prompts),
         }
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
+
+    def _identity(self, task: Task, data: TaskData, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """Of the task as it is declared, whatever of it a tuned model is asked; made once."""
+        if task.label not in self._identities:
+            requests = {prompt.item_id: prompt.request for prompt in prompts}
+            self._identities[task.label] = identity(replace(data, task=task), requests)
+        return self._identities[task.label]
 
     def add_groups(self, info: ModelInfo) -> None:
         """Add the results of groups that are complete by now."""

@@ -14,11 +14,13 @@ from gpteval.core.data import HubSource
 from gpteval.core.documents import read_document
 from gpteval.core.errors import DataError, ModelError, OutputError, UsageError
 from gpteval.core.own import refuse_others
-from gpteval.core.prompts import TaskData
+from gpteval.core.prompts import TaskData, request_of
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
+from gpteval.run.identity import differs, identity
 
+VERSION = 2  # 1 held neither examples nor golds
 _COMMIT = re.compile("[0-9a-f]{40}")
 AGAIN = "run without --locked, look at what changed, and write a new lock with 'gpteval lock'"
 
@@ -32,13 +34,13 @@ def write_lock(run: Path, out: Path) -> int:
         raise UsageError(f"{run} is no run's folder: it has no manifest.json", "give the folder of a gpteval run")
     manifest = read_document(run / "manifest.json")
     lock = {
-        "gpteval_lock": 1,
+        "gpteval_lock": VERSION,
         "models": {
             name: {key: facts.get(key) for key in ("location", "revision", "fingerprint")}
             for name, facts in (manifest.get("models") or {}).items()
         },
         "tasks": {
-            name: {key: facts.get(key) for key in ("source", "revision", "version")}
+            name: {key: facts.get(key) for key in ("source", "revision", "version", "examples_revision", "identity")}
             for name, facts in (manifest.get("tasks") or {}).items()
         },
     }
@@ -54,8 +56,13 @@ def read_lock(path: Path) -> Lock:
     """Raises UsageError for a file that is no lock."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document.get("gpteval_lock") != 1:
-            raise ValueError('it has no "gpteval_lock": 1')
+        if document.get("gpteval_lock") == 1 and document.keys() >= {"models", "tasks"}:
+            raise UsageError(
+                f"the lock {path} is of an earlier gpteval, which held neither examples nor golds",
+                "write another with 'gpteval lock RUN', of a run of this version",
+            )
+        if document.get("gpteval_lock") != VERSION:
+            raise ValueError(f'it has no "gpteval_lock": {VERSION}')
         return Lock(dict(document["models"]), dict(document["tasks"]))
     except OSError as error:
         raise UsageError(
@@ -93,7 +100,19 @@ class Lock:
         """Raises DataError for data or a task that are not what is locked."""
         locked = self._of(self.tasks, data.task.label, DataError)
         now = {"revision": data.revision, "version": data.task.version}
+        if data.pool_revision:
+            now["examples_revision"] = data.pool_revision
         _insist(f"task {data.task.label}", locked, now, DataError)
+        requests = {item.id: request_of(data.task, item) for item in data.items}
+        moved = differs(locked.get("identity") or {}, identity(data, requests))
+        if moved is None:
+            raise DataError(
+                f"task {data.task.label}: these items cannot be held to the lock's",
+                "use the --limit and --seed of the run that was locked",
+            )
+        if moved:
+            what = "its prompts, golds, stops, metrics or chance level are other ones"
+            raise DataError(f"task {data.task.label} moved: {what} ({moved} items were compared)", AGAIN)
 
     @staticmethod
     def _of(

@@ -50,10 +50,10 @@ class RunPlan:
             task = self.lock.pin_task(task) if self.lock else task
             data = load_task(task, shots=most, limit=config.items, seed=config.seed, max_bad_rows=config.max_bad_rows)
             takes_examples(data)
-            if self.lock:
-                self.lock.check_task(data)
             if task.template_name != DEFAULT:
                 data = with_template(data, task.template_name, config.max_bad_rows)
+            if self.lock:
+                self.lock.check_task(data)
             for note in data.notes:
                 self.listener.warned(f"{task.label}: {note}")
             self.data[task.label] = data

@@ -26,6 +26,7 @@ from gpteval.metrics.intervals import Estimate, estimate
 from gpteval.metrics.jackknife import TEXTS
 from gpteval.metrics.registry import metric_registry
 from gpteval.models.tokenizer import Codec
+from gpteval.run.identity import definition, golds
 from gpteval.run.samples import is_truncated
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
@@ -143,10 +144,12 @@ def make_results(
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
     results = []
+    right = golds(requests)
     for number, metric in enumerate(tally.metrics):
         interval = tally.interval(metric)
         without = (f"no interval: {interval.why}",) if interval.why else ()
-        chance = data.task.chance if number == 0 and data.task.chance is not None else metric.chance(requests)
+        guessed = metric.chance(requests)
+        chance = data.task.chance if number == 0 and data.task.chance is not None else guessed
         results.append(
             Result(
                 **common,
@@ -164,6 +167,7 @@ def make_results(
                 interval=interval.method,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
                 published=published(metric.name) if number == 0 else None,
+                judged=f"{definition(metric, data.task.chance, guessed)}-{right}",
                 notes=(*data.notes, *notes, *metric.notes(requests), *without),
             )
         )
