@@ -42,11 +42,67 @@ from tests.tiny import save_tiny
         ("gpt2", None),
         ("model_2.bin", None),
         ("footstep3", None),
+        ("step1k", 1000),
+        ("ckpt-12k", 12_000),
+        ("step-1.5k.pt", 1500),
+        ("checkpoint_10B", 10**10),
+        ("step2M-final", 2_000_000),
+        ("iter1e5", 100_000),
+        ("iter_1.5e+04-last.ckpt", 15_000),
+        ("step000500-final", 500),
+        ("step140000-tokens294B", 140_000),
+        ("step1k5", None),
+        ("step12kk", None),
+        ("step1.5", None),
+        ("step0.0001k", None),
+        ("step1.7e0", None),
+        ("step500-epoch3", None),
         ("checkpoint-5-of-run-7", None),
     ],
 )
 def test_the_step_that_a_name_tells(name: str, step: int | None) -> None:
     assert step_of(name) == step
+
+
+def checkpoints(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("step500", "step1k", "step1500", "step12k"),
+        ("checkpoint_500M", "checkpoint_1B", "checkpoint_10B"),
+        ("ckpt-900k", "ckpt-1000k"),
+        ("iter5e2", "iter0900", "iter1e3-final"),
+        ("step-0500", "step-1000", "step-20000"),
+    ],
+)
+def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path, names: tuple[str, ...]) -> None:
+    out = checkpoints(tmp_path / "out", *names)
+    assert [info.name for info in resolve_models([f"{out}/*"])] == list(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("step500", "step1k5"), "the step of step1k5 cannot be read"),
+        (("step500", "step12kk"), "the step of step12kk cannot be read"),
+        (("checkpoint-500", "checkpoint_10B"), "do not count the same"),
+        (("ckpt-500", "ckpt-12k", "ckpt-1M"), "do not count the same"),
+        (("step9k", "step1B"), "do not count the same"),
+    ],
+)
+def test_an_order_that_is_not_sure_is_refused(tmp_path: Path, names: tuple[str, ...], reason: str) -> None:
+    out = checkpoints(tmp_path / "out", *names)
+    with pytest.raises(UsageError, match=reason):
+        resolve_models([f"{out}/*"])
+    with pytest.raises(UsageError, match=reason):
+        resolve_models([f"org/model@{','.join(names)}"])
+    assert len(resolve_models([str(out / names[-1])])) == 1, "alone it needs no order"
 
 
 def test_checkpoints_of_a_folder_are_a_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.registry import Registry
 from gpteval.core.text import natural
-from gpteval.models.steps import revisions, step_of
+from gpteval.models.steps import refuse_unsure, revisions, step_of
 from gpteval.nano import nano_models
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -181,6 +181,12 @@ def _apart(parts: tuple[str, ...], others: Iterable[tuple[str, ...]], taken: Col
 
 def _with_families(infos: Sequence[ModelInfo]) -> list[ModelInfo]:
     """Of checkpoints, what they have in common: the folder in which they lie, or the repository's name."""
+    beside: dict[Path, list[str]] = {}
+    for info in infos:
+        if info.local:
+            beside.setdefault(Path(info.location).resolve().parent, []).append(Path(info.location).name)
+    for names in beside.values():
+        refuse_unsure(names)
     folders = {i: _parts(Path(i.location).resolve().parent) for i in infos if i.local and i.step is not None}
     return [
         replace(info, family=_apart(folders[info], folders.values(), ())) if info in folders else info for info in infos
@@ -195,12 +201,19 @@ def _parts(path: Path) -> tuple[str, ...]:
 
 
 def _matching(pattern: str) -> list[ModelInfo]:
-    """The folders and checkpoints that a pattern names, in the order of the numbers in their names."""
+    """The folders and checkpoints that a pattern names, in the order of their steps, else of the numbers in them."""
     paths = [Path(name) for name in glob(str(Path(pattern).expanduser()))]
     models = [path for path in paths if path.is_file() or _holds_model(path)]
     if not models:
         raise UsageError(f"no model is named by {pattern}", "it names folders with a config.json, or checkpoints")
-    models.sort(key=lambda path: natural(path.as_posix()))
+    stepped = {path.parent for path in models} - {path.parent for path in models if step_of(path.name) is None}
+    models.sort(
+        key=lambda path: (
+            natural(path.parent.as_posix()),
+            (step_of(path.name) or 0) if path.parent in stepped else 0,
+            natural(path.name),
+        )
+    )
     return [info for path in models for info in _resolve(str(path))]
 
 
@@ -235,7 +248,9 @@ def _at(info: ModelInfo, revision: str) -> list[ModelInfo]:
     if info.local:
         raise UsageError(f"{info.name} is embedded: it has no revisions", f"name it without @{revision}")
     found = []
-    for one in revisions(info.location, revision):
+    names = revisions(info.location, revision)
+    refuse_unsure(names)
+    for one in names:
         step = step_of(one)
         family = "" if step is None else info.name
         found.append(replace(info, name=f"{info.name}@{one}", revision=one, step=step, family=family))
