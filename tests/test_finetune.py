@@ -18,6 +18,7 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.report import build_report
 from gpteval.run.api import evaluate
+from gpteval.run.units import Listener
 from gpteval.tune import training
 from gpteval.tune.methods import METHODS, RATES, SIZES, WEIGHTS
 from gpteval.tune.saved import read_tuned
@@ -108,6 +109,14 @@ class TestRefused:
         assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+class Warned(Listener):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warned(self, message: str) -> None:
+        self.said.append(message)
+
+
 @pytest.fixture(scope="module")
 def fox(base: Path, task_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("ft") / "fox"
@@ -131,6 +140,33 @@ class TestTheTunedModel:
         assert any("tuned for this task: full" in note for note in after["notes"])
         again = evaluate([str(fox)], ("fox",), out=tmp_path / "run", device="cpu", task_dirs=(task_dir,))
         assert not again.failures
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("A fox?", "Is there one?"),
+            ('[" no", " yes"], gold=item["fox"]', '[" no", " yes"], gold=1 - item["fox"]'),
+            ('gold=item["fox"])', 'gold=item["fox"], parts=[item["text"][::-1]])'),
+        ],
+    )
+    def test_another_task_of_its_name_and_classes_is_another(
+        self, fox: Path, task_dir: Path, tmp_path: Path, old: str, new: str
+    ) -> None:
+        other = tmp_path / "tasks"
+        shutil.copytree(task_dir, other)
+        source = (other / "things.py").read_text()
+        assert old in source
+        (other / "things.py").write_text(source.replace(old, new))
+        told = Warned()
+        found = evaluate([str(fox)], ("fox",), out=tmp_path / "run", task_dirs=(other,), limit=20, listener=told)
+        assert not found.failures
+        assert {row.protocol for row in found.results} == {"zero_shot"}
+        assert "tuned for a task fox that asks otherwise than this one" in " ".join(told.said)
+        assert not any("tuned for this task" in note for row in found.results for note in row.notes)
+
+    def test_another_limit_and_seed_are_the_same_task(self, fox: Path, task_dir: Path, tmp_path: Path) -> None:
+        found = evaluate([str(fox)], ("fox",), out=tmp_path / "run", task_dirs=(task_dir,), limit=3, seed=9)
+        assert {row.protocol for row in found.results} == {"finetune"}
 
     def test_other_processes_ask_the_head_too(self, fox: Path, task_dir: Path, tmp_path: Path) -> None:
         common: dict[str, Any] = {"device": "cpu", "cache": False, "task_dirs": (task_dir,)}

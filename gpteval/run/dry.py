@@ -39,7 +39,7 @@ def _estimate(plan: RunPlan, store: ResultStore, engine: AnyEngine, unit: Unit) 
     data = plan.data[unit.task.label]
     if isinstance(data, GptevalError):
         raise data
-    if tuned := tuned_for(engine, unit):
+    if tuned := tuned_for(engine, unit, data.task, plan.listener.warned):
         engine, data = tuned, tuned.suited(data)
     rows = engine.plan(plan.prompts_of(data, unit)).rows
     known = store.known(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gpteval.api.chat import ChatEngine
@@ -9,11 +10,13 @@ from gpteval.api.completions import CompletionsEngine
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
 from gpteval.core.profiles import LM_EVAL
+from gpteval.core.task import Task
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.run.config import Computing, RunConfig
 from gpteval.run.units import Unit
+from gpteval.tune.asked import asks_alike
 from gpteval.tune.engine import HeadEngine, TunedEngine
 from gpteval.tune.saved import read_tuned
 from gpteval.tune.tuned import Tuned
@@ -42,12 +45,23 @@ def tuning_of(model: AnyModel) -> Tuned | None:
     return read_tuned(Path(model.info.location)) if model.info.local else None
 
 
-def tuned_for(engine: AnyEngine, unit: Unit) -> TunedEngine | None:
-    """The engine of a tuned model for the task that it was tuned for, where no examples are shown; else None."""
+def tuned_for(engine: AnyEngine, unit: Unit, task: Task, warn: Callable[[str], None]) -> TunedEngine | None:
+    """The engine of a tuned model for the task that it was tuned for, where no examples are shown; else None.
+
+    ``task``: the unit's, with its data where they were loaded from. ``warn`` is told of one that has only the name.
+    """
     if unit.shots or not isinstance(engine, Engine):
         return None
     tuned = tuning_of(engine.model)
-    return None if tuned is None or tuned.task != unit.task.label else engine_for_its_task(engine)
+    if tuned is None or tuned.task != unit.task.label:
+        return None
+    if not asks_alike(task, tuned.asked):
+        warn(
+            f"{engine.model.info.name} was tuned for a task {unit.task.label} that asks otherwise than this one: "
+            "here it is asked as any other model is"
+        )
+        return None
+    return engine_for_its_task(engine)
 
 
 def engine_for_its_task(engine: AnyEngine) -> TunedEngine:

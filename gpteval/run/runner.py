@@ -122,7 +122,7 @@ class _Run:
         data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
-        if tuned := tuned_for(engine, unit):
+        if tuned := tuned_for(engine, unit, data.task, self.listener.warned):
             engine, data = tuned, tuned.suited(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)

@@ -17,6 +17,7 @@ from gpteval.core.memory import peak_memory
 from gpteval.core.task import Task
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.tune.asked import asked_of
 from gpteval.tune.data import Split, split_of
 from gpteval.tune.examples import Example, Form, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
@@ -58,6 +59,7 @@ def tune(
     _refuse_other(out, wanted)
     told.stage(f"the training split of {task.name}")
     split = split_of(task, examples=settings.examples, seed=settings.seed)
+    asked = asked_of(task)
     told.stage(f"the files of {info.name}")
     model = HFModel(info, load)
     lesson = _lesson_of(split, model, task, settings)
@@ -101,6 +103,7 @@ def tune(
         losses=tuple(losses.training),
         validation_losses=tuple(losses.validation),
         validation_accuracy=right,
+        asked=asked,
     )
     seen = [*_ids(lesson.train), *(prompt.item_id for prompt in split.validation)]
     write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)

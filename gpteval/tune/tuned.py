@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gpteval.tune.examples import Form, Kind
@@ -18,6 +19,7 @@ class Tuned:
     ``examples`` to train on, ``validation`` examples to tell when to stop. ``seconds`` of training, ``peak_memory`` in
     bytes. ``losses``: step and training loss, ``validation_losses``: step and validation loss.
     ``validation_accuracy`` is what is saved; None where there are no validation examples, or texts are written.
+    ``asked``: how the task asked (``asked_of``).
     """
 
     base: str
@@ -38,6 +40,7 @@ class Tuned:
     losses: tuple[tuple[int, float], ...]
     validation_losses: tuple[tuple[int, float], ...]
     validation_accuracy: float | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
