@@ -552,3 +552,13 @@ def test_until_decided_needs_the_same_question(server: ApiServer, tmp_path: Path
     config = RunConfig(pair, ("nano_topic",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
     with pytest.raises(UsageError, match="asked nothing alike"):
         run_until_decided(replace(config, limit=5), 0.0)
+
+
+def test_a_tokenizer_folder_without_a_configuration_is_named(server: ApiServer, tmp_path: Path) -> None:
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "tokenizer.json").write_text("{}")
+    api = replace(QUICK, tokenizer=str(tmp_path / "words"))
+    (failure,) = run(server, tmp_path / "out", f"completions:{MODEL}", "nano_facts", api, limit=2).failures
+    assert "config.json is missing" in failure.error
+    assert "that folder needs the served model's config.json" in failure.error
+    assert "name the served model's folder" not in failure.error

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gpteval.api.gate import Gate
 from gpteval.core.documents import read_samples, sample_file
 from gpteval.core.thinking import answer_behind
 from tests.api_runs import MODEL, QUICK, changing, facts, refusal, run, says, values
@@ -274,3 +275,54 @@ def test_a_text_without_end_is_cut_at_the_tasks_limit(server: ApiServer, tmp_pat
     assert "2 answers were longer than the task asked for" in " ".join(made.results[0].notes)
     for row in samples(tmp_path, "nano_en_fr", model):
         assert len(row["generated"]) < 10_000
+
+
+def first_token(text: str, *top: tuple[str, float | None]) -> Callable[[Body], Body]:
+    """A chat's answer with the likeliest first tokens."""
+    told = [{"token": token, "logprob": n} for token, n in top]
+    logprobs = {"content": [told[0] | {"top_logprobs": told}]}
+
+    def change(document: Body) -> Body:
+        document = says(text)(document)
+        return document | {"choices": [document["choices"][0] | {"logprobs": logprobs}]}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("text", "top", "chosen", "share"),
+    [
+        ("(B)", [("(", -0.02), ("A", math.log(0.007))], "B", 0.007),
+        ("B", [("B", math.log(0.45)), ("A", math.log(0.04))], "B", 0.49),
+        ("The answer is C.", [("The", -0.05), ("D", -4.0)], "C", math.exp(-4)),
+        ("B", [("B", math.log(0.3)), (" b", math.log(0.2)), ("(B", math.log(0.2)), ("A", math.log(0.28))], "B", 0.98),
+        ("A", [("A", math.log(0.6)), ("B", None), ("C", -9999.0), ("D", float("-inf"))], "A", 0.6),
+    ],
+)
+def test_letters_count_where_they_hold_most_of_the_probability(
+    server: ApiServer, tmp_path: Path, text: str, top: list[tuple[str, float | None]], chosen: str, share: float
+) -> None:
+    server.fault = lambda number, body: Fault(change=first_token(text, *top))
+    assert run(server, tmp_path, CHAT, "nano_topic", limit=6).failures == ()
+    for row in samples(tmp_path):
+        assert "ABCD"[row["prediction"]] == chosen
+        assert row["letter_share"] == pytest.approx(share)
+
+
+def test_a_pause_never_shrinks_to_what_the_server_asks(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    leave = Gate.leave
+
+    def leaving(gate: Gate, *, refused: bool = False, seconds: float = 0.0) -> None:
+        if refused:
+            pauses.append(seconds)
+        leave(gate, refused=refused, seconds=seconds)
+
+    monkeypatch.setattr(Gate, "leave", leaving)
+    busy = Fault(429, {"Retry-After": "0"}, {"error": {"message": "slow down"}})
+    server.fault = lambda number, body: busy if number < 6 else None
+    assert run(server, tmp_path, CHAT, "nano_topic", replace(QUICK, in_flight=1), limit=1).failures == ()
+    assert len(pauses) == 6
+    assert all(pause >= 0.5 * QUICK.backoff * 2**number for number, pause in enumerate(pauses))

@@ -117,6 +117,27 @@ def test_what_the_large_gemmas_divide_scores_by(tmp_path: Path, architecture: st
     assert off(load(write(tmp_path / "model.gguf", plain, architecture)).module, plain) < 1e-3
 
 
+@pytest.mark.parametrize("missing", ["attn_output", "attn_k"])
+def test_biases_of_some_projections(tmp_path: Path, missing: str) -> None:
+    plain = model_of("llama", attention_bias=True)
+    for layer in plain.model.layers:
+        layer.self_attn.o_proj.bias.data.zero_()
+    tensors = {name: data for name, data in tensors_of(plain, "llama").items() if name.endswith(".bias")}
+    kept = {name: data for name, data in tensors.items() if missing not in name and "attn_output" not in name}
+    base = model_of("llama", attention_bias=True)
+    base.load_state_dict(plain.state_dict())
+    for layer in base.model.layers:
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            getattr(layer.self_attn, name).bias = None
+    path = write(tmp_path / "model.gguf", base, "llama", tensors=kept)
+    if missing == "attn_output":
+        assert off(load(path).module, plain) < 1e-4
+        assert off(base, plain) > 0.01
+    else:
+        with pytest.raises(ModelError, match=r"lacks 2 tensors, first model.layers.0.self_attn.k_proj.bias"):
+            load(path)
+
+
 @pytest.mark.parametrize("factor", [1.0, 4.0])
 def test_factors_of_each_frequency(tmp_path: Path, factor: float) -> None:
     plain = model_of("llama", rope_parameters=LLAMA3)

@@ -50,7 +50,7 @@ def put(tmp_path: Path, train: int = 0, **changes: Any) -> Path:
 
 
 def run(tmp_path: Path, model: str, tasks: Any = "mine", out: str = "out", **settings: Any) -> RunOutcome:
-    where = {"task_dirs": (max(tmp_path.glob("tasks-*")),), "out": tmp_path / out, "cache": False}
+    where = {"task_dirs": [max(tmp_path.glob("tasks-*"))], "out": tmp_path / out, "cache": False}
     return evaluate(str(tmp_path / model), tasks, **where, **settings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +203,39 @@ def test_entry_points_add_tasks_and_a_broken_one_is_reported(tmp_path: Path) -> 
         "entry point four (third_party_broken:task)",
     ]
     assert any("not today" in problem for problem in reported)
+
+
+@pytest.mark.parametrize("target", ["StartsRight", "ONE", "MANY"])
+def test_the_documents_metric_works_as_written(tmp_path: Path, target: str) -> None:
+    """The class that CONTRIBUTING shows, its instance, and both in a list."""
+    (written,) = re.findall(
+        r"```python\n(from gpteval.metrics.base.*?)```", (CHECKOUT / "CONTRIBUTING.md").read_text(), re.S
+    )
+    (tmp_path / "my_package.py").write_text(f"{written}\nONE = StartsRight()\nMANY = [StartsRight]\n")
+    info = tmp_path / "my_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[gpteval.metrics]\nstarts_right = my_package:{target}\n")
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mine.py").write_text(
+        "from gpteval import Generate, file, task\n\n"
+        "@task(family='qa', source=file('rows.jsonl'), metric='starts_right')\n"
+        "def mine(item):\n    return Generate(item['q'], [item['a']], max_new_tokens=2)\n"
+    )
+    rows = [{"q": f"word {n}", "a": "x"} for n in range(4)]
+    (tmp_path / "tasks" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["run", "--models", "gpt2-nano", "--tasks", "mine", "--task-dir", str(tmp_path / "tasks"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "gpteval", *command, "--no-report", "--no-cache", "--out", str(tmp_path / "out")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(CHECKOUT)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["results"]
+    assert (row["metric"], row["n"], row["coverage"]) == ("starts_right", 4, 1.0)
 
 
 def test_the_command_lists_a_folder_and_warns_of_its_broken_file(tmp_path: Path, run_cli: RunCli) -> None:

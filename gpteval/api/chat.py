@@ -25,6 +25,7 @@ SYSTEM = "Answer with the letter of the right option, and nothing else."
 LETTER_TOKENS = 16  # room for "The answer is (B)."
 THINKING_TOKENS = 4096  # for models that count what they think as what they write
 LONG = "beyond its limit"  # how a text ends that is longer than the task asked for
+SHARE = 0.5  # of the first token's probability that letters hold, at least, to be believed rather than the text
 TOP = 20  # likeliest first tokens that the protocol tells, at most
 REFUSAL, NO_LETTER, CUT = "refusal", "no letter", "cut before an answer"  # how the errors of such answers begin
 NO_ANSWERS = tuple(f"{kind}:" for kind in (REFUSAL, CONTENT_FILTER, NO_LETTER, CUT))
@@ -36,6 +37,7 @@ GROUPS = {
     "temperature": ("temperature",),
     "seed": ("seed",),
 }
+_ALONE = re.compile(r"\W*([A-Za-z])\W*")  # a token that is a letter: with a space, in brackets, small
 _LETTER = re.compile(r"\W*([A-Z])(?:[\s.):,*]|$)")
 _SENTENCE = re.compile(r"(?:answer|option|choice)(?:\s+is|:)\s*\W*([A-Z])(?!\w)", re.IGNORECASE)
 
@@ -85,7 +87,7 @@ class Asked:
         scores = tuple(
             Score(letters[letter], 1, letter == chosen) for letter in ascii_uppercase[: len(self.request.continuations)]
         )
-        return Scored(scores, cost=cost, text=result.text)
+        return Scored(scores, cost=cost, text=result.text, share=told.get("share"))
 
 
 class ChatEngine(ApiEngine):
@@ -162,18 +164,22 @@ class ChatEngine(ApiEngine):
         )
 
     def _lettered(self, row: ChatRow, text: str, choice: Mapping[str, Any] | None) -> RowResult:
-        """By the likeliest letter among the first tokens, where they are told and hold one; else by the text.
+        """By the likeliest letter among the first tokens, where they are told and letters hold ``SHARE`` of the
+        probability; else by the text, which a stray letter does not outweigh.
 
         A letter whose log-probability is not told is less likely than those told. ``choice``: None behind a thought.
         """
         letters = ascii_uppercase[: row.options]
         found = _first_letters(choice, letters) if choice else {}
+        share = math.fsum(map(math.exp, found.values()))
+        found = found if share >= SHARE else {}
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
             return RowResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
         told = {letter: found.get(letter) for letter in letters}
         by = "logprobs" if found else "text"
-        return RowResult(1, text=_kept(row, text), extra=json.dumps({"letters": told, "by": by, "chosen": best}))
+        extra = {"letters": told, "by": by, "chosen": best} | ({"share": share} if choice else {})
+        return RowResult(1, text=_kept(row, text), extra=json.dumps(extra))
 
 
 def _kept(row: ChatRow, text: object) -> str:
@@ -226,9 +232,9 @@ def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     try:
         for one in choice["logprobs"]["content"][0]["top_logprobs"]:
-            letter = str(one["token"]).strip()
-            if len(letter) == 1 and letter in letters:
-                found.setdefault(letter, []).append(number(one["logprob"]))
+            letter = _ALONE.fullmatch(str(one["token"]))
+            if letter and letter[1].upper() in letters and one["logprob"] is not None:  # null: impossible
+                found.setdefault(letter[1].upper(), []).append(number(one["logprob"]))
     except (KeyError, IndexError, TypeError):
         return {}
     sums = {letter: math.fsum(map(math.exp, numbers)) for letter, numbers in found.items()}

@@ -145,7 +145,7 @@ class Client:
                 attempt, refusals = attempt + (not rate), refusals + rate
                 pause = min(LONGEST_PAUSE, self.options.backoff * 2 ** min(10, attempt + refusals - 1))
                 pause *= self._pauses.uniform(0.5, 1.0)
-                pause = again.seconds if again.seconds is not None else pause
+                pause = max(pause, again.seconds or 0.0)
             finally:
                 self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)
             if pause > PATIENCE:

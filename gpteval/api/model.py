@@ -13,7 +13,7 @@ from gpteval.core.types import digest
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel
 
-VERSION = 1  # raise when what is asked, or how answers are read, changes
+VERSION = 2  # raise when what is asked, or how answers are read, changes
 
 
 class NoCodec:
@@ -62,9 +62,12 @@ class ApiModel:
             (named,) = resolve_models([name])
             return HFModel(named)
         except (GptevalError, ValueError) as error:
+            reason = error.message if isinstance(error, GptevalError) else str(error).split("\n")[0]
             raise ModelError(
-                f"model {info.name}: the tokenizer and configuration of {name} cannot be had",
-                "name the served model's folder or Hub id with --tokenizer",
+                f"model {info.name}: the tokenizer and configuration of {name} cannot be had: {reason}",
+                "that folder needs the served model's config.json beside its tokenizer's files"
+                if self.options.tokenizer
+                else "name the served model's folder or Hub id with --tokenizer",
             ) from error
 
     @property

@@ -28,7 +28,7 @@ GENERATED_SUITE = "nano"  # the tasks of the generated world, made for the embed
 class Registry(Mapping[str, T], Generic[T]):
     """Names to objects of one ``kind``, filled by the package and by entry points of ``gpteval.<kind>s``.
 
-    An entry point's target is an object with a ``name``, a list of such objects, or a function
+    An entry point's target is an object with a ``name``, its class, a list of these, or a function
     without arguments that returns either. A broken one is kept in ``problems``; the rest load.
     """
 
@@ -43,7 +43,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 target = point.load()
                 target = target() if callable(target) and not hasattr(target, "name") else target
                 for thing in target if isinstance(target, list | tuple) else [target]:
-                    self.add(thing)
+                    self.add(thing() if isinstance(thing, type) else thing)
             except PLUGIN_ERRORS as error:  # the others must still load
                 self.problems.append(PluginError(f"entry point {point.name} ({point.value}): {_reason(error)}"))
 

@@ -291,7 +291,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for; ``text`` what a model behind an
-    API wrote.
+    API wrote, and ``share`` how much of its first token's probability the options' letters hold, where it tells.
     """
 
     scores: tuple[Score, ...]
@@ -300,6 +300,7 @@ class Scored:
     tokens_cut: int = 0
     cost: Cost = field(default=Cost(), compare=False)
     text: str = ""
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

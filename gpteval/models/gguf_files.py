@@ -7,6 +7,7 @@ the file has to have its place in the model.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,23 @@ def _write(file: Path, folder: Path, name: str) -> None:
         plain["quantization_config"] = transformers.GgufConfig(dequantize=True)
     model, loading = weights_of(file.parent, gguf_file=str(file), config=config, dtype="float32", **plain)
     loading["unexpected_keys"] = set(loading["unexpected_keys"]) - {FACTORS}
+    loading["missing_keys"] = set(loading["missing_keys"]) - _without_bias(model, keys, loading["missing_keys"])
     refuse_left_over(name, loading)
     if getattr(model, "hf_quantizer", None) is not None:
         model.hf_quantizer.remove_quantization_config(model)  # or it would refuse to be saved
     _add_ends(model, keys)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _without_bias(model: Any, keys: Keys, missing: Iterable[str]) -> set[str]:
+    """The biases of output projections that a file with biases of queries, keys and values has not: zeros."""
+    if "blk.0.attn_q.bias" not in keys.tensors or any("attn_output.bias" in name for name in keys.tensors):
+        return set()
+    found = {name for name in missing if name.endswith("self_attn.o_proj.bias")}
+    for name in found:
+        model.get_parameter(name).data.zero_()
+    return found
 
 
 def _add_ends(model: Any, keys: Keys) -> None:

@@ -30,6 +30,7 @@ def evaluate(
     ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises UsageError for
     names and folders that cannot be used; what fails later is in ``failures`` of the outcome.
     """
+    plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in settings.items()}
     config = RunConfig(
         models=(models,) if isinstance(models, str) else tuple(models),
         tasks=(tasks,) if isinstance(tasks, str) else tuple(tasks),
@@ -38,6 +39,6 @@ def evaluate(
         seed=seed,
         out=None if out is None else Path(out),
         load=LoadOptions(device=device, dtype=dtype),
-        **settings,
+        **plain,
     )
     return execute(config, listener)

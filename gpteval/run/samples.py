@@ -36,6 +36,7 @@ def samples_schema() -> Any:
             ("gold", pa.int64()),
             ("prediction", pa.int64()),
             ("generated", pa.string()),
+            ("letter_share", pa.float64()),
             ("references", pa.list_(pa.string())),
             ("finish", pa.string()),
             ("truncated", pa.bool_()),
@@ -87,6 +88,7 @@ def _sample(record: Record) -> dict[str, Any]:
                 "neutral_logprobs": [score.logprob for score in outcome.neutral] or None,
                 "prediction": prediction(request, outcome) if len(outcome.scores) > 1 else None,
                 "generated": outcome.text or None,
+                "letter_share": outcome.share,
                 "tokens_cut": outcome.tokens_cut,
             }
         case Rolled():
