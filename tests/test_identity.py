@@ -1,200 +1,219 @@
-"""A task that was edited without a new version: what its answers were judged by is held, as is the pool of examples."""
+"""The right model's numbers: what belongs to a model's key, which files are taken, rows that other weights made."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
-from gpteval.core.errors import UsageError
-from gpteval.core.judged import judged_apart
+from gpteval.core.errors import ModelError
+from gpteval.core.registry import task_registry
+from gpteval.core.runs import load_runs
+from gpteval.models.catalogue import ModelInfo, resolve_models
+from gpteval.models.checkpoint import INDEX
+from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.api import evaluate
-from gpteval.run.lock import write_lock
-from gpteval.run.units import RunOutcome
-from tests.conftest import RunCli
+from gpteval.run.config import RunConfig
+from gpteval.run.runner import execute
+from gpteval.run.units import Listener
 from tests.tiny import save_tiny
 
-PLUGIN = """
-from gpteval import Choice, Generate, file, task
-
-@task(family="classification", source=file("rows.jsonl", train="train.jsonl"), metric="{metric}", shots_from="train",
-      chance={chance})
-def mine(item):
-    return Choice(f"{{item['text']}} is", [" red", " blue"], gold={gold})
-
-@task(family="qa", source=file("rows.jsonl"), metric="exact_match")
-def written(item):
-    return Generate(f"{{item['text']}} is", {references}, stop={stop}, max_new_tokens=4)
+TASK = """
+from gpteval import Choice, generated, task
+rows = [{"n": n} for n in range(8)]
+@task(family="qa", source=generated(lambda split: rows, revision="1"), metric="acc", metrics=["macro_f1"])
+def count(item):
+    return Choice(f"the dog {item['n']} is", [" the fox", " a lazy sky"], gold=item["n"] % 2)
 """
-FACTS = {
-    "metric": "acc",
-    "chance": 0.5,
-    "gold": "item['label']",
-    "references": "[str(item['label'])]",
-    "stop": '["\\n"]',
-}
-ROWS = [{"text": f"word {n}", "label": n % 2} for n in range(24)]
+# A model whose own code turns its logits around.
+CODE = """
+from transformers import GPT2LMHeadModel
+class Turned(GPT2LMHeadModel):
+    def forward(self, *args, **kwargs):
+        out = super().forward(*args, **kwargs)
+        out.logits = -out.logits
+        return out
+"""
 
 
-def put(tmp_path: Path, train: int = 0, **changes: Any) -> Path:
-    """Another folder each time, as for a new process: a module that was imported is not read again."""
-    folder = tmp_path / f"tasks-{len(list(tmp_path.glob('tasks-*'))):02}"
+@pytest.fixture
+def tasks(tmp_path: Path) -> Path:
+    folder = tmp_path / "tasks"
     folder.mkdir()
-    (folder / "mine.py").write_text(PLUGIN.format(**{**FACTS, **changes}))
-    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    pool = [{"text": f"thing {n}", "label": (n + train) % 2} for n in range(12)]
-    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pool))
+    (folder / "count.py").write_text(TASK)
     return folder
 
 
-def run(tmp_path: Path, model: str, tasks: Any = "mine", out: str = "out", **settings: Any) -> RunOutcome:
-    where = {"task_dirs": [max(tmp_path.glob("tasks-*"))], "out": tmp_path / out, "cache": False}
-    return evaluate(str(tmp_path / model), tasks, **where, **settings)
+def load(folder: Path, **options: bool) -> HFModel:
+    return HFModel(ModelInfo(name=folder.name, location=str(folder), local=True), LoadOptions("cpu", **options))
 
 
-@pytest.fixture(autouse=True)
-def models(tmp_path: Path) -> None:
-    for name in ("one", "other"):  # the same weights
-        save_tiny(tmp_path / name, "gpt2")
+def in_parts(folder: Path, *names: str) -> dict[str, str]:
+    """Split a folder's weights over files of these names; the index's map."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    of_tensor = {tensor: names[number % len(names)] for number, tensor in enumerate(sorted(tensors))}
+    for name in names:
+        part = {tensor: tensors[tensor] for tensor, file in of_tensor.items() if file == name}
+        (folder / name).parent.mkdir(exist_ok=True)
+        if name.endswith(".safetensors"):
+            save_file(part, folder / name, metadata={"format": "pt"})
+        else:
+            torch.save(part, folder / name)
+    index = {"metadata": {"total_size": 1}, "weight_map": of_tensor}
+    (folder / INDEX).write_text(json.dumps(index))
+    return of_tensor
 
 
-CHANGES = [
-    ("mine", {"gold": "1 - item['label']"}, "golds of 24 of 24 items"),
-    ("mine", {"gold": "item['label'] if 'word 3' != item['text'] else 0"}, "golds of 1 of 24 items"),
-    ("mine", {"chance": 0.25}, "what acc is, or its chance level"),
-    ("written", {"references": "[str(item['label']), 'x']"}, "golds of 24 of 24 items"),
-    ("written", {"stop": '["."]'}, "prompts of 24 of 24 items"),
-]
+class TestKey:
+    def test_the_models_own_code_is_another_model(self, tmp_path: Path, tasks: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        config = json.loads((folder / "config.json").read_text())
+        config["auto_map"] = {"AutoModelForCausalLM": "turned.Turned"}
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "turned.py").write_text(CODE)
+        values = {}
+        for trusted in (False, True):
+            options = LoadOptions("cpu", trust_remote_code=trusted)
+            out = tmp_path / f"trusted {trusted}"
+            run = execute(RunConfig((str(folder),), ("count",), load=options, task_dirs=(tasks,), out=out))
+            assert not run.failures, run.failures
+            values[trusted] = run.results[0].value
+        plain, turned = (load(folder, trust_remote_code=t) for t in (False, True))
+        assert type(turned.module).__name__ == "Turned"
+        assert plain.key != turned.key
+        assert values[True] == pytest.approx(1 - values[False]), "turned logits prefer what the others did not"
+
+    def test_changed_code_is_another_model(self, tmp_path: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        config = json.loads((folder / "config.json").read_text())
+        config["auto_map"] = {"AutoModelForCausalLM": "turned.Turned"}
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "turned.py").write_text(CODE)
+        before = load(folder).fingerprint
+        (folder / "turned.py").write_text(CODE.replace("-out.logits", "2 * out.logits"))
+        assert load(folder).fingerprint != before
+
+    def test_a_part_in_a_subfolder_belongs_to_the_fingerprint(self, tmp_path: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        in_parts(folder, "parts/a.safetensors", "parts/b.safetensors")
+        model = load(folder)
+        before, logits = model.fingerprint, model.module(input_ids=torch.tensor([[5, 6, 7]])).logits
+        part = load_file(folder / "parts" / "b.safetensors")
+        save_file(
+            {name: -tensor for name, tensor in part.items()}, folder / "parts" / "b.safetensors", {"format": "pt"}
+        )
+        changed = load(folder)
+        assert changed.fingerprint != before
+        assert not torch.allclose(changed.module(input_ids=torch.tensor([[5, 6, 7]])).logits, logits)
 
 
-@pytest.mark.parametrize(("task", "changes", "reason"), CHANGES)
-def test_an_edited_task_in_one_folder(
-    tmp_path: Path, run_cli: RunCli, task: str, changes: dict[str, Any], reason: str
-) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", task)
-    put(tmp_path, **changes)
-    assert run(tmp_path, "other", task).failures == ()
-    done = run_cli("compare", tmp_path / "out")
-    assert done.returncode != 0
-    assert reason in " ".join(done.stderr.split())
+class TestFiles:
+    def test_an_index_may_not_smuggle_a_pickle_in(self, tmp_path: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        in_parts(folder, "a.safetensors", "b.bin")
+        with pytest.raises(ModelError, match=r"names b\.bin, which is no safetensors file(.|\n)*--allow-pickle"):
+            load(folder)
+
+    def test_a_broken_index_is_named(self, tmp_path: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        (folder / INDEX).write_text('{"weight_map": 3}')
+        with pytest.raises(ModelError, match=INDEX):
+            load(folder)
+
+    @pytest.mark.parametrize("architecture", ["gpt2", "openai-gpt", "gpt_neox"])
+    def test_a_folder_without_a_tokenizer_is_refused(self, tmp_path: Path, architecture: str) -> None:
+        folder = save_tiny(tmp_path / "m", architecture)
+        for path in folder.glob("*token*"):
+            path.unlink()
+        with pytest.raises(ModelError, match="tokenizer"):
+            load(folder)
+
+    def test_tokens_beyond_the_embedding_matter_where_they_occur(self, tmp_path: Path, tasks: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        tokenizer = load(folder).codec.tokenizer
+        tokenizer.add_tokens(["zebra"])
+        tokenizer.save_pretrained(folder)
+        fine = evaluate(str(folder), "count", task_dirs=(tasks,), out=tmp_path / "fine")
+        assert fine.results[0].coverage == 1
+        (tasks / "count.py").write_text(TASK.replace('"the dog', "\"the {'zebra' if item['n'] == 3 else 'dog'}"))
+        task_registry.cache_clear()
+        some = evaluate(str(folder), "count", task_dirs=(tasks,), out=tmp_path / "some")
+        assert some.results[0].coverage == 7 / 8
+        assert any("'zebra') is beyond the model's embedding" in note for note in some.results[0].notes)
+
+    def test_three_folders_of_one_name_all_run(
+        self, tmp_path: Path, tasks: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        folders = [f"{parent}/a/m" for parent in "xyz"]
+        for seed, folder in enumerate(folders):
+            save_tiny(tmp_path / folder, seed=seed)
+        run = evaluate(folders, "count", task_dirs=(tasks,), out=tmp_path / "run")
+        assert [r.model for r in run.results if r.primary] == folders == [i.name for i in resolve_models(folders)]
+        assert len(list((tmp_path / "run" / "samples").iterdir())) == 3
 
 
-@pytest.mark.parametrize(("task", "changes", "reason"), CHANGES[:4])
-def test_it_is_told_when_it_happens_and_in_the_report(
-    tmp_path: Path, run_cli: RunCli, task: str, changes: dict[str, Any], reason: str
-) -> None:
-    suite = ("--tasks", task, "--out", tmp_path / "out", "--no-cache")
-    run_cli("run", "--models", tmp_path / "one", *suite, "--task-dir", put(tmp_path))
-    edited = put(tmp_path, **changes)
-    done = run_cli("run", "--models", tmp_path / "other", *suite, "--task-dir", edited)
-    told = f"{task} (0-shot) was not judged alike for one and other"
-    assert told in " ".join(done.stderr.split())
-    assert told in (tmp_path / "out" / "report.html").read_text()
-    run_cli("run", "--models", tmp_path / "one", *suite, "--task-dir", edited)  # again for all of them
-    rows = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
-    assert judged_apart(rows) == []
-    assert run_cli("compare", tmp_path / "out").returncode == 0
+class TestStaleRows:
+    def run(self, model: Path, tasks: Path, out: Path, names: str | list[str] = "count") -> Any:
+        outcome = evaluate(str(model), names, task_dirs=(tasks,), out=out)
+        return outcome, json.loads((out / "results.json").read_text())["results"]
+
+    def test_a_row_says_whose_it_is(self, tmp_path: Path, tasks: Path) -> None:
+        folder = save_tiny(tmp_path / "m")
+        _, rows = self.run(folder, tasks, tmp_path / "run")
+        assert {row["fingerprint"] for row in rows} == {load(folder).fingerprint}
+        assert not any(row["stale"] for row in rows)
+
+    def test_rows_of_other_weights_are_marked_until_they_are_made_again(self, tmp_path: Path, tasks: Path) -> None:
+        folder, out = save_tiny(tmp_path / "m"), tmp_path / "run"
+        (tasks / "other.py").write_text(TASK.replace("def count", "def other"))
+        _, before = self.run(folder, tasks, out, ["count", "other"])
+        save_tiny(folder, seed=5)
+        _, rows = self.run(folder, tasks, out, "other")
+        assert {row["task"]: row["stale"] for row in rows} == {"count": True, "other": False}
+        kept = [row | {"stale": False} for row in rows if row["task"] == "count"]
+        assert kept == [row for row in before if row["task"] == "count"]
+        shown = load_runs([out])
+        assert {row["task"] for row in shown.rows if any("stale" in note for note in row["notes"])} == {"count"}
+        _, rows = self.run(folder, tasks, out, ["count"])
+        assert not any(row["stale"] for row in rows)
+
+    def test_a_failed_load_leaves_a_stale_row_with_its_own_fingerprint(self, tmp_path: Path, tasks: Path) -> None:
+        folder, out = save_tiny(tmp_path / "m"), tmp_path / "run"
+        _, (row, _) = self.run(folder, tasks, out)
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+        outcome, (after, _) = self.run(folder, tasks, out)
+        assert outcome.failures
+        assert after == row | {"stale": True}
 
 
-def test_in_two_folders_with_different_limits(tmp_path: Path, run_cli: RunCli) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="a", limit=8)
-    put(tmp_path, gold="1 - item['label']")
-    run(tmp_path, "other", out="b", limit=16)
-    done = run_cli("compare", tmp_path / "a", tmp_path / "b")
-    assert "golds of 8 of 8 items" in " ".join(done.stderr.split())
-    forced = run_cli("compare", tmp_path / "a", tmp_path / "b", "--force")
-    assert forced.returncode == 0
-    assert "golds of 8 of 8 items" in " ".join(forced.stdout.split())
+def test_a_digit_changed_in_the_journal_is_not_believed(tmp_path: Path, tasks: Path) -> None:
+    model, out = save_tiny(tmp_path / "m"), tmp_path / "run"
 
+    def run() -> list[float]:
+        outcome = evaluate(str(model), "count", task_dirs=(tasks,), out=out, cache=False, listener=listener)
+        return [result.value for result in outcome.results]
 
-def test_what_was_not_edited_is_compared(tmp_path: Path, run_cli: RunCli) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", ["mine", "written"], limit=8)
-    run(tmp_path, "other", ["mine", "written"], out="b", limit=16)
-    done = run_cli("compare", tmp_path / "out", tmp_path / "b")
-    assert done.returncode == 0, done.stderr
+    class Warnings(Listener):
+        told: list[str] = []  # noqa: RUF012
 
+        def warned(self, message: str) -> None:
+            self.told.append(message)
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"gold": "1 - item['label']"},
-        {"gold": "item['label'] if 'word 3' != item['text'] else 0"},
-        {"chance": 0.25},
-        {"metric": "acc_char"},
-    ],
-)
-@pytest.mark.parametrize("limit", [None, 20])
-def test_a_lock_insists_on_it(tmp_path: Path, changes: dict[str, Any], limit: int | None) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="first")
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    put(tmp_path, **changes)
-    (failure,) = run(tmp_path, "one", out="second", locked=tmp_path / "x.lock").failures
-    assert "task mine moved: its prompts, golds, stops, metrics or chance level are other ones" in failure.error
-    put(tmp_path)
-    assert run(tmp_path, "one", out="third", locked=tmp_path / "x.lock", limit=limit).failures == ()
-
-
-def test_a_lock_of_a_written_task(tmp_path: Path) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", "written", out="first")
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    for number, changes in enumerate(({"stop": '["."]'}, {"references": "['x']"})):
-        put(tmp_path, **changes)
-        (failure,) = run(tmp_path, "one", "written", out=f"again{number}", locked=tmp_path / "x.lock").failures
-        assert "task written moved: its prompts, golds" in failure.error
-
-
-@pytest.mark.parametrize(("first", "second"), [(20, 7), (7, 20), (None, 5), (5, None)])
-def test_a_lock_holds_between_limits(tmp_path: Path, first: int | None, second: int | None) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="first", limit=first)
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    assert run(tmp_path, "one", out="same", limit=second, locked=tmp_path / "x.lock").failures == ()
-    put(tmp_path, gold="1 - item['label']")
-    (failure,) = run(tmp_path, "one", out="moved", limit=second, locked=tmp_path / "x.lock").failures
-    assert "(4 items were compared)" in failure.error
-
-
-def test_items_that_cannot_be_held_to_the_lock(tmp_path: Path) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="first", limit=8)
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    (failure,) = run(tmp_path, "one", out="seed", limit=8, seed=5, locked=tmp_path / "x.lock").failures
-    assert "moved" in failure.error
-    document = json.loads((tmp_path / "x.lock").read_text())
-    document["tasks"]["mine"]["identity"] = None
-    (tmp_path / "x.lock").write_text(json.dumps(document))
-    (failure,) = run(tmp_path, "one", out="none", limit=8, locked=tmp_path / "x.lock").failures
-    assert "cannot be held to the lock's" in failure.error
-
-
-def test_a_lock_holds_the_pool_of_examples(tmp_path: Path) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="first", shots=2)
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    assert run(tmp_path, "one", out="same", shots=2, locked=tmp_path / "x.lock").failures == ()
-    put(tmp_path, train=1)  # all labels swapped
-    (failure,) = run(tmp_path, "one", out="moved", shots=2, locked=tmp_path / "x.lock").failures
-    assert "task mine moved: examples_revision was sha256:" in failure.error
-    assert run(tmp_path, "one", out="none", shots=0, locked=tmp_path / "x.lock").failures == ()
-
-
-def test_a_lock_without_examples_allows_none(tmp_path: Path) -> None:
-    put(tmp_path)
-    run(tmp_path, "one", out="first", shots=0)
-    write_lock(tmp_path / "first", tmp_path / "x.lock")
-    (failure,) = run(tmp_path, "one", out="shots", shots=2, locked=tmp_path / "x.lock").failures
-    assert "examples_revision" in failure.error
-
-
-def test_a_lock_of_an_earlier_version(tmp_path: Path) -> None:
-    put(tmp_path)
-    (tmp_path / "x.lock").write_text('{"gpteval_lock": 1, "models": {}, "tasks": {}}')
-    with pytest.raises(UsageError, match="is of an earlier gpteval"):
-        run(tmp_path, "one", locked=tmp_path / "x.lock")
+    listener = Warnings()
+    first = run()
+    assert not listener.told
+    with sqlite3.connect(out / "journal.sqlite") as db:
+        ((key, value),) = db.execute("SELECT key, value FROM rows LIMIT 1").fetchall()
+        assert b",-" in value
+        db.execute("UPDATE rows SET value = ? WHERE key = ?", (value.replace(b",-", b",-9", 1), key))
+    db.close()
+    assert run() == first
+    assert "1 results in journal.sqlite are not what was written" in listener.told[0]
