@@ -278,7 +278,7 @@ def _shifted(document: Body) -> Body:
     [
         (Fault(change=_no_echo), "its logprobs have not tokens"),
         (Fault(change=_wrong_echo), "the echoed tokens are not the prompt's"),
-        (Fault(change=_shifted), "it tells two log-probabilities of one token"),
+        (Fault(change=_shifted), "a token that it wrote with a log-probability of"),
         (Fault(400, document={"error": {"message": "echo is not supported"}}), "echo is not supported"),
         (Fault(401, document={"error": {"message": f"wrong key {KEY}"}}), r"wrong key \*\*\*"),
         (Fault(404, document={"error": {"message": "no such model"}}), "no such model"),

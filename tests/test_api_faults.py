@@ -168,6 +168,7 @@ def test_what_a_server_does_not_tell_is_null(server: ApiServer, tmp_path: Path, 
     run(server, tmp_path / "text", CHAT, "nano_topic", limit=5)
     for row in samples(tmp_path / "text"):
         assert row["logprobs"] == [None] * 4
+        assert row["letter_share"] is None
         assert (row["generated"], row["prediction"]) == ("A", 0)
 
     def two(document: Body) -> Body:

@@ -170,15 +170,15 @@ class ChatEngine(ApiEngine):
         A letter whose log-probability is not told is less likely than those told. ``choice``: None behind a thought.
         """
         letters = ascii_uppercase[: row.options]
-        found = _first_letters(choice, letters) if choice else {}
-        share = math.fsum(map(math.exp, found.values()))
-        found = found if share >= SHARE else {}
+        first = _first_letters(choice, letters) if choice else None
+        share = None if first is None else math.fsum(map(math.exp, first.values()))
+        found = first if first and share and share >= SHARE else {}
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
             return RowResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
         told = {letter: found.get(letter) for letter in letters}
         by = "logprobs" if found else "text"
-        extra = {"letters": told, "by": by, "chosen": best} | ({"share": share} if choice else {})
+        extra = {"letters": told, "by": by, "chosen": best, "share": share}
         return RowResult(1, text=_kept(row, text), extra=json.dumps(extra))
 
 
@@ -227,8 +227,10 @@ def letter_of(text: str, letters: str) -> str:
     return named.pop() if len(named) == 1 and named <= set(letters) else ""
 
 
-def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float]:
-    """Log-probabilities of letters as the first token; of one that comes in several spellings, together."""
+def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float] | None:
+    """Log-probabilities of letters as the first token; of one that comes in several spellings, together. None where
+    the server does not tell them.
+    """
     found: dict[str, list[float]] = {}
     try:
         for one in choice["logprobs"]["content"][0]["top_logprobs"]:
@@ -236,7 +238,7 @@ def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float]:
             if letter and letter[1].upper() in letters and one["logprob"] is not None:  # null: impossible
                 found.setdefault(letter[1].upper(), []).append(number(one["logprob"]))
     except (KeyError, IndexError, TypeError):
-        return {}
+        return None
     sums = {letter: math.fsum(map(math.exp, numbers)) for letter, numbers in found.items()}
     if any(total > 1.01 for total in sums.values()):
         raise Malformed("the probabilities of its first tokens are above 1")

@@ -72,6 +72,8 @@ class CompletionsEngine(ApiEngine):
 
     def _scored(self, row: ScoreRow, document: Document) -> RowResult:
         echo = self.echoes.read(row.context + row.targets, document)
+        if echo.odd:
+            raise Malformed(echo.odd)
         begin = len(row.context) - 1  # the first token has no number
         logprobs, likeliest = echo.numbers[begin:], echo.likeliest[begin:]
         if len(logprobs) != len(row.targets) or not all(math.isfinite(n) for n in logprobs):

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,14 @@ _LISTS = ("tokens", "token_logprobs", "top_logprobs")
 class Echo:
     """``numbers``: the log-probability of each token but the first; ``likeliest``: of the likeliest one at its place.
 
-    ``written``: the text and the log-probability of the token behind the prompt.
+    ``written``: the text and the log-probability of the token behind the prompt. ``odd``: why these cannot be the
+    numbers of a model; "" where nothing shows.
     """
 
     numbers: tuple[float, ...]
     likeliest: tuple[float, ...]
     written: tuple[str, float] | None
+    odd: str
 
 
 class Echoes:
@@ -56,22 +59,14 @@ class Echoes:
         if numbers[0] is not None or tops[0]:
             raise Malformed("it tells a number for the first token: there is a token of the server's own before it")
         found = [number(n) for n in numbers[1:count] if n is not None]
-        if len(found) < count - 1 or any(math.isnan(n) for n in found):
+        if len(found) < count - 1:
             raise Malformed("a log-probability of the prompt is missing")
-        places = list(zip(ids[1:], found, tops[1:count], strict=True))
-        likeliest = [self._likeliest(*place) for place in places]
-        greedy = [place for place, most in zip(places, likeliest, strict=True) if place[1] >= most]
-        if len(found) >= ALL_GREEDY and len(greedy) == len(found):
-            raise Malformed("every token of the prompt is told as the likeliest: the likeliest ones are not told")
-        others = sum(self._own(token, top) == [] for token, _, top in greedy)
-        if others > max(1, len(greedy) - others):  # one or two may be ties
-            raise Malformed(f"it names other tokens at {others} places where the prompt's own is the likeliest")
-        _refuse_repeated(found)
-        if step := step_of(found):
-            raise Malformed(f"its log-probabilities are rounded, to steps of {step:.3g} nats")
+        likeliest = [_likeliest(top) for top in tops[1:count]]
+        places = list(zip(ids[1:], found, tops[1:count], likeliest, strict=True))
+        odd = next(chain(self._contradictions(places), _roundings(found)), "")
         written = len(tokens) > count and numbers[count] is not None
         behind = (str(tokens[count]), number(numbers[count])) if written else None
-        return Echo(tuple(found), tuple(likeliest), behind)
+        return Echo(tuple(found), tuple(likeliest), behind, odd)
 
     def id_of(self, text: str) -> int | None:
         """The token that a server writes so; None where that cannot be said."""
@@ -90,17 +85,20 @@ class Echoes:
             if not isinstance(told, str) or (spelled and told not in spelled):
                 raise Malformed(f"the echoed tokens are not the prompt's: none is {self.codec.decode([token])!r}")
 
-    def _likeliest(self, token: int, own: float, top: object) -> float:
-        """The log-probability of the likeliest token at a place."""
-        if not isinstance(top, Mapping) or not top:
-            raise Malformed("the likeliest tokens are not told, as tokens with numbers")
-        most = max(number(n) for n in top.values())
-        if not own <= most + CLOSE:
-            raise Malformed("the likeliest token is not told, or is less likely than the prompt's own")
-        other = self._own(token, top)
-        if other and not abs(other[0] - own) <= CLOSE and other[0] != own:
-            raise Malformed(f"it tells two log-probabilities of one token: {own:.3f} and {other[0]:.3f}")
-        return most
+    def _contradictions(self, places: Sequence[tuple[int, float, Mapping[str, Any], float]]) -> Iterator[str]:
+        """``places``: a token, its number, the likeliest ones there, the largest of their numbers."""
+        for token, own, top, most in places:
+            if not own <= most + CLOSE:
+                yield "the likeliest token is not told, or is less likely than the prompt's own"
+            other = self._own(token, top)
+            if other and not abs(other[0] - own) <= CLOSE and other[0] != own:
+                yield f"it tells two log-probabilities of one token: {own:.3f} and {other[0]:.3f}"
+        greedy = [(token, top) for token, own, top, most in places if own >= most]
+        if len(places) >= ALL_GREEDY and len(greedy) == len(places):
+            yield "every token of the prompt is told as the likeliest: the likeliest ones are not told"
+        others = sum(self._own(token, top) == [] for token, top in greedy)
+        if others > max(1, len(greedy) - others):  # one or two may be ties
+            yield f"it names other tokens at {others} places where the prompt's own is the likeliest"
 
     def _own(self, token: int, top: Mapping[str, Any]) -> list[float] | None:
         """The number of the prompt's own token among the likeliest ones, if it is there; None where nobody can say.
@@ -130,13 +128,31 @@ def _lists(document: Document) -> list[list[Any]]:
     return lists
 
 
-def _refuse_repeated(numbers: Sequence[float]) -> None:
-    """No number comes thrice, but for those of tokens that are as good as certain; and most tokens are not."""
-    if len(numbers) < ENOUGH:
-        return
+def _likeliest(top: object) -> float:
+    """The log-probability of the likeliest token at a place."""
+    if not isinstance(top, Mapping) or not top:
+        raise Malformed("the likeliest tokens are not told, as tokens with numbers")
+    return max(number(n) for n in top.values())
+
+
+def repeated(numbers: Sequence[float]) -> tuple[float, int]:
+    """A number that comes more often than chance lets it, and how often; 0 times where there is none.
+
+    Thrice in a hundred tokens, but for tokens that are as good as certain: these may be half of them.
+    """
     for value, times in Counter(numbers).items():
-        if times > (2 if -math.inf < value <= -COARSE else len(numbers) / 2):
-            raise Malformed(f"{times} of {len(numbers)} tokens have the same log-probability, {value:.3f}")
+        unsure = -math.inf < value <= -COARSE
+        if times > (max(2, len(numbers) / 50) if unsure else len(numbers) / 2):
+            return value, times
+    return 0.0, 0
+
+
+def _roundings(numbers: Sequence[float]) -> Iterator[str]:
+    value, times = repeated(numbers)
+    if len(numbers) >= ENOUGH and times:
+        yield f"{times} of {len(numbers)} tokens have the same log-probability, {value:.3f}"
+    if step := step_of(numbers):
+        yield f"its log-probabilities are rounded, to steps of {step:.3g} nats"
 
 
 def step_of(numbers: Sequence[float]) -> float:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gpteval.api.client import Client, Document, Malformed, Rejected
-from gpteval.api.echo import CLOSE, Echo, Echoes
+from gpteval.api.echo import CLOSE, Echo, Echoes, repeated
 
 PROMPTS = (
     "The quick brown fox jumps over the lazy dog. The quick brown fox",
@@ -52,6 +51,7 @@ class Probe:
         self.longest = 0  # tokens of a prompt that was not cut
         self._begin: list[int] = []  # a prompt and the token that the server wrote behind it
         self._numbers: list[float] = []  # of its tokens but the first
+        self._odd = ""  # what is of its numbers
 
     def prove(self, longest: int) -> None:
         """Raises Unfit where prompts of so many tokens cannot be scored, Rejected where they are not taken."""
@@ -68,6 +68,8 @@ class Probe:
         for then in found:
             if not abs(then - written) <= CLOSE:
                 raise Unfit(f"a token that it wrote with a log-probability of {written:.3f} comes back with {then:.3f}")
+        if odd := self._odd or echo.odd:
+            raise Unfit(odd)
         _refuse_moved(self._numbers, echo.numbers[:place])
         _refuse_padding(echo.numbers[place:])
         likeliest = sum(a >= b for a, b in zip(echo.numbers[place:], echo.likeliest[place:], strict=True))
@@ -84,6 +86,7 @@ class Probe:
             token = None if echo.written is None else self.engine.echoes.id_of(echo.written[0])
             if echo.written is not None and token is not None:
                 self._begin, self._numbers = [*prompt, token], [*echo.numbers, echo.written[1]]
+                self._odd = echo.odd
                 return
         raise Unfit("behind a prompt it writes no token that can be told, by which its numbers could be checked")
 
@@ -100,10 +103,10 @@ def _refuse_moved(before: Sequence[float], after: Sequence[float]) -> None:
 
 
 def _refuse_padding(numbers: Sequence[float]) -> None:
-    """Words in no order are not certain, and no three of them have one number."""
-    number, times = Counter(numbers).most_common(1)[0]
+    """Words in no order are not certain, and do not have one number."""
+    number, times = repeated(numbers)
     certain = sum(n == 0 for n in numbers)
-    if times > 2 or certain:
+    if times or certain:
         what = f"{certain:,} as certain" if certain else f"{times:,} with a log-probability of {number:.3f}"
         raise Unfit(f"of {len(numbers):,} words in no order it tells {what}: it cuts long prompts, and fills up")
 

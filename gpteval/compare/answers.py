@@ -29,9 +29,9 @@ class Answers:
 
     ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
     itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
-    ``golds``: what is right of each item. ``texts``: where the items are blocks of a few long texts, the text of each.
-    ``template``: behind the task's name where it is another prompt than the task's own. ``training`` and ``step``: of a
-    checkpoint.
+    ``golds``: what is right of each item, None where a file does not tell. ``texts``: where the items are blocks of a
+    few long texts, the text of each. ``template``: behind the task's name where it is another prompt than the task's
+    own. ``training`` and ``step``: of a checkpoint.
     """
 
     model: str
@@ -111,8 +111,8 @@ def read_answers(
             )
         metric = known[row["metric"]]
         columns = read_statistics(path)
-        references = [None if one is None else tuple(one) for one in columns["references"]]
-        columns["golds"] = list(zip(columns["gold"], references, strict=True))
+        golds = zip(columns["gold"], columns["references"], strict=True)
+        columns["golds"] = [gold if texts is None else tuple(texts) for gold, texts in golds]
         rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
         if not rows_of:
             continue
@@ -228,7 +228,8 @@ def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[s
     """What makes answers to shared items answers to other questions, or judged otherwise."""
     found = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
     prompts = sum(a.hashes[x] != b.hashes[y] for x, y in shared)
-    golds = sum(a.golds[x] != b.golds[y] for x, y in shared) if a.golds and b.golds else 0
+    right = [(a.golds[x], b.golds[y]) for x, y in shared]
+    golds = sum(None not in both and both[0] != both[1] for both in right)
     found += [f"{what} of {n} of {len(shared)} items" for what, n in (("prompts", prompts), ("golds", golds)) if n]
     if a.facts["judged"] and b.facts["judged"] and a.facts["judged"] != b.facts["judged"]:
         found.append(f"what {a.metric.name} is, or its chance level")

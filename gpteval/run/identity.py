@@ -31,11 +31,12 @@ def definition(metric: Metric, *chances: float | None) -> str:
     return digest(metric.name, kind.__qualname__, source, [None if one is None else round(one, 9) for one in chances])
 
 
-def identity(data: TaskData, requests: Mapping[str, Request]) -> dict[str, str]:
+def identity(data: TaskData, requests: Mapping[str, Request], also: Iterable[str] = ()) -> dict[str, str]:
     """By a number of items, the digest of what so many were asked, without examples, and judged by.
 
-    The numbers are powers of two, and that of all. A smaller ``--limit`` takes the first of a larger one
-    (``TaskData.order``), so runs with different limits can be held to each other by the largest number that both have.
+    The numbers are powers of two, what people limit by (1, 2 and 5 times a power of ten), that of all, and ``also``
+    others. A smaller ``--limit`` takes the first of a larger one (``TaskData.order``), so runs with different limits
+    can be held to each other by the largest number that both have.
     """
     task, known = data.task, metric_registry()
     judged = [definition(known[name], task.chance) for name in task.all_metrics]
@@ -43,8 +44,14 @@ def identity(data: TaskData, requests: Mapping[str, Request]) -> dict[str, str]:
     order = [item for item in data.order if item in requests]
     asked = [Prompt(item, requests[item], preamble=task.preamble) for item in order]
     each = [digest(prompt.item_id, prompt.hash, _right(prompt.request)) for prompt in asked]
-    counts = {1 << power for power in range(len(each).bit_length())} if data.nested else set()
-    return {str(count): digest(*head, sorted(each[:count])) for count in sorted({*counts, len(each)})}
+    powers = {1 << power for power in range(len(each).bit_length())}
+    usual = {times * 10**power for times in (1, 2, 5) for power in range(len(str(len(each))))}
+    counts = (powers | usual | {int(count) for count in also}) if data.nested else set()
+    return {
+        str(count): digest(*head, sorted(each[:count]))
+        for count in sorted(counts | {len(each)})
+        if 0 < count <= len(each)
+    }
 
 
 def differs(locked: Mapping[str, str], now: Mapping[str, str]) -> int | None:

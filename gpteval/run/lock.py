@@ -104,7 +104,8 @@ class Lock:
             now["examples_revision"] = data.pool_revision
         _insist(f"task {data.task.label}", locked, now, DataError)
         requests = {item.id: request_of(data.task, item) for item in data.items}
-        moved = differs(locked.get("identity") or {}, identity(data, requests))
+        then = locked.get("identity") or {}
+        moved = differs(then, identity(data, requests, then))
         if moved is None:
             raise DataError(
                 f"task {data.task.label}: these items cannot be held to the lock's",
