@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from gpteval.core.downloads import set_hub_timeout, what_broke
+from gpteval.core.downloads import set_hub_timeout, told, what_broke
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_dataset, publish_model
 from tests.tiny import save_tiny
@@ -121,3 +124,15 @@ def test_the_cause_is_looked_for_behind_the_librarys_own_error() -> None:
     except OSError as error:
         assert what_broke(error) == "broken"
     assert what_broke(OSError("there is no such folder")) == ""
+
+
+@pytest.mark.parametrize("name", ["datasets.config", "huggingface_hub.constants"])
+def test_a_library_that_is_just_being_imported_is_no_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))  # as it stands there before its first line has run
+    heard: list[str] = []
+    with told(heard.append, "loading"):
+        pass
+    assert heard == ["loading"]
+    assert not failed

@@ -13,6 +13,10 @@ from pathlib import Path
 LOOK_SECONDS = 1.0  # between two looks at what has arrived
 GATED = "accept its conditions on its page of the Hub, and log in (hf auth login, or the variable HF_TOKEN)"
 AGAIN = "run the same command again, what has arrived in full is kept; --hub-timeout 60 waits longer for each answer"
+_PLACES = (  # module and name of the folder that a library downloads into, and what a file that is not whole is called
+    ("huggingface_hub.constants", "HF_HUB_CACHE", "*/blobs/*.incomplete"),
+    ("datasets.config", "DOWNLOADED_DATASETS_PATH", "*.incomplete"),
+)
 _TIMEOUTS = ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
 
 
@@ -70,16 +74,11 @@ def _look(tell: Callable[[str], None], ended: threading.Event) -> None:
 
 def _arriving() -> dict[Path, int]:
     """Bytes of the files that are not there in full, of all programs that download into the same cache."""
-    constants = sys.modules.get("huggingface_hub.constants")
-    config = sys.modules.get("datasets.config")
-    folders = []
-    if constants is not None:
-        folders.append((Path(constants.HF_HUB_CACHE), "*/blobs/*.incomplete"))
-    if config is not None:
-        folders.append((Path(config.DOWNLOADED_DATASETS_PATH), "*.incomplete"))
     sizes = {}
-    for folder, pattern in folders:
-        for file in folder.glob(pattern):
+    for module, name, pattern in _PLACES:
+        # Another thread may be importing the library: until it has told its folder, nothing comes through it.
+        folder = getattr(sys.modules.get(module), name, None)
+        for file in Path(folder).glob(pattern) if folder else ():
             try:
                 sizes[file] = file.stat().st_size
             except OSError:  # it has just arrived
