@@ -14,7 +14,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from gpteval.api.client import Document, Malformed, Rejected
-from gpteval.api.engine import A_TOKEN, CONTENT_FILTER, ApiEngine, choice_of, number, usage_of
+from gpteval.api.engine import A_TOKEN, LONGEST_NAME, ApiEngine, choice_of, number, usage_of
+from gpteval.api.kinds import ANSWERED, CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL, kind_of
 from gpteval.core.errors import NotAvailable
 from gpteval.core.thinking import answer_behind
 from gpteval.core.types import Choice, Cost, Failed, Generate, Generated, Outcome, Prompt, Rolling, Score, Scored
@@ -27,8 +28,6 @@ THINKING_TOKENS = 4096  # for models that count what they think as what they wri
 LONG = "beyond its limit"  # how a text ends that is longer than the task asked for
 SHARE = 0.5  # of the first token's probability that letters hold, at least, to be believed rather than the text
 TOP = 20  # likeliest first tokens that the protocol tells, at most
-REFUSAL, NO_LETTER, CUT = "refusal", "no letter", "cut before an answer"  # how the errors of such answers begin
-NO_ANSWERS = tuple(f"{kind}:" for kind in (REFUSAL, CONTENT_FILTER, NO_LETTER, CUT))
 # Parameters that a server may refuse, in groups that are left out together. Without max_tokens the limit goes by its
 # newer name.
 GROUPS = {
@@ -78,7 +77,7 @@ class Asked:
         assert result is not None
         cost = Cost(result.seconds, result.processed)
         if result.error:
-            return Failed(result.error, cost, answered=result.error.startswith(NO_ANSWERS), text=result.text)
+            return Failed(result.error, cost, answered=kind_of(result.error) in ANSWERED, text=result.text)
         if isinstance(self.request, Generate):
             return Generated(result.text, "length" if result.finish == "length" else "stop", result.tokens, cost=cost)
         told = json.loads(result.extra)
@@ -136,18 +135,22 @@ class ChatEngine(ApiEngine):
         message, reason = choice.get("message"), choice.get("finish_reason")
         if not isinstance(message, Mapping):
             raise Malformed("it has no message")
-        text = message.get("content")
+        text, thought_apart = _content(message)
         if message.get("refusal"):
             return RowResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(row, text))
         if reason == "content_filter":
-            return RowResult(0, error=f"{CONTENT_FILTER}: the answer was stopped", text=_kept(row, text))
-        if text is None and reason == "length":
-            text = ""
-        if not isinstance(text, str):
-            raise Malformed("its message has no content")
-        answer, thought = answer_behind(text)
+            return RowResult(0, error=f"{FILTERED}: the answer was stopped", text=_kept(row, text))
+        if not (text and text.strip()) and reason != "length":
+            if called := _called(message):
+                return RowResult(0, error=f"{NO_TEXT}: it calls {called}")
+            if thought_apart:
+                return RowResult(0, error=f"{NO_TEXT}: it thinks, and ends")
+            if text is None:
+                raise Malformed("its message has no content", NO_ANSWER)
+        answer, thought = answer_behind(text or "")
+        thought |= thought_apart
         if answer is None or (reason == "length" and not answer.strip()):
-            spent = "a thought" if thought or message.get("reasoning_content") else "nothing that is shown"
+            spent = "a thought" if thought else "nothing that is shown"
             return RowResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(row, text))
         if row.options:
             result = self._lettered(row, answer, None if thought else choice)
@@ -180,6 +183,26 @@ class ChatEngine(ApiEngine):
         by = "logprobs" if found else "text"
         extra = {"letters": told, "by": by, "chosen": best, "share": share}
         return RowResult(1, text=_kept(row, text), extra=json.dumps(extra))
+
+
+def _content(message: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """The text of a message, which may come in parts; and whether a thought stands apart from it. Raises Malformed."""
+    content = message.get("content")
+    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    if isinstance(content, list):
+        parts = [part if isinstance(part, Mapping) else {"type": "text", "text": part} for part in content]
+        thought |= any(part.get("type") in ("thinking", "reasoning") for part in parts)
+        content = "".join(part["text"] for part in parts if part.get("type", "text") in ("text", "output_text"))
+    if not isinstance(content, str | None):
+        raise Malformed("its message's content is no text")
+    return content, thought
+
+
+def _called(message: Mapping[str, Any]) -> str:
+    """The tools that a message calls, by name; "" for none."""
+    calls = message.get("tool_calls") or [{"function": call} for call in [message.get("function_call")] if call]
+    names = [str((call.get("function") or {}).get("name") or "a tool") for call in calls]
+    return ", ".join(dict.fromkeys(names))[:LONGEST_NAME]
 
 
 def _kept(row: ChatRow, text: object) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from gpteval.api.client import Document, Malformed, Rejected
 from gpteval.api.echo import Echoes
 from gpteval.api.engine import A_TOKEN, ApiEngine, choice_of
+from gpteval.api.kinds import UNFIT, UNREADABLE
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
 from gpteval.api.probe import Probe, Unfit
@@ -25,6 +26,7 @@ from gpteval.engine.engine import Plan, plan_rows
 from gpteval.engine.rows import Row, RowResult, ScoreRow, sums_of_parts
 
 MOST_STOPS = 4  # that the protocol takes
+LOWEST = -1e5  # nats: no token is that unlikely
 
 
 class CompletionsEngine(ApiEngine):
@@ -71,13 +73,16 @@ class CompletionsEngine(ApiEngine):
         return RowResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
 
     def _scored(self, row: ScoreRow, document: Document) -> RowResult:
-        echo = self.echoes.read(row.context + row.targets, document)
+        try:
+            echo = self.echoes.read(row.context + row.targets, document)
+        except Malformed as error:
+            raise Malformed(str(error), UNFIT if error.kind == UNREADABLE else error.kind) from None
         if echo.odd:
-            raise Malformed(echo.odd)
+            raise Malformed(echo.odd, UNFIT)
         begin = len(row.context) - 1  # the first token has no number
         logprobs, likeliest = echo.numbers[begin:], echo.likeliest[begin:]
-        if len(logprobs) != len(row.targets) or not all(math.isfinite(n) for n in logprobs):
-            raise Malformed("a log-probability of the prompt is missing or not finite")
+        if len(logprobs) != len(row.targets) or not all(n > LOWEST for n in logprobs):
+            raise Malformed("a log-probability of the prompt is missing or not finite", UNFIT)
         if row.barred:
             return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
         greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))

@@ -9,15 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from gpteval.api.client import Client, Document, Malformed, Otherwise, Rejected
+from gpteval.api.client import Client, Document, GivenUp, Malformed, Otherwise, Rejected
+from gpteval.api.kinds import AGAIN, NO_ANSWER, kind_of
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget, Price, price_of
+from gpteval.api.streak import Streak
 from gpteval.core.errors import ModelError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.engine.engine import Estimate, Plan
 from gpteval.engine.rows import RowResult
 
-CONTENT_FILTER = "content filter"  # how the error of an answer begins that a filter stopped
 LIMITS = ("max_tokens", "max_completion_tokens")
 A_TOKEN = 64  # characters of a text that are one token, at most; what a server writes beyond its limit is left out
 AROUND = 16  # tokens that a server may put around a message, and around all of them
@@ -58,6 +59,7 @@ class ApiEngine(ABC):
         self.served_by: set[str] = set()  # the system fingerprints
         self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take
         self.lost = Usage(0, 0)  # of attempts that came to nothing, in rows that have no answer yet
+        self.spent: dict[bytes, Usage] = {}  # the same by row, of an earlier command
         self.lock = threading.Lock()
 
     @abstractmethod
@@ -82,21 +84,20 @@ class ApiEngine(ABC):
         """
         return "", False
 
-    @staticmethod
-    def rejection(error: Rejected) -> RowResult:
-        """The result of a row that the server will not answer."""
-        kind = f"{CONTENT_FILTER}: " if error.code == "content_filter" else "the server rejects it: "
-        return RowResult(0, error=kind + error.message)
-
-    def recall(self, results: Iterable[RowResult]) -> None:
-        """Take answers of an earlier command, and what was learnt then. Raises ModelError where they are another
-        model's.
+    def recall(self, results: Mapping[bytes, RowResult]) -> set[bytes]:
+        """Take answers of an earlier command, and what was learnt then; the rows that are to be asked for again.
+        Raises ModelError where they are another model's.
         """
-        for result in results:
+        again = {key for key, result in results.items() if kind_of(result.error) in AGAIN}
+        for key, result in results.items():
             told = json.loads(result.extra) if result.extra else {}
             if "as" in told:
                 self._belongs(told["as"])
                 self.left_out |= set(told.get("without", ()))
+            if key in again and key not in self.spent:
+                self.spent[key] = Usage(told["in"], told["out"])
+                self.lost += self.spent[key]
+        return again
 
     def compute(
         self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
@@ -108,8 +109,21 @@ class ApiEngine(ABC):
         if not wanted:
             return
         self.prepare([plan.rows[key] for key in wanted])
-        for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
-            yield {key: result}
+        held: dict[bytes, RowResult] = {}  # what may turn out to be the server's, and not the items'
+        try:
+            for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
+                held[key] = result
+                if kind_of(result.error) not in AGAIN:
+                    yield held
+                    held = {}
+            if held:
+                yield held
+                held = {}
+        finally:
+            with self.lock:
+                for result in held.values():
+                    told = json.loads(result.extra)
+                    self.lost += Usage(told["in"], told["out"])
 
     def most(self, body: Mapping[str, Any]) -> Usage:
         """The tokens of a request that can be billed, at most."""
@@ -128,7 +142,8 @@ class ApiEngine(ABC):
     def take(self, row: Any, document: Document, seconds: float) -> RowResult:
         """A row's result, and whose it is. Raises Malformed, ModelError for another model's."""
         result = self.read(row, document)
-        name = str(document.get("model") or "")[:LONGEST_NAME]
+        name = document.get("model")
+        name = name[:LONGEST_NAME] if isinstance(name, str) else ""
         self._belongs(name)
         with self.lock:
             if document.get("system_fingerprint") and len(self.served_by) < FINGERPRINTS:
@@ -140,7 +155,7 @@ class ApiEngine(ABC):
         """Raises ModelError where another model answers than before."""
         with self.lock:
             self.answered_as = self.answered_as or name
-            if name != self.answered_as:
+            if name and name != self.answered_as:  # an answer may not say whose it is
                 raise ModelError(
                     f"{self.model.info.name} is not one model: {name!r} answers, before it was {self.answered_as!r}",
                     "name the version that is meant, and choose another folder with --out",
@@ -177,8 +192,9 @@ class _Exchange:
 
     def __init__(self, engine: ApiEngine, rows: Mapping[bytes, Any]) -> None:
         self.engine, self.rows = engine, rows
+        self.streak = Streak(len(rows))
         self.aside: dict[bytes, Usage] = {}  # for what is on its way
-        self.spent: dict[bytes, Usage] = {}  # on attempts that came to nothing
+        self.spent = engine.spent  # on attempts that came to nothing
         self.guessed: set[bytes] = set()  # what was spent on them is not known exactly
         self.without: dict[bytes, frozenset[str]] = {}  # what a row is asked without, to see whether it is answered
         self.taught: dict[bytes, frozenset[str]] = {}  # what its answer will say of the server
@@ -200,11 +216,12 @@ class _Exchange:
         used = usage_of(document)
         try:
             result = self.engine.take(self.rows[key], document, seconds)
-        except (Malformed, ModelError):
+        except Exception:
             self._settle(key, used or self.aside[key], known=used is not None)
             raise
         now = used or self.aside[key]
         self._settle(key, now, known=used is not None, answered=True)
+        self.streak.answered()
         return self._done(key, result, now)
 
     def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> RowResult:
@@ -216,7 +233,15 @@ class _Exchange:
                 self.taught[key] = self.taught.get(key, frozenset()) | {group}
             raise Otherwise
         self.taught.pop(key, None)  # that it was rejected all the same says nothing
-        return self._done(key, engine.rejection(error), Usage(0, 0))
+        self.streak.failed(error.kind, error.message, hint=error.hint)
+        return self._failed(key, error.kind, error.message)
+
+    def given_up(self, key: bytes, error: GivenUp) -> RowResult:
+        self.streak.failed(error.kind, error.reason, silent=error.silent)
+        return self._failed(key, error.kind, error.reason)
+
+    def _failed(self, key: bytes, kind: str, reason: str) -> RowResult:
+        return self._done(key, RowResult(0, error=f"{kind}: {reason}"), Usage(0, 0))
 
     def _settle(self, key: bytes, used: Usage, *, known: bool, answered: bool = False) -> None:
         """Put what an attempt cost in the place of what was set aside for it, once."""
@@ -231,7 +256,7 @@ class _Exchange:
 
     def _done(self, key: bytes, result: RowResult, now: Usage) -> RowResult:
         """The row's result with its cost and with what was otherwise than asked."""
-        before = self.spent.get(key, Usage(0, 0))
+        before = self.spent.pop(key, Usage(0, 0))
         with self.engine.lock:
             self.engine.lost -= before  # it is told with the row
             self.engine.left_out |= self.taught.get(key, frozenset())
@@ -265,7 +290,12 @@ def number(found: object) -> float:
 
 def choice_of(document: Document) -> Mapping[str, Any]:
     """The answer's only choice. Raises Malformed."""
-    choices = document.get("choices")
+    choices = document.get("choices", "")
+    if choices is None or choices == []:
+        raise Malformed("it has no choice", NO_ANSWER)
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], Mapping):
         raise Malformed("it has not one choice")
+    if error := choices[0].get("error"):  # it broke off
+        said = error.get("message") if isinstance(error, Mapping) else error
+        raise Malformed(" ".join(str(said).split())[:300], NO_ANSWER)
     return choices[0]

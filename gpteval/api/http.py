@@ -30,7 +30,11 @@ _KEEP = ("retry-after", "retry-after-ms", "date")
 
 
 class NotSent(Exception):
-    """The request did not reach the server."""
+    """The request did not reach the server. ``refused``: nobody is at the address."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class NoAnswer(Exception):
@@ -39,11 +43,14 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """A whole answer. ``headers``: those that say when to ask again, in lower case."""
+    """A whole answer. ``headers``: those that say when to ask again, in lower case. ``moved``: how it was sent on to
+    the address that answers, "" where it was not.
+    """
 
     status: int
     headers: Mapping[str, str]
     text: str
+    moved: str = ""
 
 
 class Http:
@@ -82,7 +89,7 @@ class Http:
         return text
 
     async def _post(self, url: str, content: bytes) -> Reply:
-        begun = False
+        begun, moved = False, ""
 
         async def trace(event: str, _: object) -> None:
             nonlocal begun
@@ -103,8 +110,9 @@ class Http:
                         if response.status_code not in _MOVED or "location" not in response.headers:
                             kept = {name: response.headers[name] for name in _KEEP if name in response.headers}
                             data = b"".join([part async for part in _unpacked(response)])
-                            return Reply(response.status_code, kept, data.decode("utf-8", "replace"))
+                            return Reply(response.status_code, kept, data.decode("utf-8", "replace"), moved)
                         url = self._moved(str(response.url), response.headers["location"])
+                        moved = f"it sends requests on to {self.clean(url)} (status {response.status_code})"
                     finally:
                         await response.aclose()
                 raise ModelError(f"{self._host(url)} sends requests in a circle", "check --base-url")
@@ -112,7 +120,10 @@ class Http:
             raise (NoAnswer if begun else NotSent)(f"no answer within {self.timeout:g} s") from None
         except self._httpx.HTTPError as error:
             said = " ".join(self.clean(str(error.__cause__ or error)).split())[:300] or type(error).__name__
-            raise (NoAnswer if begun else NotSent)(f"the connection failed: {said}") from None
+            if begun:
+                raise NoAnswer(f"the connection failed: {said}") from None
+            refused = isinstance(error, self._httpx.ConnectError)
+            raise NotSent(f"the connection failed: {said}", refused=refused) from None
         except self._httpx.InvalidURL as error:
             raise ModelError(f"{self.clean(url)} is no address: {error}", "check --base-url") from None
 

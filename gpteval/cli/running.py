@@ -67,6 +67,13 @@ class ConsoleListener(Listener):
             self.spoke = time.monotonic()
             self.tell(self._line(f"{doing} {what}"))
 
+    def waiting(self, what: str) -> None:
+        """A line above the progress."""
+        if self.bar is None:
+            self.tell(self._line(what))
+        else:
+            self.bar.console.print(one_line(self._line(what)), markup=False)
+
     def _line(self, what: str) -> str:
         return f"[{self.finished + 1}/{self.units}] {what}" if self.units else what
 

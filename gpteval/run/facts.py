@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gpteval.api.chat import NO_ANSWERS
+from gpteval.api.kinds import AGAIN, ANSWERED, kind_of
 from gpteval.core.types import Failed, Generated, Outcome, Rolled
 from gpteval.run.engines import AnyEngine
 
@@ -60,12 +60,16 @@ class Notes:
         if engine.alike:
             notes.append("the model's texts depend on padding: only prompts of one length were read together")
         left = self.failed
-        for kind in NO_ANSWERS:  # of models behind an API: each a category of its own
-            of_kind = Counter({error: count for error, count in left.items() if error.startswith(kind)})
+        for kind in (*ANSWERED, *AGAIN):  # of models behind an API: each a category of its own
+            of_kind = Counter({error: count for error, count in left.items() if kind_of(error) == kind})
             if of_kind:
-                first = next(iter(of_kind))
-                notes.append(f"{of_kind.total()} answers count as wrong ({kind[:-1]}), the first: {first}")
+                first, count = next(iter(of_kind)), of_kind.total()
                 left = left - of_kind
+                if kind in AGAIN:
+                    again = "the same command asks for them again"
+                    notes.append(f"{count} items have no answer ({kind}); {again}; the first: {first}")
+                else:
+                    notes.append(f"{count} answers count as wrong ({kind}), the first: {first}")
         if left:
             notes.append(f"{left.total()} items failed, the first with: {next(iter(left))}")
         return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpteval.api.engine import ApiEngine
 from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, unforeseen
 from gpteval.core.memory import peak_memory
@@ -27,6 +28,8 @@ class Inline:
                 if not (job.error or engine.model.loaded):
                     with told(self.listener.loading, f"the weights of {job.unit.model.name}"):
                         _ = engine.model.module
+                if isinstance(engine, ApiEngine):
+                    engine.client.tell = self.listener.waiting
                 batches = engine.compute(work.plan, work.known, part=part.number, of=part.of)
                 while not job.error and (batch := next(batches, None)) is not None:
                     yield Step(part, batch, engine.facts() | {"peak_memory_bytes": peak_memory(engine.model.device)})
@@ -34,4 +37,5 @@ class Inline:
                 error = found
             except Exception as found:
                 error = unforeseen(found)
-            yield Step(part, error=error, done=True)
+            facts = engine.facts() if isinstance(engine, ApiEngine) else {}  # what was spent, also in vain
+            yield Step(part, facts=facts, error=error, done=True)

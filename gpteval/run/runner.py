@@ -132,9 +132,9 @@ class _Run:
         """Plan a slice. Raises GptevalError."""
         engine = job.engine
         plan = engine.plan(job.prompts[begin:end])
-        if isinstance(engine, ApiEngine):
-            engine.recall(self.store.get(plan.rows).values())
         known = self.store.known(plan.rows)
+        if isinstance(engine, ApiEngine):
+            known -= engine.recall(self.store.get(plan.rows))
         there = sum(plan.rows[key].length for key in known)
         self.progress.state.known += there
         if not executor.workers:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+from gpteval.api.kinds import kind_of
 from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice, Failed, Generate, Generated, Outcome, Record, Rolled, Scored
 from gpteval.metrics.choice import prediction
@@ -42,6 +43,7 @@ def samples_schema() -> Any:
             ("truncated", pa.bool_()),
             ("shots_dropped", pa.int64()),
             ("tokens_cut", pa.int64()),
+            ("answer", pa.string()),
             ("error", pa.string()),
             ("values", pa.string()),
             ("stats", pa.string()),
@@ -73,6 +75,7 @@ def _sample(record: Record) -> dict[str, Any]:
         "shots_dropped": dropped,
         "values": strict_json(record.values),
         "stats": json.dumps(record.stats),
+        "answer": kind_of(outcome.error if isinstance(outcome, Failed) else ""),
     }
     if record.blocks:
         row["blocks"] = json.dumps(record.blocks)

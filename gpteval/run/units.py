@@ -41,6 +41,9 @@ class Listener:
     def loading(self, what: str) -> None:
         """Something that takes a while begins: task data, a model's files, its weights."""
 
+    def waiting(self, what: str) -> None:
+        """A server has not answered for a while: why, and what comes next."""
+
     def began(self, units: int, folder: Path) -> None: ...
 
     def filled(self, unit: Unit, state: State) -> None:

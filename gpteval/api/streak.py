@@ -1,0 +1,63 @@
+"""Items that fail alike, one after the other: a server that answers none is not asked for all of them."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+
+from gpteval.api.kinds import NO_ANSWER, UNFIT, UNREACHED, UNREADABLE
+from gpteval.core.errors import ModelError
+
+FIRST = 5  # that fail alike before one is answered are no accident
+ALWAYS = (UNREACHED, UNFIT)  # of the server, whichever item shows it
+MEND = "mend that, then run the same command again: what was answered is kept"
+KEPT = "what was answered is kept: run the same command again when it does"
+
+
+class Streak:
+    """``wanted``: items that there are. Used by several threads."""
+
+    def __init__(self, wanted: int) -> None:
+        self.most = min(FIRST, wanted)
+        self._any = False  # was answered
+        self._alike: tuple[str, str] = ("", "")
+        self._length = 0
+        self._lock = threading.Lock()
+
+    def answered(self) -> None:
+        with self._lock:
+            self._any, self._length = True, 0
+
+    def failed(self, kind: str, reason: str, *, silent: bool = False, hint: str = "") -> None:
+        """Raises ModelError where the others will fail, too. ``silent``: the server gave nothing at all."""
+        alike = (kind, re.sub(r"\d+", "0", reason))
+        with self._lock:
+            self._length = self._length + 1 if alike == self._alike else 1
+            self._alike = alike
+            enough = self._enough(kind, silent)
+            if self._length < enough:
+                return
+        told = said(kind, reason, silent)
+        if silent or enough == 1:
+            raise ModelError(told, hint or KEPT)
+        raise ModelError(f"the first {enough} requests fail alike: {told}", hint or MEND)
+
+    def _enough(self, kind: str, silent: bool) -> float:
+        """How many that fail alike are no accident. A server may fall silent at any time; one that never gave
+        anything is not tried with a second item.
+        """
+        if kind in ALWAYS or (silent and not self._any):
+            return 1
+        if silent:
+            return FIRST
+        return math.inf if self._any else self.most
+
+
+def said(kind: str, reason: str, silent: bool) -> str:
+    """A sentence on why there is no answer."""
+    if silent:
+        return f"the server does not answer: {reason}"
+    if kind in (UNREADABLE, UNFIT):
+        return f"it gave no answer that can be read: {reason}"
+    return f"it gave no answer: {reason}" if kind == NO_ANSWER else f"{kind}: {reason}"
