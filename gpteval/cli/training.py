@@ -22,8 +22,10 @@ class Shown(Progress):
 
     def step(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
-        rate = "" if self.begin is None else self._rate(now, step, steps)
-        self.begin = self.begin or (now, step)
+        if self.begin is None or step <= self.begin[1]:  # a training begins
+            self.begin, rate = (now, step), ""
+        else:
+            rate = self._rate(now, step, steps)
         end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
         print(f"step {step}/{steps}  loss {loss:.3f}{rate}   ", end=end, file=sys.stderr, flush=True)
 

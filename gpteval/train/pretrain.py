@@ -15,7 +15,6 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from gpteval.core.errors import OutputError
+from gpteval.core.whole import put, remove, told_when_full, whole, write_whole
 from gpteval.models.loader import pick_device
 from gpteval.models.tokenizer import Codec
 from gpteval.train.card import model_card
@@ -71,6 +71,8 @@ def pretrain(
     import transformers
     from torch.utils.tensorboard import SummaryWriter
 
+    from gpteval.train.checkpoints import last_checkpoint
+
     progress = progress or Progress()
     steps = steps or recipe.steps
     device = pick_device(device)
@@ -90,12 +92,13 @@ def pretrain(
     progress.stage(f"2/4 initialisation: {recipe.architecture}, {model.num_parameters():,} parameters, seed {seed}")
     states = out / "checkpoints"
     settings = _settings(recipe, steps, seed)
-    resume = any(states.glob("checkpoint-*"))
     log = SummaryWriter(out / "tensorboard")
     keep = {step: out / f"step-{step}" for n in range(checkpoints) if (step := steps // 2**n) > 0}
     watcher = _Watcher(steps, max_minutes, progress, log, states / "run.json", settings, tokenizer, keep)
-    if resume:
+    last = last_checkpoint(states)
+    if last:
         watcher.spent = _spent(watcher.file, settings, out)
+        progress.stage(f"goes on from step {last.name.rpartition('-')[2]}")
     progress.stage(f"3/4 pre-training: {steps} steps of {recipe.tokens_per_step:,} tokens on {device}, left to right")
     trainer = _trainer(recipe.short_steps)(
         model=model,
@@ -105,8 +108,11 @@ def pretrain(
         optimizers=(optimizer_of(model, recipe.learning_rate), None),
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    trainer.train(resume_from_checkpoint=resume or None)
-    log.close()
+    with told_when_full(str(states)):
+        states.mkdir(exist_ok=True)
+        watcher.keep_settings()
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        log.close()
 
     done = trainer.state.global_step
     progress.stage(f"4/4 saving {done} of {steps} steps")
@@ -123,9 +129,12 @@ def pretrain(
         "device": device,
         "loss": curve,
     }
-    _save(out, recipe, model, tokenizer, facts)
+    with told_when_full(str(out)):
+        _save(out, recipe, model, tokenizer, facts)
     if done >= steps:
-        shutil.rmtree(states, ignore_errors=True)
+        remove(states)
+    else:
+        progress.stage(f"{steps - done} steps are left: run the same command again to go on")
     return out
 
 
@@ -170,21 +179,30 @@ def _arguments(recipe: Recipe, states: Path, steps: int, seed: int, device: str)
 
 def _save(out: Path, recipe: Recipe, model: Any, tokenizer: Any, facts: Mapping[str, Any]) -> None:
     """The model in float16, its tokenizer and card, the text that was held out, the facts."""
-    model.half().save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    if recipe.held_out:
-        lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in recipe.held_out)
-        (out / HELD_OUT).write_text("".join(lines), encoding="utf-8")
-    (out / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
+    ready = out / "ready"
+    remove(ready)
+    try:
+        ready.mkdir()
+        model.half().save_pretrained(ready)
+        tokenizer.save_pretrained(ready)
+        if recipe.held_out:
+            lines = (json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in recipe.held_out)
+            (ready / HELD_OUT).write_text("".join(lines), encoding="utf-8")
+        (ready / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        (ready / "README.md").write_text(model_card(recipe, facts), encoding="utf-8")
+        for file in ready.iterdir():
+            put(file, out / file.name)
+    finally:
+        remove(ready)
 
 
 def _trainer(short_steps: int) -> type[Any]:
     """The Trainer with short windows in its first steps; the windows come in the order in which they lie."""
     import torch
-    import transformers
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc]  # transformers is not type-checked
+    from gpteval.train.checkpoints import WholeCheckpoints
+
+    class Trainer(WholeCheckpoints):
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
@@ -206,9 +224,10 @@ def _settings(recipe: Recipe, steps: int, seed: int) -> dict[str, Any]:
 
 def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
     """Seconds of training before the last checkpoint. Raises OutputError when that has other settings."""
-    if not file.is_file():
-        return 0.0  # killed just after the first checkpoint
-    run = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{file} cannot be read: {error}", "remove that folder, or give another --out") from error
     if run["settings"] != settings:
         raise OutputError(
             f"{out} holds the checkpoints of an unfinished training with other settings",
@@ -232,7 +251,6 @@ class _Watcher:
     tokenizer: Any
     keep: Mapping[int, Path]
     spent: float = 0.0
-    loss: float = float("nan")
 
     def callback(self) -> Any:
         import transformers
@@ -242,27 +260,32 @@ class _Watcher:
 
         class Callback(transformers.TrainerCallback):  # type: ignore[misc]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-                watcher.loss = (logs or {}).get("loss", watcher.loss)
-                watcher.progress.step(state.global_step, watcher.steps, watcher.loss)
+                if "loss" not in (logs or {}):  # a summary at the end
+                    return
+                watcher.progress.step(state.global_step, watcher.steps, logs["loss"])
                 for name in ("loss", "learning_rate", "grad_norm"):
-                    if name in (logs or {}):
+                    if name in logs:
                         watcher.log.add_scalar(f"train/{name}", logs[name], state.global_step)
 
             def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
                 if (folder := watcher.keep.get(state.global_step)) is not None:
                     half = {name: weight.half() for name, weight in model.state_dict().items()}
-                    model.save_pretrained(folder, state_dict=half)
-                    watcher.tokenizer.save_pretrained(folder)
+                    with whole(folder) as partial:
+                        model.save_pretrained(partial, state_dict=half)
+                        watcher.tokenizer.save_pretrained(partial)
                 seconds = time.monotonic() - begin
                 watcher.spent = before + seconds
                 if watcher.max_minutes is not None and seconds > 60 * watcher.max_minutes:
                     control.should_training_stop = control.should_save = True
 
             def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                run = {"settings": watcher.settings, "seconds": watcher.spent}
-                watcher.file.write_text(json.dumps(run), encoding="utf-8")
+                watcher.keep_settings()
 
         return Callback()
+
+    def keep_settings(self) -> None:
+        """Beside the checkpoints, for who goes on."""
+        write_whole(self.file, json.dumps({"settings": self.settings, "seconds": self.spent}))
 
 
 def _bfloat16_helps(device: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import ModelError
+from gpteval.core.whole import write_whole
 from gpteval.tune.card import model_card
 from gpteval.tune.tuned import ABOUT, HEAD, ITEMS, Tuned
 
@@ -62,4 +63,4 @@ def write_tuned(folder: Path, about: Tuned, module: Any, tokenizer: Any, items: 
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in head.items()}, folder / HEAD)
     (folder / ITEMS).write_text("\n".join(sorted(items)) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(about), encoding="utf-8")
-    (folder / ABOUT).write_text(json.dumps(asdict(about), indent=1, ensure_ascii=False), encoding="utf-8")
+    write_whole(folder / ABOUT, json.dumps(asdict(about), indent=1, ensure_ascii=False))

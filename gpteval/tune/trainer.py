@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from gpteval.core.errors import ModelError
+from gpteval.train.checkpoints import WholeCheckpoints
 from gpteval.tune.examples import Example
 from gpteval.tune.methods import RATES
 from gpteval.tune.model import Batch
@@ -45,7 +46,7 @@ class _Tell(transformers.TrainerCallback):  # type: ignore[misc]  # transformers
             self.losses.step(state.global_step, state.max_steps, logs["loss"])
 
 
-class _Trainer(transformers.Trainer):  # type: ignore[misc]
+class _Trainer(WholeCheckpoints):
     """Saves the weights that are trained; the others are those of the base model.
 
     A loss is a mean over all items, or all tokens, of an update or of the validation examples, however they are cut

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from gpteval.core.errors import ModelError, OutputError, UsageError
 from gpteval.core.memory import peak_memory
 from gpteval.core.task import Task
+from gpteval.core.whole import PARTIAL, remove, told_when_full, write_whole
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tune.asked import asked_of
@@ -56,7 +56,11 @@ def tune(
     _refuse_what_is_missing(info, track)
     began = time.monotonic()
     wanted = _wanted(info, task, settings)
-    _refuse_other(out, wanted)
+    about = _refuse_other(out, wanted)
+    if about is not None:
+        _leave(out)
+        told.stage(f"{out} was trained to its end already")
+        return about
     told.stage(f"the training split of {task.name}")
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     asked = asked_of(task)
@@ -65,21 +69,30 @@ def tune(
     lesson = _lesson_of(split, model, task, settings)
     told.stage(f"the weights of {info.name}")
 
+    from gpteval.train.checkpoints import last_checkpoint
     from gpteval.tune.model import accuracy
     from gpteval.tune.trainer import Losses, make_trainer
 
     pupil = _pupil_of(model, lesson.form, settings)
     out.mkdir(parents=True, exist_ok=True)
-    (out / BEGUN).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    with told_when_full(str(out)):
+        write_whole(out / BEGUN, json.dumps(wanted, indent=1))
     told.stage(f"training {pupil.trained:,} of {pupil.parameters:,} weights on {len(lesson.train):,} examples")
     losses = Losses(told.step)
     data = lesson.train, lesson.validation
     trainer = make_trainer(pupil.module, *data, out / CHECKPOINTS, settings, model.device, losses, track)
-    last = _last_checkpoint(out / CHECKPOINTS)
+    last = last_checkpoint(out / CHECKPOINTS)
     if last:
         told.stage(f"goes on from {last.name}")
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    with told_when_full(str(out / CHECKPOINTS)):
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
+    if trainer.state.global_step < trainer.state.max_steps and losses.validation:
+        step, lowest = min(losses.validation, key=lambda found: found[1])
+        told.stage(
+            f"stops early, after step {trainer.state.global_step} of {trainer.state.max_steps}: "
+            f"the validation loss was lowest at step {step} ({lowest:.3f}), whose weights are kept"
+        )
     if not all(math.isfinite(loss) for _, loss in losses.validation):
         _leave(out)
         raise ModelError(
@@ -106,7 +119,8 @@ def tune(
         asked=asked,
     )
     seen = [*_ids(lesson.train), *(prompt.item_id for prompt in split.validation)]
-    write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)
+    with told_when_full(str(out)):
+        write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)
     _leave(out)
     return about
 
@@ -142,7 +156,8 @@ def _lesson_of(split: Split, model: HFModel, task: Task, settings: Settings) -> 
 
 @dataclass(frozen=True)
 class _Pupil:
-    """What is trained: ``module``, whose language model is ``adapted`` by the method; numbers of weights."""
+    """What is trained: ``module``, whose language model is ``adapted`` by the method; numbers of weights, with what
+    the method adds."""
 
     module: Any
     adapted: Any
@@ -159,13 +174,12 @@ def _pupil_of(model: HFModel, form: Form, settings: Settings) -> _Pupil:
     transformers.set_seed(settings.seed)
     used = _used(settings)
     causal = model.fresh("float32")
-    parameters = causal.num_parameters()
     extra = added(causal, settings.method, used["size"])
     adapted = apply(causal, settings.method, used["size"])
     module: Any = TextModel(causal)
     if form.kind != "texts":
         module = TunedModel(causal, form, extra, weight=used["weight"], dropout=settings.dropout)
-    return _Pupil(module, adapted, trained(module), parameters)
+    return _Pupil(module, adapted, trained(module), sum(weight.numel() for weight in module.parameters()))
 
 
 def _used(settings: Settings) -> dict[str, Any]:
@@ -192,20 +206,9 @@ def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
             )
 
 
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The last whole checkpoint, which has its state written last; one that was cut short is removed."""
-    whole = {}
-    for path in folder.glob("checkpoint-*"):
-        if (path / "trainer_state.json").is_file():
-            whole[int(path.name.rpartition("-")[2])] = path
-        else:
-            shutil.rmtree(path)
-    return whole[max(whole)] if whole else None
-
-
 def _leave(out: Path) -> None:
     """Remove what a training needs while it goes on, and nothing else; the folder, where that leaves it empty."""
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    remove(out / CHECKPOINTS)
     (out / BEGUN).unlink()
     if not any(out.iterdir()):
         out.rmdir()
@@ -220,11 +223,13 @@ def _wanted(info: ModelInfo, task: Task, settings: Settings) -> dict[str, Any]:
     return {"base": info.name, "task": task.label, **asdict(settings)}
 
 
-def _refuse_other(out: Path, wanted: dict[str, Any]) -> None:
-    """Raise OutputError where ``out`` holds a finished tuning, or one that was begun with other settings."""
-    if read_tuned(out):
+def _refuse_other(out: Path, wanted: dict[str, Any]) -> Tuned | None:
+    """Raise OutputError where ``out`` holds a finished tuning, or one that was begun with other settings. What is told
+    of one that was killed when all was written.
+    """
+    about, begun = read_tuned(out), out / BEGUN
+    if about and not begun.is_file():
         raise OutputError(f"{out} holds a tuned model already", "name another folder with --out, or remove it")
-    begun = out / BEGUN
     if begun.is_file():
         had = json.loads(begun.read_text(encoding="utf-8"))
         if differing := [name for name, value in wanted.items() if had.get(name) != value]:
@@ -233,5 +238,6 @@ def _refuse_other(out: Path, wanted: dict[str, Any]) -> None:
                 f"{had.get(differing[0])!r}, not {wanted[differing[0]]!r}",
                 "name another folder with --out, or remove it",
             )
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(path.suffix != PARTIAL for path in out.iterdir()):
         raise OutputError(f"{out} is not empty", "name another folder with --out")
+    return about

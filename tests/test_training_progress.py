@@ -1,0 +1,83 @@
+"""What a training says while it goes on: steps once each, times that can be, and why it ends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpteval.cli.training import Shown
+from gpteval.core.registry import task_registry
+from gpteval.models.catalogue import resolve_models
+from gpteval.models.loader import LoadOptions
+from gpteval.train.pretrain import Progress, pretrain
+from gpteval.tune.methods import METHODS
+from gpteval.tune.settings import Settings
+from gpteval.tune.training import Told, tune
+from tests.test_pretrain import SEED, small
+from tests.tiny import save_tiny
+from tests.tuning import write_tasks
+
+
+def test_no_time_is_told_before_it_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second training of a command begins at its first step; a step that is told twice says nothing of speed."""
+    clock = iter([0.0, 0.0, 10.0, 10.0, 15.0])
+    monkeypatch.setattr("gpteval.cli.training.time.monotonic", lambda: next(clock))
+    shown = Shown()
+    for step in (1, 1, 3, 1, 2):
+        shown.step(step, 5, 2.0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [re.sub(r"step \d/5  loss 2.000", "", line).strip() for line in lines] == [
+        "",
+        "",
+        "0.2 steps/s  0.2 min left",
+        "",
+        "0.2 steps/s  0.2 min left",
+    ]
+
+
+def test_each_step_is_told_once_and_what_is_left_is_said(tmp_path: Path) -> None:
+    class Hears(Progress):
+        def __init__(self) -> None:
+            self.stages: list[str] = []
+            self.steps: list[int] = []
+
+        def stage(self, text: str) -> None:
+            self.stages.append(text)
+
+        def step(self, step: int, steps: int, loss: float) -> None:
+            self.steps.append(step)
+
+    heard = Hears()
+    pretrain(small("gpt2-nano"), tmp_path / "m", seed=SEED, device="cpu", max_minutes=0, progress=heard)
+    assert heard.steps == [1]
+    assert heard.stages[-1] == "9 steps are left: run the same command again to go on"
+    pretrain(small("gpt2-nano"), tmp_path / "m", seed=SEED, device="cpu", progress=heard)
+    assert heard.steps == list(range(1, 11))
+    assert "goes on from step 1" in heard.stages
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_more_weights_are_trained_than_there_are_and_an_early_stop_is_told(method: str, tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    base, tasks = save_tiny(tmp_path / "base"), write_tasks(tmp_path / "tasks")
+    told: list[str] = []
+    settings: dict[str, Any] = {"method": method, "learning_rate": 0.3, "epochs": 6, "patience": 1, "examples": 30}
+    (info,) = resolve_models([str(base)])
+    task, load = task_registry((tasks,))["fox"], LoadOptions(device="cpu")
+    about = tune(info, task, tmp_path / "out", Settings(**settings), load, Told(told.append))
+    assert 0 < about.trained <= about.parameters
+    (line,) = [text for text in told if text.startswith("training ")]
+    trained, parameters = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+(?= )", line)[:2])
+    assert (trained, parameters) == (about.trained, about.parameters)
+    assert float(re.findall(r"([\d.]+)%", about.note)[0]) <= 100
+    steps = about.validation_losses
+    early = len(steps) < settings["epochs"]
+    assert early or method != "full", "at such a learning rate it stops early"
+    if early:
+        best = min(steps, key=lambda step: step[1])
+        assert f"the validation loss was lowest at step {best[0]} " in told[-1]
