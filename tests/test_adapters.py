@@ -286,3 +286,48 @@ def test_an_adapter_is_not_lost_in_the_rounding(tmp_path: Path) -> None:
     picked = [found[0, place, token] - expected[0, place, token] for place, token in enumerate(IDS[0, 1:].tolist())]
     assert max(map(abs, picked)) < (1e-3 if stored == torch.float32 else 0.2)
     assert stored in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize("how", ["embeddings saved", "table tuned", "head tuned", "fewer rows"])
+def test_an_embedding_that_was_padded_for_the_adapter(tmp_path: Path, how: str) -> None:
+    """Rows to a multiple of 64, of which the tokenizer knows nothing."""
+    base = save_tiny(tmp_path / "base")
+    model = transformers.AutoModelForCausalLM.from_pretrained(base)
+    if how == "fewer rows":
+        model.resize_token_embeddings(512)
+        model.save_pretrained(base)
+    had = model.config.vocab_size
+    if how == "fewer rows":
+        model.resize_token_embeddings(len(byte_level_tokenizer()))
+    else:
+        model.resize_token_embeddings(had, pad_to_multiple_of=64)
+    targets = {"table tuned": ["wte"], "head tuned": ["lm_head", "c_attn"]}.get(how, ["c_attn"])
+    torch.manual_seed(2)
+    tuned = peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", r=2, target_modules=targets))
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn_like(weight) * 0.3)
+    tuned.save_pretrained(tmp_path / "tuned", save_embedding_layers=how in ("embeddings saved", "fewer rows"))
+    found = load(tmp_path / "tuned")
+    rows = found.module.get_input_embeddings().weight.shape[0]
+    assert rows == model.get_input_embeddings().weight.shape[0] != had
+    expected = logits(tuned.eval())
+    same = min(had, rows)
+    assert logits(found.module)[..., :same] == pytest.approx(expected[..., :same], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3), r"prompt tuning \(PROMPT_TUNING\)"),
+        (peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3), r"prefix tuning \(PREFIX_TUNING\)"),
+        (peft.PromptEncoderConfig(task_type="CAUSAL_LM", num_virtual_tokens=3), r"p-tuning \(P_TUNING\)"),
+    ],
+)
+def test_what_stands_beside_the_weights_is_named(tmp_path: Path, config: Any, said: str) -> None:
+    base = save_tiny(tmp_path / "base")
+    tuned = peft.get_peft_model(transformers.AutoModelForCausalLM.from_pretrained(base), config)
+    tuned.save_pretrained(tmp_path / "tuned")
+    with pytest.raises(ModelError, match=f"tuned is an adapter of {said}: it stands beside the weights"):
+        load(tmp_path / "tuned")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.errors import UsageError
+from gpteval.core.errors import StoreError, UsageError
 from gpteval.engine.rows import ENGINE_VERSION, GenerateRow, RowResult, Sampling, ScoreRow, Tokens
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
@@ -178,3 +179,59 @@ def test_a_worker_without_a_run(tmp_path: Path) -> None:
     (tmp_path / WORK / shared.ENDED).touch()
     with pytest.raises(UsageError, match="--executor folder"):
         work(tmp_path, LoadOptions(), wait=0.1, tell=lambda text: None)
+
+
+def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole of ``work/`` while orders wait, and while one is computed; then a single order, then the rows."""
+    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
+    evaluate("gpt2-nano", TASKS, out=tmp_path / "alone", **options)
+    run, warned = tmp_path / "run", []
+    folder = run / WORK
+
+    class Hears(Listener):
+        def warned(self, message: str) -> None:
+            warned.append(message)
+
+    def remove() -> None:
+        until(lambda: list((folder / WAITING).glob("*")))
+        shutil.rmtree(folder, ignore_errors=True)
+        until(lambda: warned)
+        workers.append(subprocess.Popen([sys.executable, "-c", WORKER, str(run)]))
+        until(lambda: list((folder / CLAIMED).glob("*")))
+        shutil.rmtree(folder, ignore_errors=True)
+        until(lambda: len(warned) > 1 and list((folder / WAITING).glob("*")))
+        for path in [*(folder / WAITING).glob("*")][:1] + [*folder.glob("*.rows")][:1]:
+            path.unlink(missing_ok=True)
+
+    workers: list[subprocess.Popen[bytes]] = []
+    options |= {"executor": "folder", "workers": 2, "listener": Hears()}
+    threads = [
+        threading.Thread(target=remove, daemon=True),
+        threading.Thread(target=evaluate, args=("gpt2-nano", TASKS), kwargs={"out": run, **options}, daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=90)
+        assert not thread.is_alive()
+    assert "orders that were handed out: they are handed out again" in warned[0]
+    assert results(run) == results(tmp_path / "alone")
+    assert [worker.wait(timeout=30) for worker in workers] == [0]
+
+
+def until(there: Any) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_an_order_of_deep_brackets_is_refused(tmp_path: Path) -> None:
+    for name in (WAITING, CLAIMED):
+        (tmp_path / name).mkdir()
+    for number, text in enumerate(['{"rows": ' + "[" * 100_000 + "]" * 100_000 + "}", "[" * 990 + "]" * 990, "3", ""]):
+        (tmp_path / WAITING / str(number)).write_text(text)
+        with pytest.raises(StoreError, match="cannot work in"):
+            _Worker(tmp_path, LoadOptions(device="cpu")).one()

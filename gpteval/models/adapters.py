@@ -23,6 +23,17 @@ from gpteval.models.checkpoint import refuse_left_over
 from gpteval.models.library import CODE_HINT, NO_TRUST, Trust, needs_code, tokenizer_of, weights_of, with_adapter
 
 WEIGHTS = "adapter_model.safetensors"
+UNMERGED = {  # kinds of peft, and what they are called
+    "PROMPT_TUNING": "prompt tuning",
+    "MULTITASK_PROMPT_TUNING": "multitask prompt tuning",
+    "P_TUNING": "p-tuning",
+    "PREFIX_TUNING": "prefix tuning",
+    "CPT": "context-aware prompt tuning",
+    "CARTRIDGE": "cartridges",
+    "ADAPTION_PROMPT": "LLaMA-Adapter",
+    "XLORA": "X-LoRA",
+    "POLY": "Poly",
+}
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model")
 _TOKENS = 24  # of the text on which a merged model is held to the unmerged one
 CLOSE, CLOSE_ROUNDED = 1e-3, 0.02  # nats a token on average; the second where merged weights are rounded to 16 bits
@@ -81,8 +92,9 @@ def _write_held(folder: Path, base: Any, tokenizer: Any, out: Path, trust: Trust
     import torch
 
     module = base.fresh("float32")
-    if len(tokenizer) > module.get_input_embeddings().weight.shape[0]:
-        module.resize_token_embeddings(len(tokenizer))  # tokens were added for the adapter
+    rows = _rows_of(folder, module)
+    if rows != module.get_input_embeddings().weight.shape[0] or len(tokenizer) > rows:
+        module.resize_token_embeddings(max(rows, len(tokenizer)))  # tokens were added for the adapter, or padding
     adapted = with_adapter(module, folder).eval()
     _refuse_left_over(folder, adapted, peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
     ids = [token % len(tokenizer) for token in range(1, 7 * min(_TOKENS, base.window), 7)]
@@ -102,6 +114,28 @@ def _write_held(folder: Path, base: Any, tokenizer: Any, out: Path, trust: Trust
         f"({float(found.sum()):.1f}, not {float(expected.sum()):.1f})",
         "this kind of adapter cannot be merged; merge it where it was trained, and give that folder",
     )
+
+
+def _rows_of(folder: Path, module: Any) -> int:
+    """Rows of the embedding that the adapter was trained beside: of its own layers for tokens, else the base's."""
+    from safetensors import safe_open
+
+    layers = {name for name, layer in module.named_modules() if layer in _token_layers(module)}
+    rows = int(module.get_input_embeddings().weight.shape[0])
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        for name in file.keys():  # noqa: SIM118  # it is no mapping
+            owner = next((layer for layer in layers if f".{layer}." in f".{name}"), None)
+            if owner is not None:
+                shape = file.get_slice(name).get_shape()
+                if name.endswith(("lora_embedding_A", "lora_embedding_A.weight")):
+                    return int(shape[1])
+                if len(shape) == 2 and name.endswith((f"{owner}.weight", "lora_B.weight")):
+                    return int(shape[0])
+    return rows
+
+
+def _token_layers(module: Any) -> list[Any]:
+    return [layer for layer in (module.get_input_embeddings(), module.get_output_embeddings()) if layer is not None]
 
 
 def _merged(adapted: Any) -> Any:
@@ -164,6 +198,12 @@ def _refuse_other_kinds(folder: Path) -> None:
         raise ModelError(
             f"{folder.name} is an adapter for {task}, not for language modelling (CAUSAL_LM)",
             "its head would be left out; for classification, tune with gpteval finetune",
+        )
+    if kind := UNMERGED.get(str(found.get("peft_type"))):
+        raise ModelError(
+            f"{folder.name} is an adapter of {kind} ({found['peft_type']}): it stands beside the weights, "
+            "and cannot be merged into them",
+            "adapters that change weights can be evaluated, as LoRA and its kin; this one a server can serve",
         )
     if found.get("megatron_config"):
         raise ModelError(f"{folder.name} names a module to import (megatron_core)", "save the adapter without Megatron")

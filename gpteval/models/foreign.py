@@ -100,6 +100,7 @@ def _format(path: Path) -> Format | None:
     except OSError as error:
         raise ModelError(f"cannot read {path.name}: {error.strerror}", "check the path") from error
     formats = {b"PK\x03\x04": write_nanogpt, b"GGUF": write_gguf}  # torch.save writes a zip archive
+    formats[b"\x80\x02\x8a\n"] = write_nanogpt  # and did otherwise before version 1.6
     formats[np.int32(LLMC_MAGIC).tobytes()] = write_llmc
     return formats.get(begin)
 

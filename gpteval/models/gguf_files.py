@@ -17,6 +17,7 @@ from gpteval.models.checkpoint import refuse_left_over
 from gpteval.models.gguf_keys import ANOTHER, FACTORS, Keys, follow, hold, hold_tokenizer
 from gpteval.models.gguf_parts import joined
 from gpteval.models.library import NO_TRUST, Trust, config_of, gguf_names, gguf_splits, tokenizer_of, weights_of
+from gpteval.models.sizes import refuse_sizes
 
 
 def write_gguf(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
@@ -54,6 +55,8 @@ def _write(file: Path, folder: Path, name: str) -> None:
     reader = gguf.GGUFReader(file)
     keys = Keys.of(reader, name)
     config = config_of(file.parent, gguf_file=str(file))
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
+    refuse_sizes(name, {"block_count": layers}, layers, len(reader.tensors))
     factors = next((tensor.data for tensor in reader.tensors if tensor.name == FACTORS), None)
     follow(config, keys, factors)
     hold(config, keys)

@@ -6,6 +6,7 @@ Of a pickle nothing is executed: see ``library.tensors_of``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import numpy as np
 
 from gpteval.core.errors import ModelError
 from gpteval.models.library import NO_TRUST, Trust, tensors_of
+from gpteval.models.sizes import numbers_of, refuse_sizes
 
 GPT2_VOCABULARIES = (50_257, 50_304)  # the second is padded to a multiple of 64
 LLMC_MAGIC, _LLMC_HEADER = 20240326, 256
 _CUT = "copy it once more from where it was written"
 _OWN = "where the program was changed, save the model with transformers' save_pretrained and give that folder"
+_WRAPPED = re.compile(r"(^|\.)(?:(?:_orig_mod|module)\.)+")  # by torch.compile, by DistributedDataParallel
 Tensors = dict[str, Any]
 
 
@@ -46,13 +49,17 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
         state, arguments = found["model"], found["model_args"]
         sizes = {name: int(arguments[name]) for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")}
     except Exception as error:  # unpickling, a cut archive, another program's keys
-        reason = str(error).split("\n")[0][:200]
         raise ModelError(
-            f"{path.name} is no checkpoint of nanoGPT: {type(error).__name__}: {reason}",
+            f"{path.name} is no checkpoint of nanoGPT: {_reason(error)}",
             "expected a dict of 'model' (tensors) and 'model_args' (numbers); nothing else in it is loaded",
         ) from error
-    state = {name.removeprefix("_orig_mod.").removeprefix("module."): tensor for name, tensor in state.items()}
+    state = {_WRAPPED.sub(r"\1", name): tensor for name, tensor in state.items()}
     width, layers = sizes["n_embd"], sizes["n_layer"]
+    refuse_sizes(path.name, sizes, layers * len(_LAYERS), len(state))
+    _refuse_heads(path, width, sizes["n_head"])
+    stretched = [name for name, tensor in state.items() if tensor.numel() * tensor.element_size() > path.stat().st_size]
+    if stretched:
+        raise ModelError(f"{path.name}: {stretched[0]} is larger than the whole file", _CUT)
     expected = _shapes(sizes["vocab_size"], sizes["block_size"], width, layers)
     given = {n for n in state if not n.endswith((".attn.bias", ".attn.masked_bias"))} - {"lm_head.weight"}
     wanted = {name for name in expected if arguments.get("bias", True) or not name.endswith(".bias")}
@@ -70,6 +77,20 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
     if head is not None and not torch.equal(head.float(), tensors["transformer.wte.weight"]):
         raise ModelError(f"{path.name}: its output layer is not its embedding, as nanoGPT has them", _OWN)
     return _config(sizes["vocab_size"], sizes["block_size"], width, layers, sizes["n_head"], "gelu"), tensors
+
+
+def _refuse_heads(path: Path, width: int, heads: int) -> None:
+    if width % heads:
+        raise ModelError(f"{path.name} states {heads:,} heads, which do not divide its width of {width:,}", _CUT)
+
+
+def _reason(error: Exception) -> str:
+    """Of torch's advice of many lines what it was that could not be read."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    foreign = re.search(r"Unsupported (?:global: GLOBAL|class|operand) (\S+)", text)
+    if foreign:
+        return f"it holds {foreign[1].rstrip('.,')}, which is neither a tensor nor a number, and is not loaded"
+    return f"{type(error).__name__}: {text.split(chr(10))[0][:200]}"
 
 
 def _lacking(name: str, given: set[str]) -> str:
@@ -91,15 +112,18 @@ def _llmc(path: Path) -> tuple[dict[str, Any], Tensors]:
     version, window, vocabulary, layers, heads, width, padded = (int(number) for number in header[1:8])
     if version not in (3, 5):
         raise ModelError(f"{path.name} has llm.c's version {version}, expected 3 (float32) or 5 (bfloat16)", _OWN)
+    size = 4 if version == 3 else 2
+    need, have = numbers_of(padded, window, width, layers) * size, path.stat().st_size - 4 * _LLMC_HEADER
+    sizes = {"layers": layers, "width": width, "heads": heads, "window": window, "vocabulary": vocabulary}
+    refuse_sizes(path.name, sizes, 0, 0)
+    _refuse_heads(path, width, heads)
+    if need != have or vocabulary > padded:
+        raise ModelError(f"{path.name} has {have:,} bytes of weights, expected {need:,}: it is cut, or another's", _CUT)
     ours = _shapes(padded, window, width, layers)
     parts = [("wte.weight", 0), ("wpe.weight", 0)]
     parts += [(f"{layer}.{kind}", layers) for layer in _LAYERS for kind in ("weight", "bias")]
     parts += [("ln_f.weight", 0), ("ln_f.bias", 0)]
     names = [f"transformer.h.{n}.{name}" if of else f"transformer.{name}" for name, of in parts for n in range(of or 1)]
-    size = 4 if version == 3 else 2
-    need, have = sum(int(np.prod(ours[name])) for name in names) * size, path.stat().st_size - 4 * _LLMC_HEADER
-    if need != have:
-        raise ModelError(f"{path.name} has {have:,} bytes of weights, expected {need:,}: it is cut, or another's", _CUT)
     data = np.fromfile(path, dtype=np.float32 if size == 4 else np.int16, offset=4 * _LLMC_HEADER)
     flat = torch.from_numpy(data) if size == 4 else torch.from_numpy(data).view(torch.bfloat16).float()
     tensors, begin = {}, 0

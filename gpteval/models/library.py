@@ -5,11 +5,15 @@ Left to themselves these calls run a repository's code, read pickles, or ask on 
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpteval.models.sizes import refuse_layers
+
 Where = str | Path
+CORES = ("core", "_core")  # as numpy calls its own, before version 2 and since
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,10 @@ def tokenizer_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> Any:
 
 
 def untrained(config: Any, trust: Trust = NO_TRUST) -> Any:
-    """A causal language model with new weights."""
+    """A causal language model with new weights. Raises ModelError for more layers than any model has."""
     import transformers
 
+    refuse_layers(config)
     return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=trust.code)
 
 
@@ -101,7 +106,18 @@ def with_adapter(model: Any, folder: Path) -> Any:
 
 
 def tensors_of(path: Path) -> Any:
-    """What a pickle of torch holds: tensors, numbers, texts; nothing else in it is made or run."""
+    """What a pickle of torch holds: tensors, numbers (also numpy's), texts; nothing else in it is made or run."""
     import torch
 
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with torch.serialization.safe_globals(_numbers_of_numpy()):
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+
+
+def _numbers_of_numpy() -> list[Any]:
+    """What numpy's scalars and arrays are made with, by the names that its versions write."""
+    import numpy as np
+    from numpy._core.multiarray import _reconstruct, scalar
+
+    kinds = [type(np.dtype(kind)) for kind in ("?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d")]
+    made = [(call, f"numpy.{core}.multiarray.{call.__name__}") for call in (_reconstruct, scalar) for core in CORES]
+    return [*dict.fromkeys(kinds), np.dtype, np.ndarray, *made]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,9 @@ class LoadOptions:
     @property
     def trust(self) -> Trust:
         return Trust(self.trust_remote_code, self.allow_pickle)
+
+
+_MARK = re.compile(r"\[.+\]|<.+>")  # a token that is no text
 
 
 def pick_device(name: str) -> str:
@@ -200,7 +204,9 @@ class HFModel:
             )
         refuse_left_over(f"model {self.info.name}", loading)
         rows, tokens = model.get_input_embeddings().weight.shape[0], self.codec.tokenizer.vocab_size
-        if tokens > rows:  # added tokens beyond are none of it: where one occurs, that item fails
+        beyond = self.codec.tokenizer.convert_ids_to_tokens(list(range(rows, tokens)))
+        # Marks such as [PAD] beyond, and added tokens, are none of it: where one occurs, that item fails.
+        if not all(_MARK.fullmatch(str(token)) or token in self.codec.tokenizer.all_special_tokens for token in beyond):
             raise ModelError(
                 f"model {self.info.name}: its tokenizer has {tokens} tokens but its embedding only {rows} rows",
                 "the tokenizer belongs to another model",

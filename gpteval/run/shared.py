@@ -72,6 +72,7 @@ class SharedFolder:
         try:
             self._open()
             while True:
+                self._mend()
                 if handout.hungry:
                     handout.pull()
                 while handout and len(self._given) < 2 * self.workers:
@@ -94,7 +95,7 @@ class SharedFolder:
                 if not heard and not handout.hungry:
                     time.sleep(LOOK_SECONDS)
                 self._call_workers()
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
             raise StoreError(
                 f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
             ) from error
@@ -112,17 +113,34 @@ class SharedFolder:
                 f"{self.folder} was not made by gpteval and is left as it is, but workers need a folder of that name",
                 "choose another folder with --out",
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / MARK).touch()
         for name in (WAITING, CLAIMED, SAID):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-            (self.folder / name).mkdir()
+        self._make()
         for path in (*self.folder.glob("*.rows"), self.folder / ENDED):  # upon which workers begin
             path.unlink(missing_ok=True)
 
+    def _make(self) -> None:
+        for name in (WAITING, CLAIMED, SAID):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / MARK).touch()
+
+    def _mend(self) -> None:
+        """Hand out again what somebody has removed from the folder, or the folder itself."""
+        gone = [name for name in self._given if not self._is_there(name)]
+        if gone:
+            self.listener.warned(f"{WORK}/ has lost {len(gone)} orders that were handed out: they are handed out again")
+        if gone or not (self.folder / MARK).is_file():
+            self._make()
+        for name in gone:
+            self._give(self._given.pop(name).part)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an order waits or is claimed; it moves from the one place to the other."""
+        return any((self.folder / place / name).exists() for place in (WAITING, CLAIMED))
+
     def _call_workers(self) -> None:
         """Say once how to start workers, where none has come for a while."""
-        if self._alone and any((self.folder / CLAIMED).iterdir()):
+        if self._alone and any((self.folder / CLAIMED).glob("*")):
             self._alone = False
         if self._alone and time.monotonic() - self._began > CALL_SECONDS:
             self._alone = False
@@ -130,18 +148,28 @@ class SharedFolder:
 
     def _give(self, part: Part) -> None:
         work = part.work
+        if work in self._rows and not (self.folder / self._rows[work]).exists():
+            del self._rows[work]
         if work not in self._rows:
             while len(self._rows) >= KEPT and (old := next((w for w in self._rows if not w.left), None)):
                 (self.folder / self._rows.pop(old)).unlink(missing_ok=True)
             self._rows[work] = f"{uuid4().hex}.rows"
-            write_whole(self.folder / self._rows[work], dump_rows(work.rows))
+            self._write(self.folder / self._rows[work], dump_rows(work.rows))
         name = uuid4().hex
         config = self.config.computing
         settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
         settings |= {"tokenizer": config.load.tokenizer}
         order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
-        write_whole(self.folder / WAITING / name, json.dumps(order))
+        self._write(self.folder / WAITING / name, json.dumps(order))
         self._given[name] = _Given(part)
+
+    def _write(self, path: Path, text: str) -> None:
+        """The folder may be removed meanwhile, once: then it is made again."""
+        try:
+            write_whole(path, text)
+        except FileNotFoundError:
+            self._make()
+            write_whole(path, text)
 
     def _messages(self, name: str, given: _Given) -> Iterator[Step]:
         """What was said of a part, in order."""

@@ -65,17 +65,22 @@ class _Worker:
                 continue  # another worker was faster
             try:
                 self._compute(claimed)
-            except (OSError, ValueError, TypeError, KeyError) as error:
+            except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
                 if claimed.exists():  # else it was given to another worker, or the run began anew
                     raise StoreError(f"cannot work in {self.folder}: {error}", "look at that folder") from error
             return True
         return False
 
     def _compute(self, claimed: Path) -> None:
-        """Stops where the order is gone: then it was given to another worker."""
+        """Stops where the order is gone: then it was given to another worker. Without its rows it is given back."""
         order = json.loads(claimed.read_text(encoding="utf-8"))
         if self._rows[0] != order["rows"]:
-            self._rows = order["rows"], load_rows((self.folder / Path(order["rows"]).name).read_text(encoding="utf-8"))
+            try:
+                text = (self.folder / Path(order["rows"]).name).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                claimed.unlink(missing_ok=True)
+                return
+            self._rows = order["rows"], load_rows(text)
         messages = self._computer_for(order["settings"]).messages(load_order(order), self._rows[1])
         with _alive(claimed):
             for number, message in enumerate(messages):
