@@ -6,7 +6,6 @@ The names below are the public Python API; they are imported on first use.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     from gpteval.metrics.base import Metric
     from gpteval.run.api import evaluate
 
-try:
-    __version__ = version("gpteval")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0+unknown"
+__version__: str
 
 _HOMES = {
     "Choice": "gpteval.core.types",
@@ -62,8 +58,19 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name == "compare":  # a package that can be called
         return import_module("gpteval.compare")
     if name not in _HOMES:
         raise AttributeError(f"module 'gpteval' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gpteval")
+    except PackageNotFoundError:  # a checkout that was never installed
+        return "0+unknown"

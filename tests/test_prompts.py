@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from gpteval.core.errors import ColumnError, DataError, GptevalError, ItemError,
 from gpteval.core.items import all_items
 from gpteval.core.prompts import build_prompts, load_task, takes_examples
 from gpteval.core.rows import LazyRows
-from gpteval.core.task import PromptFunction, Task
+from gpteval.core.task import PromptFunction, Task, task
 from gpteval.core.types import Choice, Generate, Item, Prompt, Rolling
 
 Rows = list[dict[str, Any]]
@@ -375,3 +377,24 @@ def test_a_generator_that_raises_is_its_tasks_failure() -> None:
 
     with pytest.raises(DataError, match=r"task numbers: its data cannot be made: KeyError: 'gone'"):
         load_task(replace(make([{"n": 1}]), source=generated(broken, revision="1")))
+
+
+@pytest.mark.parametrize("lacking", [0, 4, 6])
+def test_rows_without_labels_among_the_examples_are_counted(tmp_path: Path, lacking: int) -> None:
+    rows = [{"text": f"row {n}", "label": None if n < lacking else n % 2} for n in range(6)]
+    (tmp_path / "test.jsonl").write_text('{"text": "asked", "label": 1}\n')
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    source = file(tmp_path / "test.jsonl", train=tmp_path / "train.jsonl")
+
+    @task(family="qa", source=source, metric="acc", shots_from="train")
+    def mine(item: Item) -> Choice:
+        return Choice(item["text"], [" no", " yes"], gold=item["label"])
+
+    with pytest.raises(TaskError) as caught:
+        build_prompts(load_task(mine), shots=7)
+    left = 6 - lacking
+    assert f"7 examples asked for, but only {left} others are there" in caught.value.message
+    said = f"{lacking} of 6 rows cannot be shown as examples, the first: task mine"
+    assert (said in caught.value.message) == bool(lacking)
+    assert caught.value.hint.startswith(f"use --shots {left}")

@@ -250,3 +250,51 @@ def test_shipped_content_is_found() -> None:
     assert (content_dir("tasks") / "lm.py").is_file()
     with pytest.raises(PluginError, match="reinstall"):
         content_dir("no_such_kind")
+
+
+GOOD_AND_BAD = """
+from gpteval import Choice, file, task
+
+SOURCE = file("rows.jsonl")
+
+@task(family="qa", source=SOURCE, metric="acc")
+def before(item):
+    return Choice(item["text"], [" a", " b"], gold=0)
+
+@task(family="cooking", source=SOURCE, metric="acc")
+def wrong(item):
+    return Choice(item["text"], [" a", " b"], gold=0)
+
+@wrong.template("other")
+def wrong_otherwise(item):
+    return Choice(item["text"], [" a", " b"], gold=0)
+
+@task(family="qa", source=SOURCE, metric="acc")
+def behind(item):
+    return Choice(item["text"], [" a", " b"], gold=0)
+"""
+
+
+def test_one_wrong_task_leaves_the_files_others(tmp_path: Path, run_cli: RunCli) -> None:
+    folder = write(tmp_path, several=GOOD_AND_BAD, ends=GOOD_AND_BAD.replace("before", "first") + "\n1 / 0\n")
+    (folder / "rows.jsonl").write_text('{"text": "x"}\n{"text": "y"}\n')
+    registry = task_registry((folder,))
+    assert {"before", "behind", "first"} <= set(registry)
+    assert "wrong" not in registry
+    found = problems(registry)
+    last = GOOD_AND_BAD.count("\n") + 2
+    places = ["ends.py, line 10", f"ends.py, line {last}", "several.py, line 10", "several.py"]  # "behind" of both
+    assert [problem.partition(": ")[0] for problem in found] == places
+    done = run_cli("run", "--models", "gpt2-nano", "--tasks", "wrong", "--task-dir", folder, "--out", tmp_path / "r")
+    assert done.returncode == 2
+    assert "not loaded: ends.py, line 10: task wrong: unknown family 'cooking'" in done.stderr
+
+
+def test_a_plugin_that_raises_the_users_interrupt_is_a_plugin_that_fails(tmp_path: Path) -> None:
+    text = "def helper():\n    raise KeyboardInterrupt\n\nhelper()\n"
+    registry = task_registry((write(tmp_path, good=plugin("good"), odd=text),))
+    assert "good" in registry
+    assert problems(registry) == ["odd.py, line 2: KeyboardInterrupt: "]
+    waits = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+    with pytest.raises(KeyboardInterrupt):  # the user's own, while a file is read
+        task_registry((write(tmp_path / "other", waits=waits),))

@@ -12,13 +12,16 @@ import sys
 
 def main() -> None:
     """Run the command line and exit."""
-    from gpteval.cli.console import INTERRUPTED, handle_signals, prepare_streams
+    from gpteval.cli.signals import INTERRUPTED, handle_signals
 
     handle_signals()
-    prepare_streams()
     try:
+        from gpteval.cli.console import prepare_streams
+
+        prepare_streams()
         code = _run(sys.argv[1:])
-    except KeyboardInterrupt:  # before a command had begun
+    except KeyboardInterrupt:
+        print("\ninterrupted before anything had begun", file=sys.stderr)
         code = INTERRUPTED
     if code == INTERRUPTED:  # at once: while Python winds up, another signal would kill it with another code
         sys.stdout.flush()

@@ -1,20 +1,19 @@
-"""What the terminal sees: lines that survive a reader who leaves, text that is shown and never obeyed, signals."""
+"""What the terminal sees: lines that survive a reader who leaves, text that is shown and never obeyed."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import IO, Any
+from typing import IO
 
 import typer
 
+from gpteval.cli.signals import INTERRUPTED
+from gpteval.cli.signals import handle_signals as handle_signals
 from gpteval.core.text import visible, without_paths
-
-INTERRUPTED = 130
 
 
 def prepare_streams() -> None:
@@ -76,22 +75,3 @@ def resumable() -> Iterator[None]:
 def command_line() -> str:
     """The command as typed, paths relative to the working folder, of others their last part only."""
     return without_paths(shlex.join(["gpteval", *sys.argv[1:]]))
-
-
-def handle_signals() -> None:
-    """Ctrl-C and SIGTERM end the program in order, a second one at once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-
-
-def _interrupt(*_: Any) -> None:
-    if getattr(getattr(sys.modules.get("torch"), "__spec__", None), "_initializing", False):
-        _end_at_once()  # an exception in the middle of its import would abort the process
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end_at_once)
-    raise KeyboardInterrupt
-
-
-def _end_at_once(*_: Any) -> None:
-    os.write(2, b"\nended at once; what was journalled is saved: run the same command again to continue\n")
-    os._exit(INTERRUPTED)

@@ -175,10 +175,7 @@ def build_prompts(
             chosen = list(islice(fitting, shots))
             if len(chosen) < shots:
                 among = f" with {task.shots_group} {group!r}" if task.shots_group else ""
-                raise TaskError(
-                    f"task {task.name}: {shots} examples asked for, but only {len(chosen)} others{among} are there",
-                    f"use --shots {len(chosen)} or fewer",
-                )
+                raise _too_few(task, shots, len(chosen), among, pool)
             examples = tuple(seen(other)[face] for other in chosen)
             if control:
                 examples = _controlled(data.task, control, chosen, examples, pool, key)
@@ -201,11 +198,24 @@ def _as_peer(data: TaskData, shots: int) -> list[Prompt]:
             cluster = digest(item[task.cluster]) if task.cluster else ""
             prompts.append(Prompt(item.id, request_of(task, item), examples, task.preamble, cluster))
     except ValueError:
-        raise TaskError(
-            f"task {task.name}: {shots} examples asked for, but only {len(data.pool)} others are there",
-            "use fewer --shots",
-        ) from None
+        raise _too_few(task, shots, len(data.pool), "", data.pool) from None
     return prompts
+
+
+def _too_few(task: Task, shots: int, found: int, among: str, pool: Sequence[Item]) -> TaskError:
+    """Why there are not as many examples as are asked for."""
+    unfit = []
+    for item in pool:
+        try:
+            request_of(task, item)
+        except TaskError as error:
+            unfit.append(error.message)
+    why = f": {len(unfit):,} of {len(pool):,} rows cannot be shown as examples, the first: {unfit[0]}" if unfit else ""
+    hint = f"use --shots {found} or fewer" if found else "use --shots 0"
+    return TaskError(
+        f"task {task.name}: {shots} examples asked for, but only {found} others{among} are there{why}",
+        f"{hint}; or name a split whose rows have what the prompt needs (shots_from)" if unfit else hint,
+    )
 
 
 def _controlled(

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
 from gpteval.core.suites import SUITES
-from gpteval.core.task import DEFAULT, Task
+from gpteval.core.task import DEFAULT, Task, gathered
 from gpteval.core.texts import PREFIX, text_task
 from gpteval.core.types import FAMILIES
 
@@ -77,8 +77,8 @@ def _reason(error: BaseException) -> str:
     return error.message if isinstance(error, GptevalError) else f"{type(error).__name__}: {error}"
 
 
-def _load_module(path: Path) -> ModuleType:
-    """Import one plugin file under a name of its own. Raises PluginError with file and line."""
+def _load_module(path: Path) -> tuple[ModuleType, PluginError | None]:
+    """Import one plugin file under a name of its own; what of it stands before a fault, and that with file and line."""
     path = path.resolve()
     name = f"gpteval_plugin_{hashlib.sha1(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -89,18 +89,45 @@ def _load_module(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise PluginError(f"{path.name}, line {error.lineno}: {error.msg}") from error
+        return module, PluginError(f"{path.name}, line {error.lineno}: {error.msg}")
+    except KeyboardInterrupt as error:
+        if not _raised_by(path, error):
+            raise
+        return module, _fault(path, error)
     except PLUGIN_ERRORS as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [f.lineno for f in frames if f.filename == str(path)]
-        raise PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {_reason(error)}") from error
-    return module
+        return module, _fault(path, error)
+    return module, None
 
 
-def tasks_in_file(path: Path) -> list[Task]:
-    """Every task bound to a module-level name of the file, alone or in a list."""
+def _fault(path: Path, error: BaseException) -> PluginError:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if f.filename == str(path)]
+    return PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {_reason(error)}")
+
+
+def _raised_by(path: Path, error: KeyboardInterrupt) -> bool:
+    """Whether a plugin raises it itself: the user's Ctrl-C comes from a handler, or in the middle of any line."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.filename == str(path) and (last.line or "").strip().startswith("raise")
+
+
+def tasks_in_file(path: Path, problems: list[PluginError] | None = None) -> list[Task]:
+    """Every task bound to a module-level name of the file, alone or in a list.
+
+    A task that cannot be made is put into ``problems``, and the others are there; so is what ends the whole file,
+    behind which it is not read. Without such a list both raise PluginError.
+    """
     found: list[Task] = []
-    for value in vars(_load_module(path)).values():
+    broken: list[tuple[int, GptevalError]] = []
+    with gathered(broken):
+        module, fault = _load_module(path)
+    faults = [PluginError(f"{path.name}, line {line}: {error.message}", error.hint) for line, error in broken]
+    faults += [fault] if fault else []
+    if problems is None and faults:
+        raise faults[0]
+    if problems is not None:
+        problems += faults
+    for value in vars(module).values():
         for thing in value if isinstance(value, list | tuple) else [value]:
             if isinstance(thing, Task) and thing not in found:
                 found.append(thing)
@@ -111,7 +138,7 @@ def tasks_in_file(path: Path) -> list[Task]:
 def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
     """The shipped tasks, those of ``folders`` and ``$GPTEVAL_TASK_PATH``, and entry points'.
 
-    A broken file is reported in ``problems`` with file and line; the others load.
+    A broken task or file is reported in ``problems`` with file and line; the others load.
     """
     extra = [Path(p) for p in os.environ.get("GPTEVAL_TASK_PATH", "").split(os.pathsep) if p]
     for folder in [*folders, *extra]:
@@ -120,12 +147,7 @@ def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
     registry: Registry[Task] = Registry("task", ())
     for folder in [content_dir("tasks"), *folders, *extra]:
         for path in sorted(folder.glob("*.py")):
-            try:
-                found = tasks_in_file(path)
-            except PluginError as error:
-                registry.problems.append(error)
-                continue
-            for one in found:
+            for one in tasks_in_file(path, registry.problems):
                 try:
                     registry.add(one)
                 except PluginError as error:
@@ -179,7 +201,8 @@ def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
             group = suites[name]
         else:
             known = [*registry, *suites, *FAMILIES, "all"]
-            raise UnknownNameError("task", name, known, "'gpteval tasks' lists all")
+            broken = f"; not loaded: {registry.problems[0].message}" if registry.problems else ""
+            raise UnknownNameError("task", name, known, f"'gpteval tasks' lists all{broken}")
         for task in group:
             if chosen.setdefault(task.label, task).source != task.source:
                 raise UsageError(f"two tasks would be named {task.label}", "rename one of the files")

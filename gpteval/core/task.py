@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gpteval.core.data import Source
-from gpteval.core.errors import TaskError, UnknownNameError
+from gpteval.core.errors import GptevalError, TaskError, UnknownNameError
 from gpteval.core.profiles import GPTEVAL, PROFILES, Variant
 from gpteval.core.types import FAMILIES, Family, Item, Request
 
@@ -146,6 +148,29 @@ class Task:
         return (self.metric, *(m for m in self.metrics if m != self.metric))
 
 
+# While a plugin file is read: the faults of its tasks, with their lines.
+_gathering: ContextVar[list[tuple[int, GptevalError]] | None] = ContextVar("gathering", default=None)
+
+
+@contextmanager
+def gathered(faults: list[tuple[int, GptevalError]]) -> Iterator[None]:
+    """Put what is wrong with a task into ``faults``, in the place of raising it."""
+    before = _gathering.set(faults)
+    try:
+        yield
+    finally:
+        _gathering.reset(before)
+
+
+class _NoTask:
+    """In the place of a task that could not be made, whose prompts are for nobody."""
+
+    def template(self, *_: Any, **__: Any) -> Callable[[PromptFunction], PromptFunction]:
+        return lambda prompt: prompt
+
+    as_in = template
+
+
 def task(
     *,
     family: Family,
@@ -174,6 +199,16 @@ def task(
     """
 
     def decorate(prompt: PromptFunction) -> Task:
+        try:
+            return make(prompt)
+        except GptevalError as error:
+            gathering = _gathering.get()
+            if gathering is None:
+                raise
+            gathering.append((prompt.__code__.co_firstlineno, error))
+            return _NoTask()  # type: ignore[return-value]  # it only takes the decorators that follow
+
+    def make(prompt: PromptFunction) -> Task:
         return Task(
             name=name or prompt.__name__,
             family=family,
