@@ -19,7 +19,8 @@ from gpteval.core.errors import ColumnError, DataError, GptevalError, ItemError,
 from gpteval.core.items import all_items
 from gpteval.core.prompts import build_prompts, load_task, takes_examples
 from gpteval.core.rows import LazyRows
-from gpteval.core.task import PromptFunction, Task, task
+from gpteval.core.task import PromptFunction, Task
+from gpteval.core.task import task as declare
 from gpteval.core.types import Choice, Generate, Item, Prompt, Rolling
 
 Rows = list[dict[str, Any]]
@@ -387,12 +388,12 @@ def test_rows_without_labels_among_the_examples_are_counted(tmp_path: Path, lack
 
     source = file(tmp_path / "test.jsonl", train=tmp_path / "train.jsonl")
 
-    @task(family="qa", source=source, metric="acc", shots_from="train")
+    @declare(family="qa", source=source, metric="acc", shots_from="train")
     def mine(item: Item) -> Choice:
         return Choice(item["text"], [" no", " yes"], gold=item["label"])
 
     with pytest.raises(TaskError) as caught:
-        build_prompts(load_task(mine), shots=7)
+        build_prompts(load_task(mine, shots=7), shots=7)
     left = 6 - lacking
     assert f"7 examples asked for, but only {left} others are there" in caught.value.message
     said = f"{lacking} of 6 rows cannot be shown as examples, the first: task mine"
