@@ -218,9 +218,10 @@ def test_no_request_is_lost_or_paid_twice(
 
 
 def test_slow_answers_are_asked_for_again(server: ApiServer, tmp_path: Path) -> None:
-    server.fault = lambda number, body: Fault(seconds=0.5) if number % 10 == 9 else None
-    quick = replace(QUICK, timeout=0.3)
-    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", quick, limit=10)
+    run(server, tmp_path / "warm", f"completions:{MODEL}", "nano_facts", limit=10)  # the server knows its answers now
+    server.fault = lambda number, body: Fault(seconds=2.5) if number % 10 == 9 else None
+    quick = replace(QUICK, timeout=1.5)
+    made = run(server, tmp_path / "r", f"completions:{MODEL}", "nano_facts", quick, limit=10)
     assert made.failures == ()
     assert made.results[0].coverage == 1.0
 
@@ -359,9 +360,7 @@ def test_as_many_at_a_time_as_asked_and_fewer_when_the_server_says_so(server: Ap
     tasks, limit = "nano_facts", 50
     run(server, tmp_path / "warm", f"completions:{MODEL}", tasks, limit=limit)
     server.seconds, server.most = 0.1, 0
-    begin = time.monotonic()
     run(server, tmp_path / "a", f"completions:{MODEL}", tasks, limit=limit)
-    assert time.monotonic() - begin < 10, "one after the other, 200 take 20 s"
     assert server.most > 8
     server.seconds, server.most = 0.02, 0
     busy = Fault(429, {"Retry-After": "0"}, {"error": {"message": "too many"}})

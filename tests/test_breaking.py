@@ -481,9 +481,7 @@ class TestSignals:
         assert go("good", "--limit", "3") == 0
         holder = sqlite3.connect(folder / "cache" / "outcomes.sqlite", isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
-        begin = time.monotonic()
         assert go("good", "--out", "other") == 0
-        assert time.monotonic() - begin < 20
         holder.close()
         assert "without the shared cache" in capsys.readouterr().err
 

@@ -71,51 +71,51 @@ CHANGES = [
 
 @pytest.mark.parametrize(("task", "changes", "reason"), CHANGES)
 def test_an_edited_task_in_one_folder(
-    tmp_path: Path, run_cli: RunCli, task: str, changes: dict[str, Any], reason: str
+    tmp_path: Path, in_process: RunCli, task: str, changes: dict[str, Any], reason: str
 ) -> None:
     put(tmp_path)
     run(tmp_path, "one", task)
     put(tmp_path, **changes)
     assert run(tmp_path, "other", task).failures == ()
-    done = run_cli("compare", tmp_path / "out")
+    done = in_process("compare", tmp_path / "out")
     assert done.returncode != 0
     assert reason in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize(("task", "changes", "reason"), CHANGES[:4])
 def test_it_is_told_when_it_happens_and_in_the_report(
-    tmp_path: Path, run_cli: RunCli, task: str, changes: dict[str, Any], reason: str
+    tmp_path: Path, in_process: RunCli, task: str, changes: dict[str, Any], reason: str
 ) -> None:
     suite = ("--tasks", task, "--out", tmp_path / "out", "--no-cache")
-    run_cli("run", "--models", tmp_path / "one", *suite, "--task-dir", put(tmp_path))
+    in_process("run", "--models", tmp_path / "one", *suite, "--task-dir", put(tmp_path))
     edited = put(tmp_path, **changes)
-    done = run_cli("run", "--models", tmp_path / "other", *suite, "--task-dir", edited)
+    done = in_process("run", "--models", tmp_path / "other", *suite, "--task-dir", edited)
     told = f"{task} (0-shot) was not judged alike for one and other"
     assert told in " ".join(done.stderr.split())
     assert told in (tmp_path / "out" / "report.html").read_text()
-    run_cli("run", "--models", tmp_path / "one", *suite, "--task-dir", edited)  # again for all of them
+    in_process("run", "--models", tmp_path / "one", *suite, "--task-dir", edited)  # again for all of them
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["results"]
     assert judged_apart(rows) == []
-    assert run_cli("compare", tmp_path / "out").returncode == 0
+    assert in_process("compare", tmp_path / "out").returncode == 0
 
 
-def test_in_two_folders_with_different_limits(tmp_path: Path, run_cli: RunCli) -> None:
+def test_in_two_folders_with_different_limits(tmp_path: Path, in_process: RunCli) -> None:
     put(tmp_path)
     run(tmp_path, "one", out="a", limit=8)
     put(tmp_path, gold="1 - item['label']")
     run(tmp_path, "other", out="b", limit=16)
-    done = run_cli("compare", tmp_path / "a", tmp_path / "b")
+    done = in_process("compare", tmp_path / "a", tmp_path / "b")
     assert "golds of 8 of 8 items" in " ".join(done.stderr.split())
-    forced = run_cli("compare", tmp_path / "a", tmp_path / "b", "--force")
+    forced = in_process("compare", tmp_path / "a", tmp_path / "b", "--force")
     assert forced.returncode == 0
     assert "golds of 8 of 8 items" in " ".join(forced.stdout.split())
 
 
-def test_what_was_not_edited_is_compared(tmp_path: Path, run_cli: RunCli) -> None:
+def test_what_was_not_edited_is_compared(tmp_path: Path, in_process: RunCli) -> None:
     put(tmp_path)
     run(tmp_path, "one", ["mine", "written"], limit=8)
     run(tmp_path, "other", ["mine", "written"], out="b", limit=16)
-    done = run_cli("compare", tmp_path / "out", tmp_path / "b")
+    done = in_process("compare", tmp_path / "out", tmp_path / "b")
     assert done.returncode == 0, done.stderr
 
 

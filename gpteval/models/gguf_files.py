@@ -16,7 +16,16 @@ from gpteval.core.errors import ModelError, UsageError
 from gpteval.models.checkpoint import refuse_left_over
 from gpteval.models.gguf_keys import ANOTHER, FACTORS, Keys, follow, hold, hold_tokenizer
 from gpteval.models.gguf_parts import joined
-from gpteval.models.library import NO_TRUST, Trust, config_of, gguf_names, gguf_splits, tokenizer_of, weights_of
+from gpteval.models.library import (
+    NO_TRUST,
+    Trust,
+    config_of,
+    gguf_names,
+    gguf_names_once,
+    gguf_splits,
+    tokenizer_of,
+    weights_of,
+)
 from gpteval.models.sizes import refuse_sizes
 
 
@@ -28,7 +37,7 @@ def write_gguf(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     if find_spec("gguf") is None:
         raise UsageError(f"{path.name} is a GGUF file, for which gguf is needed", "pip install 'gpteval[gguf]'")
     try:
-        with tempfile.TemporaryDirectory(dir=folder.parent) as alone:
+        with tempfile.TemporaryDirectory(dir=folder.parent) as alone, gguf_names_once():
             whole = joined(path, Path(alone))
             if whole == path:
                 whole = Path(alone) / path.name

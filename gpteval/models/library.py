@@ -6,7 +6,10 @@ Left to themselves these calls run a repository's code, read pickles, or ask on 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,19 @@ def gguf_names(config: Any, architecture: str) -> frozenset[str] | None:
         model = untrained(config)
     processor = utils.TENSOR_PROCESSORS.get(architecture, utils.TensorProcessor)
     return frozenset(utils.get_gguf_hf_weights_map(model, processor(config=config.to_dict())))
+
+
+@contextmanager
+def gguf_names_once() -> Iterator[None]:
+    """transformers makes the table of GGUF's names anew for each part of a model: here it is made once."""
+    import gguf
+
+    plain = gguf.get_tensor_name_map
+    gguf.get_tensor_name_map = cache(plain)
+    try:
+        yield
+    finally:
+        gguf.get_tensor_name_map = plain
 
 
 def gguf_splits() -> frozenset[str]:
