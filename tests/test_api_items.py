@@ -104,6 +104,8 @@ WAYS: dict[str, Way] = {
     "thoughts elsewhere": Way("no text", 1, message(reasoning="Hm.", content="")),
     "null": Way("no answer", 3, message()),
     "no choice": Way("no answer", 3, lambda document: document | {"choices": []}),
+    "an error beside": Way("no answer", 3, fault=Fault(document={"choices": [], "error": {"message": "gone"}})),
+    "flagged in an answer": Way("content filter", 1, fault=error("Content policy violation", "moderation_blocked")),
     "choices null": Way("no answer", 3, lambda document: document | {"choices": None}),
     "an error": Way("no answer", 3, fault=error("the provider returned an error")),
     "an error's text": Way("no answer", 3, fault=Fault(document={"error": "overloaded"})),
@@ -218,7 +220,12 @@ def test_what_hits_every_item_ends_early_with_the_servers_words(server: ApiServe
     assert sum(odd.asked.values()) <= 5 * 3 or way == "500"
     assert sum(odd.asked.values()) == (8 if way == "500" else 15)
     assert "bug" not in failure.error
-    words = {"an error": "the provider returned an error", "an error's text": "overloaded", "500": "broken"}
+    words = {
+        "an error": "the provider returned an error",
+        "an error's text": "overloaded",
+        "an error beside": "gone",
+        "500": "broken",
+    }
     assert words.get(way, "the first 5 requests fail alike: it gave no answer") in failure.error
     assert facts(tmp_path / "r", CHAT)["lost"]["tokens_in"] > 0 or way == "500"
     odd.ways = ["right"] * ITEMS

@@ -249,7 +249,7 @@ class Client:
             document = json.loads(reply.text)
             if not isinstance(document, Mapping):
                 raise _unreadable("no JSON object")
-            if "choices" not in document and ("error" in document or document.get("object") == "error"):
+            if not document.get("choices") and (document.get("error") or document.get("object") == "error"):
                 error = self._error(document)
                 paid = error.status == 0
                 raise self._meaning(error, {})
@@ -292,6 +292,8 @@ class Client:
     def _meaning(self, error: _Error, headers: Mapping[str, str]) -> Exception:
         """What to make of an error that the server tells."""
         status, seconds = error.status, _retry_after(headers)
+        if status == 0 and error.moderated:
+            return Rejected(error.message, FILTERED)
         if status == 0:  # in an answer, without a number: it may have been made, and may be made again
             return _Again(error.message, paid=True, silent=False)
         if status == 429 and error.code != "insufficient_quota":
@@ -321,8 +323,7 @@ class _Error:
 
     @property
     def said(self) -> str:
-        known = {301: "moved", 302: "moved", 303: "moved", 307: "moved", 308: "moved"}
-        what = f"status {self.status}" + (f", {known[self.status]}" if self.status in known else "")
+        what = f"status {self.status}" + (", moved" if 300 < self.status < 400 else "")
         what += f": {self.message}" if self.message else ""
         return f"{what}; {self.moved}" if self.moved else what
 

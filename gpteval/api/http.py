@@ -119,7 +119,7 @@ class Http:
         except TimeoutError:
             raise (NoAnswer if begun else NotSent)(f"no answer within {self.timeout:g} s") from None
         except self._httpx.HTTPError as error:
-            said = " ".join(self.clean(str(error.__cause__ or error)).split())[:300] or type(error).__name__
+            said = " ".join(self.clean(_cause(error)).split())[:300] or type(error).__name__
             if begun:
                 raise NoAnswer(f"the connection failed: {said}") from None
             refused = isinstance(error, self._httpx.ConnectError)
@@ -140,6 +140,16 @@ class Http:
     def _host(self, url: str) -> str:
         parts = urlsplit(self.clean(url))
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _cause(error: BaseException) -> str:
+    """What the system says, where the libraries in between say less: "All connection attempts failed"."""
+    found: BaseException | None = error
+    while found is not None and not (isinstance(found, OSError) and found.errno):
+        found = found.exceptions[0] if isinstance(found, BaseExceptionGroup) else found.__cause__ or found.__context__
+    if isinstance(found, OSError) and found.errno:
+        return os.strerror(found.errno) if found.errno > 0 else str(found.strerror)
+    return str(error.__cause__ or error)
 
 
 async def _unpacked(response: Any) -> AsyncIterator[bytes]:

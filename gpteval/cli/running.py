@@ -26,6 +26,7 @@ from gpteval.core.types import Failure, Result
 from gpteval.engine.engine import Estimate
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
+from gpteval.run.facts import on_failures
 from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
@@ -123,6 +124,8 @@ class ConsoleListener(Listener):
         for result in results:
             if result.primary:
                 say(result_line(result), self.out)
+                for note in on_failures(result.notes):
+                    self.tell(f"  {note}")
 
     def groups_done(self, results: Sequence[Result]) -> None:
         for result in results:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from gpteval.api.chat import ChatEngine
 from gpteval.api.completions import CompletionsEngine
+from gpteval.api.engine import ApiEngine
 from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
 from gpteval.core.profiles import LM_EVAL
@@ -15,6 +16,7 @@ from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.run.config import Computing, RunConfig
+from gpteval.run.journal import ResultStore
 from gpteval.run.units import Unit
 from gpteval.tune.asked import asks_alike
 from gpteval.tune.engine import HeadEngine, TunedEngine
@@ -71,3 +73,11 @@ def engine_for_its_task(engine: AnyEngine) -> TunedEngine:
     assert tuned is not None
     kind = TunedEngine if tuned.kind == "texts" else HeadEngine
     return kind(engine.model, tuned, batch_tokens=engine.batch_tokens)
+
+
+def known_to(engine: AnyEngine, store: ResultStore, rows: Collection[bytes]) -> set[bytes]:
+    """The rows that need not be computed. Raises ModelError where a server's earlier answers are another model's."""
+    known = store.known(rows)
+    if isinstance(engine, ApiEngine):
+        known -= engine.recall(store.get(rows))
+    return known

@@ -75,6 +75,11 @@ class Notes:
         return notes
 
 
+def on_failures(notes: Iterable[str]) -> list[str]:
+    """Those of a result's notes that say of items why they have no outcome."""
+    return [note for note in notes if " have no answer (" in note or " items failed, " in note]
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers depend on."""
     found = {"python": platform.python_version()}

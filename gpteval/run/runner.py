@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from gpteval.api.engine import ApiEngine
 from gpteval.api.prices import Budget
 from gpteval.core.downloads import told
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
@@ -26,7 +25,7 @@ from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.book import Book
 from gpteval.run.config import RunConfig
 from gpteval.run.dry import estimate
-from gpteval.run.engines import AnyEngine, make_engine, open_model, tuned_for
+from gpteval.run.engines import AnyEngine, known_to, make_engine, open_model, tuned_for
 from gpteval.run.executors import make_executor
 from gpteval.run.finish import Finisher
 from gpteval.run.folder import JOURNAL, RunFolder
@@ -132,9 +131,7 @@ class _Run:
         """Plan a slice. Raises GptevalError."""
         engine = job.engine
         plan = engine.plan(job.prompts[begin:end])
-        known = self.store.known(plan.rows)
-        if isinstance(engine, ApiEngine):
-            known -= engine.recall(self.store.get(plan.rows))
+        known = known_to(engine, self.store, plan.rows)
         there = sum(plan.rows[key].length for key in known)
         self.progress.state.known += there
         if not executor.workers:
