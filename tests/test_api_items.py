@@ -270,12 +270,21 @@ def test_a_server_that_falls_silent_ends_the_task_and_no_item(server: ApiServer,
 
 
 def test_answers_of_completions_are_outcomes_of_their_items(server: ApiServer, tmp_path: Path) -> None:
-    """Of every ten requests one has an error in the place of its text."""
-    server.fault = lambda number, body: error("try another day") if body["prompt"][-1] % 5 == 0 else None
-    made = run(server, tmp_path, SERVED, "nano_en_fr", limit=40)
-    assert made.failures == ()
+    """Some prompts always get an error in the place of their text."""
+    lost = set(range(0, 40, 7))
+    asked: dict[str, int] = {}  # prompts, in the order in which they came first
+
+    def fault(number: int, body: Body) -> Fault | None:
+        place = asked.setdefault(json.dumps(body["prompt"]), len(asked))
+        return error("try another day") if place in lost else None
+
+    server.fault = fault
+    made = run(server, tmp_path, SERVED, "nano_en_fr", replace(QUICK, in_flight=1), limit=40)
     rows = read_samples(tmp_path / sample_file(SERVED, "nano_en_fr", 0))
-    assert {row["answer"] for row in rows} <= {"answer", "no answer"}
+    assert made.failures == ()
+    assert Counter(row["answer"] for row in rows) == {"answer": 40 - len(lost), "no answer": len(lost)}
+    assert {row["error"] for row in rows if row["error"]} == {"no answer: try another day"}
+    assert made.results[0].coverage == pytest.approx(1 - len(lost) / 40)
 
 
 def test_nobody_at_the_address_is_told_at_once(tmp_path: Path, run_cli: RunCli) -> None:

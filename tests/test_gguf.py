@@ -374,3 +374,11 @@ def test_nothing_is_left_of_what_is_refused(tmp_path: Path, cache: Path) -> None
         load(path)
     assert not cache.exists() or list(cache.iterdir()) == []
     assert math.isfinite(off(model_of("llama"), model_of("llama", 1)))
+
+
+@pytest.mark.parametrize("layers", [10**9, 1_900])
+def test_more_layers_than_a_file_has_tensors(tmp_path: Path, layers: int) -> None:
+    """Before a model of as many is made."""
+    path = write(tmp_path / "model.gguf", model_of("llama"), "llama", {"block_count": layers})
+    with pytest.raises(ModelError, match=f"block_count {layers:,}"):
+        load(path)

@@ -24,14 +24,16 @@ main()
 """
 
 
-@pytest.mark.parametrize(
-    "module", ["gpteval.cli.console", "typer", "gpteval.cli.app", "gpteval.cli.commands.evaluating"]
-)
+BEFORE = ["gpteval.cli.console", "typer", "gpteval.cli.app", "gpteval.cli.commands.evaluating"]
+IN_A_COMMAND = ["gpteval.cli.listing"]
+
+
+@pytest.mark.parametrize("module", BEFORE + IN_A_COMMAND)
 def test_in_the_middle_of_an_import(module: str) -> None:
     command = [sys.executable, "-c", PRESS, module, "models"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=CHECKOUT, timeout=60, check=False)
     assert done.returncode == 130
-    assert done.stderr.strip() == "interrupted before anything had begun"
+    assert done.stderr.strip() == "interrupted: run the same command again"
 
 
 def test_nothing_heavy_is_imported_before_signals_are_handled() -> None:

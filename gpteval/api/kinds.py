@@ -21,7 +21,8 @@ AGAIN = (NO_ANSWER, UNREADABLE)  # another command asks for them again
 ANSWER, FAILED = "answer", "failed"  # an outcome, and why there is none where no server is to blame
 
 _MODERATION = re.compile(
-    r"moderat|flagged|content[ _-](?:filter|polic|management)|(?:usage|safety) polic|responsible ?ai", re.IGNORECASE
+    r"\bmoderation|\bflagged\b|content[ _-](?:filter|polic|management)|(?:usage|safety) polic|responsible ?ai",
+    re.IGNORECASE,
 )
 
 

@@ -12,7 +12,7 @@ import sys
 
 def main() -> None:
     """Run the command line and exit."""
-    from gpteval.cli.signals import INTERRUPTED, handle_signals
+    from gpteval.cli.signals import INTERRUPTED, INTERRUPTED_WORDS, handle_signals
 
     handle_signals()
     try:
@@ -21,7 +21,7 @@ def main() -> None:
         prepare_streams()
         code = _run(sys.argv[1:])
     except KeyboardInterrupt:
-        print("\ninterrupted before anything had begun", file=sys.stderr)
+        print(f"\n{INTERRUPTED_WORDS}", file=sys.stderr)
         code = INTERRUPTED
     if code == INTERRUPTED:  # at once: while Python winds up, another signal would kill it with another code
         sys.stdout.flush()

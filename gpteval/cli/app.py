@@ -13,6 +13,7 @@ from gpteval.cli.commands.concluding import compare, place, report
 from gpteval.cli.commands.evaluating import fewshot, plan, run, status, worker
 from gpteval.cli.commands.looking import lock, models, reference, samples, show, tasks
 from gpteval.cli.commands.making import convert, finetune, generate, pretrain, protocols
+from gpteval.cli.console import interruptible
 
 app = typer.Typer(
     name="gpteval",
@@ -30,7 +31,7 @@ COMMANDS: list[Callable[..., None]] = [
     *(bench, doctor),
 ]
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(interruptible(command))
 
 
 def _version(show: bool) -> None:

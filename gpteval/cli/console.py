@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import IO
+from functools import wraps
+from typing import IO, Any
 
 import typer
 
-from gpteval.cli.signals import INTERRUPTED
+from gpteval.cli.signals import INTERRUPTED, INTERRUPTED_WORDS
 from gpteval.cli.signals import handle_signals as handle_signals
 from gpteval.core.text import visible, without_paths
 
@@ -70,6 +71,20 @@ def resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         say("\ninterrupted; what is finished is saved: run the same command again to continue", sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The command; interrupted where nothing is to be continued (``resumable``), it says so and ends with 130."""
+
+    @wraps(command)
+    def called(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            say(f"\n{INTERRUPTED_WORDS}", sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return called
 
 
 def command_line() -> str:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 INTERRUPTED = 130  # exit code
+INTERRUPTED_WORDS = "interrupted: run the same command again"
 
 
 def handle_signals() -> None:

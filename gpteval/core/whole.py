@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from gpteval.core.errors import StoreError
 
 PARTIAL = ".partial"
 GO_ON = "free some space, then run the same command again: it continues where it stopped"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _FULL = ("No space left", "Disk quota", "File too large", "PytorchStreamWriter", "I/O error", "unexpected pos")
 
 
@@ -24,7 +26,7 @@ def write_whole(path: Path, text: str) -> None:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Where to write a file or folder that takes the place of ``path`` once the block has ended well."""
-    partial = path.with_name(path.name + PARTIAL)
+    partial = path.with_name(f".{path.name}{PARTIAL}")  # which no pattern such as step-* means
     remove(partial)
     try:
         yield partial
@@ -61,7 +63,7 @@ def told_when_full(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = error.strerror if isinstance(error, OSError) else ""
+        reason = error.strerror if isinstance(error, OSError) and error.errno in _NO_ROOM else ""
         if not reason and any(sign in str(error) for sign in _FULL):
             reason = str(error).split("\n")[0][:200]
         if not reason:

@@ -66,8 +66,9 @@ class Notes:
                 first, count = next(iter(of_kind)), of_kind.total()
                 left = left - of_kind
                 if kind in AGAIN:
+                    items = "1 item has" if count == 1 else f"{count} items have"
                     again = "the same command asks for them again"
-                    notes.append(f"{count} items have no answer ({kind}); {again}; the first: {first}")
+                    notes.append(f"{items} no answer ({kind}); {again}; the first: {first}")
                 else:
                     notes.append(f"{count} answers count as wrong ({kind}), the first: {first}")
         if left:
@@ -77,7 +78,7 @@ class Notes:
 
 def on_failures(notes: Iterable[str]) -> list[str]:
     """Those of a result's notes that say of items why they have no outcome."""
-    return [note for note in notes if " have no answer (" in note or " items failed, " in note]
+    return [note for note in notes if " no answer (" in note or " items failed, " in note]
 
 
 def versions() -> dict[str, str]:

@@ -15,7 +15,6 @@ A worker whose order does not change its time for ``LEASE`` seconds, as this mac
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from gpteval.core.errors import OutputError, StoreError
+from gpteval.core.whole import write_whole
 from gpteval.run.computer import order_of, step_of
 from gpteval.run.config import RunConfig
 from gpteval.run.handout import Handout
@@ -197,10 +197,3 @@ class SharedFolder:
         """A worker that is still at it finds its order gone, and leaves it."""
         del self._given[name]
         (self.folder / CLAIMED / name).unlink(missing_ok=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that has its name only when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

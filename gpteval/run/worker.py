@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import StoreError, UsageError
+from gpteval.core.whole import write_whole
 from gpteval.engine.rows import Row
 from gpteval.models.loader import LoadOptions
 from gpteval.run.computer import Computer
 from gpteval.run.config import Computing
-from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, MARK, SAID, WAITING, WORK, write_whole
+from gpteval.run.shared import BEAT, CLAIMED, ENDED, LOOK_SECONDS, MARK, SAID, WAITING, WORK
 from gpteval.run.wire import dump_message, load_order, load_rows
 
 
