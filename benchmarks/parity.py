@@ -24,17 +24,18 @@ import numpy as np
 import torch
 from vs_peer import peer_python
 
-from gpteval.core.data import HubSource, local_copy
 from gpteval.core.errors import GptevalError
-from gpteval.core.profiles import LM_EVAL
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry
-from gpteval.core.task import Task
-from gpteval.core.types import Choice, Generate, Generated, Outcome, Prompt, Rolled, Rolling, Scored
+from gpteval.core.outcomes import Generated, Outcome, Rolled, Scored
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
+from gpteval.data.sources import HubSource, local_copy
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.prompts.build import build_prompts, load_task
 from gpteval.run.records import make_records, task_metrics
+from gpteval.tasks.profiles import LM_EVAL
+from gpteval.tasks.registry import task_registry
+from gpteval.tasks.task import Task
 
 # The peer's name of a task where it is another one.
 NAMES = {"wikitext2": "wikitext", "lambada_cloze": "lambada_openai_cloze_yaml", "mnli_mismatched": "mnli_mismatch"}
@@ -163,7 +164,7 @@ def main() -> int:
     rows = []
     print(f"{'model':<12} {'task':<28} {'shots':>5} {'items':>5} {'prompts':>8} {'logprob':>9} {'metric':>9}")
     for info in resolve_models(asked.models.split(",")):
-        engine = Engine(HFModel(info, LoadOptions(device="cpu", dtype="float32")), like_peer=True)
+        engine = Engine(HFModel(info, LoadOptions(device="cpu", dtype="float32")), as_lm_eval=True)
         peer = Peer(peer_python(asked.folder / "env"), info.location)
         for task in tasks:
             for shots in map(int, asked.shots.split(",")):

@@ -16,9 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from gpteval.core.data import HubSource
-from gpteval.core.profiles import LM_EVAL
-from gpteval.core.registry import task_registry
+from gpteval.data.sources import HubSource
+from gpteval.tasks.profiles import LM_EVAL
+from gpteval.tasks.registry import task_registry
 from tests.test_catalogue import GOLDEN
 from tests.test_hub_layout import ROWS
 

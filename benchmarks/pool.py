@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.data import FileSource
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.task import Task
 from gpteval.core.types import Choice, Item
+from gpteval.data.sources import FileSource
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.tasks.task import Task
 
 TEST = 1000
 SENTENCE = "it 's a charming and often affecting journey that number {} of its kind has not made before"

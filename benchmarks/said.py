@@ -13,16 +13,16 @@ from functools import cache
 import numpy as np
 
 from benchmarks.simulated import METRICS, Floats, Random, names, scores
-from gpteval.compare.answers import NOTED as FACTS
-from gpteval.compare.answers import PROMPTS, Answers
-from gpteval.compare.anytime import Betting
-from gpteval.compare.comparison import Comparison, compared
-from gpteval.compare.place import Placement, paired
-from gpteval.compare.planning import items_to_show
-from gpteval.compare.tests import mcnemar
+from gpteval.comparison.answers import NOTED as FACTS
+from gpteval.comparison.answers import PROMPTS, Answers
+from gpteval.comparison.compare import Comparison, compared
+from gpteval.comparison.place import Placement, paired
+from gpteval.comparison.power import items_to_show
 from gpteval.experiments.cells import Cell
 from gpteval.experiments.curves import Curve, Grid, make_curve
 from gpteval.run.decide import FIRST, GROWTH
+from gpteval.stats.anytime import Betting
+from gpteval.stats.significance import mcnemar
 
 UNTRUE, CLAIMED = "sentence is not true", "sentence claims a difference (power)"
 TASKS, ITEMS = 3, 300

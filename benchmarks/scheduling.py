@@ -3,11 +3,11 @@
     python benchmarks/scheduling.py --units 10000 --workers 1000
 
 Virtual time, no model. A unit has a size drawn from a lognormal distribution, is cut as by the executors
-(``gpteval.run.handout``), and its parts go to whichever worker is free. A worker loads a model where it held another,
-dies after a random time (exponential), loses the batch it is at, and is replaced after a while; its part is handed out
-again, without the batches that came back. The bound is what all tokens take when every worker computes all the time and
-none dies. Planning in the main process is not simulated. The last line is JSON; exit code 1 when the makespan is more
-than a tenth above the bound, or a part was given up.
+(``gpteval.run.executors.part_queue``), and its parts go to whichever worker is free. A worker loads a model where it
+held another, dies after a random time (exponential), loses the batch it is at, and is replaced after a while; its part
+is handed out again, without the batches that came back. The bound is what all tokens take when every worker computes
+all the time and none dies. Planning in the main process is not simulated. The last line is JSON; exit code 1 when the
+makespan is more than a tenth above the bound, or a part was given up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gpteval.run.handout import Handout, cut
+from gpteval.run.executors.part_queue import PartQueue, cut
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ def simulate(asked: argparse.Namespace) -> Outcome:
                 for _ in range(count):
                     yield Piece(model, tokens / count)
 
-    handout = Handout(parts(), asked.workers)
+    handout = PartQueue(parts(), asked.workers)
     held = [-1] * asked.workers
     dies = [draw.expovariate(1 / asked.lives) for _ in range(asked.workers)]
     free = [(0.0, number) for number in range(asked.workers)]  # a heap

@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.core.types import Generate, Generated
-from gpteval.metrics.registry import metric_registry
+from gpteval.core.outcomes import Generated
+from gpteval.core.types import Generate
+from gpteval.metrics.named import metric_registry
 
 METRICS = metric_registry()
 Floats = NDArray[np.float64]

@@ -33,14 +33,15 @@ from typing import Any
 
 import torch
 
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry
-from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Scored
+from gpteval.core.outcomes import Generated, Rolled, Scored
+from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine import generate
 from gpteval.engine.bench import Shape, floor_seconds, rates
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.tasks.registry import task_registry
 
 PEER = "lm_eval==0.4.13"
 HERE = Path(__file__).parent

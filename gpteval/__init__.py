@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpteval.compare.comparison import compare
-    from gpteval.core.data import file, generated, hub, sacrebleu_set
+    from gpteval.comparison.compare import compare
     from gpteval.core.errors import GptevalError
-    from gpteval.core.task import Task, task
     from gpteval.core.types import Choice, Generate, Item, Rolling
+    from gpteval.data.sources import file, generated, hub, sacrebleu_set
     from gpteval.experiments.fewshot import fewshot
     from gpteval.metrics.base import Metric
-    from gpteval.run.api import evaluate
+    from gpteval.run.evaluate import evaluate
+    from gpteval.tasks.task import Task, task
 
 __version__: str
 
@@ -27,14 +27,15 @@ _HOMES = {
     "Item": "gpteval.core.types",
     "Metric": "gpteval.metrics.base",
     "Rolling": "gpteval.core.types",
-    "Task": "gpteval.core.task",
-    "evaluate": "gpteval.run.api",
+    "Task": "gpteval.tasks.task",
+    "compare": "gpteval.comparison.compare",
+    "evaluate": "gpteval.run.evaluate",
     "fewshot": "gpteval.experiments.fewshot",
-    "file": "gpteval.core.data",
-    "generated": "gpteval.core.data",
-    "hub": "gpteval.core.data",
-    "sacrebleu_set": "gpteval.core.data",
-    "task": "gpteval.core.task",
+    "file": "gpteval.data.sources",
+    "generated": "gpteval.data.sources",
+    "hub": "gpteval.data.sources",
+    "sacrebleu_set": "gpteval.data.sources",
+    "task": "gpteval.tasks.task",
 }
 
 __all__ = [
@@ -60,8 +61,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _version()
-    if name == "compare":  # a package that can be called
-        return import_module("gpteval.compare")
     if name not in _HOMES:
         raise AttributeError(f"module 'gpteval' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from gpteval.compare.evidence import of_pair
-from gpteval.core.documents import sample_file
-from gpteval.metrics.jackknife import pseudo_values
-from gpteval.metrics.registry import metric_registry
-from gpteval.nano import nano_models
+from gpteval.metrics.named import metric_registry
+from gpteval.models.embedded import nano_models
+from gpteval.stats.evidence import of_pair
+from gpteval.stats.jackknife import pseudo_values
+from gpteval.store.documents import sample_file
 
 STEPS = ("gpt1-nano", "gpt2-nano", "gpt3-nano")
 LARGEST = "gpt3-nano-medium"

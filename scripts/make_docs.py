@@ -12,11 +12,11 @@ import typer
 
 from gpteval.cli.app import app
 from gpteval.cli.running import number, result_line
-from gpteval.core.registry import task_registry
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import model_registry
-from gpteval.nano import nano_models
+from gpteval.models.embedded import nano_models
 from gpteval.nano.recipes import recipe_registry
+from gpteval.tasks.registry import task_registry
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gpteval import Choice, Item, hub, task
-from gpteval.core.forms import NORMALISED, lettered, spaced
+from gpteval.tasks.forms import NORMALISED, lettered, spaced
 
 _BRACKETS = re.compile(r"\[.*?\]")
 

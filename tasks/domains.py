@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, hub, task
-from gpteval.core.forms import lettered, spaced
+from gpteval.tasks.forms import lettered, spaced
 
 
 @task(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gpteval import Choice, Item, Task, hub, task
-from gpteval.core.forms import NO_YES
+from gpteval.tasks.forms import NO_YES
 
 glue = partial(
     task,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, Task, hub, task
-from gpteval.core.forms import lettered
+from gpteval.tasks.forms import lettered
 
 SUBJECTS = (
     "abstract_algebra",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpteval import Choice, Generate, Item, Rolling, generated, task
-from gpteval.core.data import GeneratedSource
+from gpteval.data.sources import GeneratedSource
 from gpteval.nano import world
 from gpteval.nano.texts import TOPIC_NAMES
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 from gpteval import Choice, Generate, Item, hub, task
-from gpteval.core.forms import NORMALISED, lettered, spaced
+from gpteval.tasks.forms import NORMALISED, lettered, spaced
 
 
 def ask(question: str) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from gpteval import Choice, Generate, Item, Task, hub, task
-from gpteval.core.forms import LETTERS, NORMALISED, spaced
+from gpteval.tasks.forms import LETTERS, NORMALISED, spaced
 
 extracted = partial(task, family="qa", shots_from="train", metric="f1", metrics=["exact_match"])
 

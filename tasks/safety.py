@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpteval import Choice, Item, hub, task
-from gpteval.core.forms import spaced
+from gpteval.tasks.forms import spaced
 
 
 @task(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gpteval import Choice, Item, hub, task
-from gpteval.core.forms import NO_YES
+from gpteval.tasks.forms import NO_YES
 
 superglue = partial(
     task,

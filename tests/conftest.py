@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.nano import nano_models
+from gpteval.models.embedded import nano_models
 from tests.api_runs import KEY, MODEL
 from tests.api_server import ApiServer
 from tests.hub_server import HubServer

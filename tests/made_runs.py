@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
-from gpteval.core.documents import sample_file
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
+from gpteval.store.documents import sample_file
 
 Stats = Sequence[Sequence[float]]
 

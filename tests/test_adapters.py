@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import resolve_models
-from gpteval.models.foreign import convert
-from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.models.foreign.convert import convert
+from gpteval.models.loader import HFModel, LoadOptions, open_base
 from tests.conftest import RunCli
 from tests.gguf_files import model_of, write
 from tests.tiny import byte_level_tokenizer, save_tiny
@@ -232,7 +232,7 @@ def test_without_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     train_adapter(save_tiny(tmp_path / "base"), tmp_path / "tuned")
     path = write(tmp_path / "model.gguf", model_of("gpt2"), "gpt2")
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    monkeypatch.setattr("gpteval.models.gguf_files.find_spec", lambda name: None)
+    monkeypatch.setattr("gpteval.models.foreign.gguf_files.find_spec", lambda name: None)
     for name, hint in ((tmp_path / "tuned", r"gpteval\[peft\]"), (path, r"gpteval\[gguf\]")):
         with pytest.raises(UsageError) as caught:
             load(name)
@@ -255,16 +255,16 @@ def test_they_run_and_convert(tmp_path: Path, run_cli: RunCli) -> None:
 
 def test_what_is_refused_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_lora(save_tiny(tmp_path / "base"), tmp_path / "tuned", target_modules=["c_attn"])
-    monkeypatch.setattr("gpteval.models.adapters.CLOSE", -1.0)
-    monkeypatch.setattr("gpteval.models.adapters.CLOSE_ROUNDED", -1.0)
+    monkeypatch.setattr("gpteval.models.foreign.peft.CLOSE", -1.0)
+    monkeypatch.setattr("gpteval.models.foreign.peft.CLOSE_ROUNDED", -1.0)
     for out in (tmp_path / "out", tmp_path / "empty"):
         with pytest.raises(ModelError, match="gives other numbers than beside it"):
-            convert(tmp_path / "tuned", out)
+            convert(tmp_path / "tuned", out, open_base)
         assert not (tmp_path / "out").exists()
         (tmp_path / "empty").mkdir(exist_ok=True)
     assert list((tmp_path / "empty").iterdir()) == []
     monkeypatch.undo()
-    convert(tmp_path / "tuned", tmp_path / "empty")
+    convert(tmp_path / "tuned", tmp_path / "empty", open_base)
     assert (tmp_path / "empty" / "model.safetensors").is_file()
 
 
@@ -280,7 +280,7 @@ def test_an_adapter_is_not_lost_in_the_rounding(tmp_path: Path) -> None:
     save_lora(base, tmp_path / "tuned", target_modules=["c_attn"])
     model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     expected = logits(peft.PeftModel.from_pretrained(model, tmp_path / "tuned").eval()).log_softmax(-1)
-    out = convert(tmp_path / "tuned", tmp_path / "out")
+    out = convert(tmp_path / "tuned", tmp_path / "out", open_base)
     stored = next(iter(load_file(out / "model.safetensors").values())).dtype
     found = logits(load(out).module).log_softmax(-1)
     picked = [found[0, place, token] - expected[0, place, token] for place, token in enumerate(IDS[0, 1:].tolist())]

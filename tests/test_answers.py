@@ -14,14 +14,15 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.types import Generate, Generated, Prompt
+from gpteval.core.outcomes import Generated
+from gpteval.core.types import Generate, Prompt
 from gpteval.engine.continuation import Continuation
-from gpteval.engine.rows import GenerateRow, Tokens
-from gpteval.metrics.registry import metric_registry
-from gpteval.metrics.text import normalise_answer
-from gpteval.models.tokenizer import Codec
+from gpteval.metrics.generated import normalise_answer
+from gpteval.metrics.named import metric_registry
+from gpteval.prompts.build import build_prompts, load_task
 from gpteval.run.records import judged_by
+from gpteval.tokens.queries import GenerateQuery, Tokens
+from gpteval.tokens.tokenizer import Codec
 from tests.test_tasks import TASKS
 from tests.tiny import gpt1_tokenizer
 
@@ -107,7 +108,7 @@ def written(codec: Codec, prompt: Prompt, answer: str) -> Generated:
     assert isinstance(request, Generate)
     context, whole = codec.encode([request.prompt, request.prompt + answer])
     ends = [*codec.encode(["\n"])[0], *sorted(codec.eos)]
-    row = GenerateRow(Tokens([0]), request.max_new_tokens, codec.stops(request.stop))
+    row = GenerateQuery(Tokens([0]), request.max_new_tokens, codec.stops(request.stop))
     state = Continuation(row)
     for token in [*whole[len(context) :], *ends]:
         if not state.ended:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gpteval.cli import _run
-from gpteval.core.registry import task_registry
 from gpteval.report.export import export
+from gpteval.tasks.registry import task_registry
 from tests.tiny import save_tiny
 
 ODD = "/\\ab -.,@[](){}<>&'\"`|*_#%$~:;=\x00\x07\x1b\x7f\x85\x9b\u200d\u202e\u2028\ufeff\ud800éß中😀\n\t\r"

@@ -12,9 +12,9 @@ from scipy.special import betaln
 from scipy.stats import binomtest
 
 import gpteval
-from gpteval.compare.anytime import Betting, by_holm, of_sequence
-from gpteval.compare.evidence import Evidence
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
+from gpteval.stats.anytime import Betting, by_holm, of_sequence
+from gpteval.stats.evidence import Evidence
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 

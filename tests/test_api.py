@@ -5,33 +5,25 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import replace
-from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from gpteval.api.api_options import ApiOptions
 from gpteval.api.chat import letter_of
-from gpteval.api.options import ApiOptions
 from gpteval.api.prices import price_of
-from gpteval.core.documents import read_statistics, sample_file
 from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
-from gpteval.nano import nano_models
+from gpteval.models.embedded import nano_models
 from gpteval.report import build_report
-from gpteval.run.api import evaluate
-from gpteval.run.config import RunConfig
-from gpteval.run.decide import run_until_decided
-from gpteval.run.runner import execute
+from gpteval.store.documents import read_statistics, sample_file
 from tests.api_runs import KEY, MODEL, QUICK, run, values
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
@@ -109,8 +101,8 @@ def test_letters_by_log_probabilities_or_by_the_text(server: ApiServer, tmp_path
 
 
 def _items() -> list[dict[str, Any]]:
-    from gpteval.core.prompts import load_task
-    from gpteval.core.registry import task_registry
+    from gpteval.prompts.build import load_task
+    from gpteval.tasks.registry import task_registry
 
     return [dict(item) for item in load_task(task_registry()["nano_topic"], limit=30).items]
 
@@ -157,151 +149,6 @@ def test_refusals_and_filters_are_wrong_and_shown(server: ApiServer, tmp_path: P
     assert "10 answers count as wrong (no letter)" in notes
 
 
-QUIET: dict[str, float] = {}
-REQUESTS = int(os.environ.get("GPTEVAL_TEST_REQUESTS", "400"))  # an item has four; 2000 were tried, too
-CHANGED = {"model": "another"}
-
-
-def _short(document: Body) -> Body:
-    document["choices"][0]["logprobs"]["token_logprobs"].pop()
-    return document
-
-
-def _wrong_echo(document: Body) -> Body:
-    document["choices"][0]["logprobs"]["tokens"][0] = " other"
-    return document
-
-
-def _null(document: Body) -> Body:
-    document["choices"][0]["logprobs"]["token_logprobs"][-2] = None
-    return document
-
-
-OFTEN: dict[str, Fault] = {
-    "refused for the rate": Fault(429, {"Retry-After": "0.01"}, {"error": {"message": "slow down"}}),
-    "errors": Fault(500, document={"error": {"message": "broken"}}),
-    "overloaded": Fault(503, {"retry-after-ms": "5"}, {"error": {"message": "busy"}}),
-    "cut": Fault(cut=True),
-    "no JSON": Fault(raw=b'{"choices": [{"te'),
-    "another JSON": Fault(document=[1, 2]),
-    "no choices": Fault(document={"model": MODEL, "choices": []}),
-    "short lists": Fault(change=_short),
-    "wrong echo": Fault(change=_wrong_echo),
-    "no number": Fault(change=_null),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OFTEN)
-def test_no_request_is_lost_or_paid_twice(
-    server: ApiServer, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bursts: of every twenty requests the last five go wrong."""
-    monkeypatch.setattr("gpteval.api.client.ATTEMPTS", 30)  # here the pauses are too short to outlast a burst
-    tasks = ["nano_topic", "nano_facts"] if REQUESTS > 1200 else ["nano_topic"]
-    limit = REQUESTS // 4 // len(tasks)
-    if not QUIET:
-        made = run(server, tmp_path / "quiet", f"completions:{MODEL}", tasks, limit=limit)
-        QUIET.update({result.task: result.value for result in made.results if result.primary})
-        server.answered.clear()
-        server.seen.clear()
-    fault = OFTEN[name]
-    server.fault = lambda number, body: fault if number % 20 >= 15 else None
-    made = run(server, tmp_path / "r", f"completions:{MODEL}", tasks, limit=limit)
-    assert made.failures == ()
-    assert {result.task: result.value for result in made.results if result.primary} == QUIET
-    assert len(server.seen) >= 4 * limit * len(tasks)
-    if fault.change is None:
-        twice = {body for body, times in Counter(server.answered).items() if times > 1}
-        assert twice == set(), "an answer that arrived is not asked for again"
-    assert len(server.seen) > len(server.answered) or fault.change is not None
-
-
-def test_slow_answers_are_asked_for_again(server: ApiServer, tmp_path: Path) -> None:
-    run(server, tmp_path / "warm", f"completions:{MODEL}", "nano_facts", limit=10)  # the server knows its answers now
-    server.fault = lambda number, body: Fault(seconds=2.5) if number % 10 == 9 else None
-    quick = replace(QUICK, timeout=1.5)
-    made = run(server, tmp_path / "r", f"completions:{MODEL}", "nano_facts", quick, limit=10)
-    assert made.failures == ()
-    assert made.results[0].coverage == 1.0
-
-
-def test_a_date_to_wait_for_is_of_the_servers_clock(
-    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refused: list[Body] = []
-
-    def refuse(number: int, body: Body) -> Fault | None:
-        if refused:
-            return None
-        refused.append(body)
-        return Fault(503, {"Retry-After": formatdate(time.time() + 1, usegmt=True)}, {"error": {"message": "busy"}})
-
-    server.fault = refuse
-    wrong = SimpleNamespace(time=lambda: 0.0, monotonic=time.monotonic)  # for the client it is 1970
-    monkeypatch.setattr("gpteval.api.client.time", wrong)
-    made = run(server, tmp_path / "soon", f"completions:{MODEL}", "nano_facts", limit=10)
-    assert made.failures == ()
-    assert refused
-
-
-def test_a_server_that_asks_for_a_year_is_not_waited_for(server: ApiServer, tmp_path: Path) -> None:
-    late = Fault(503, {"Retry-After": "31536000"}, {"error": {"message": "closed"}})
-    server.fault = lambda number, body: late if number >= 3 else None
-    (failure,) = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=10).failures
-    assert "does not answer" in failure.error
-    assert "closed; it asks to wait for 31,536,000 s" in failure.error
-
-
-def test_another_model_behind_the_name_is_refused(server: ApiServer, tmp_path: Path) -> None:
-    server.fault = lambda number, body: Fault(change=lambda d: d | CHANGED) if number >= 20 else None
-    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
-    (failure,) = made.failures
-    assert "is not one model: 'another' answers, before it was 'gpt2-nano'" in failure.error
-    server.fault = lambda number, body: Fault(change=lambda d: d | CHANGED)
-    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
-    assert "is not one model" in made.failures[0].error, "nor when the run goes on"
-
-
-def _no_echo(document: Body) -> Body:
-    document["choices"][0]["logprobs"] = None
-    return document
-
-
-def _shifted(document: Body) -> Body:
-    numbers = document["choices"][0]["logprobs"]["token_logprobs"]
-    numbers[1:] = [-3.0, *numbers[1:-1]]
-    return document
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        (Fault(change=_no_echo), "its logprobs have not tokens"),
-        (Fault(change=_wrong_echo), "the echoed tokens are not the prompt's"),
-        (Fault(change=_shifted), "a token that it wrote with a log-probability of"),
-        (Fault(400, document={"error": {"message": "echo is not supported"}}), "echo is not supported"),
-        (Fault(401, document={"error": {"message": f"wrong key {KEY}"}}), r"wrong key \*\*\*"),
-        (Fault(404, document={"error": {"message": "no such model"}}), "no such model"),
-    ],
-)
-def test_a_server_that_cannot_be_used_is_refused_at_once(
-    server: ApiServer, tmp_path: Path, fault: Fault, reason: str
-) -> None:
-    server.fault = lambda number, body: fault
-    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=20)
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(made.failures[0].error)
-    assert len(server.seen) <= 4
-
-
-def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval.api.client.ATTEMPTS", 2)
-    api = ApiOptions(base_url="http://127.0.0.1:9/v1", backoff=0.001)
-    made = evaluate(f"openai:{MODEL}", "nano_topic", limit=3, out=tmp_path, cache=False, api=api)
-    assert "the server does not answer: the connection failed" in made.failures[0].error
-
-
 def test_the_dialects_of_chat_servers(server: ApiServer, tmp_path: Path) -> None:
     """Newer models want max_completion_tokens, and know neither temperature nor log-probabilities."""
 
@@ -321,54 +168,6 @@ def test_the_dialects_of_chat_servers(server: ApiServer, tmp_path: Path) -> None
     last = server.seen[-1][2]
     assert not {"max_tokens", "temperature", "logprobs", "top_logprobs"} & set(last)
     assert last["max_completion_tokens"] > 1000, "room to think"
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from gpteval.api.options import ApiOptions
-from gpteval.run.api import evaluate
-from gpteval.run.config import RunConfig
-from gpteval.run.decide import run_until_decided
-from gpteval.run.runner import execute
-url, out = sys.argv[1:]
-made = evaluate("completions:gpt2-nano", "nano_facts", limit=60, out=out, cache=False, api=ApiOptions(url, in_flight=4))
-print(made.results[0].value)
-"""
-
-
-def test_killed_and_continued_asks_nothing_again(server: ApiServer, tmp_path: Path) -> None:
-    server.seconds = 0.02
-    command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "r")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    while len(server.answered) < 60:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    time.sleep(0.2)
-    before = Counter(server.answered)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    again = [body for body, times in Counter(server.answered).items() if times > 1 and before[body]]
-    assert len(again) <= 4 + 2, "those on their way when it was killed, and the two questions at the start"
-    server.seconds = 0.0
-    quiet = run(server, tmp_path / "q", f"completions:{MODEL}", "nano_facts", limit=60)
-    assert float(done.stdout) == quiet.results[0].value
-
-
-def test_as_many_at_a_time_as_asked_and_fewer_when_the_server_says_so(server: ApiServer, tmp_path: Path) -> None:
-    tasks, limit = "nano_facts", 50
-    run(server, tmp_path / "warm", f"completions:{MODEL}", tasks, limit=limit)
-    server.seconds, server.most = 0.1, 0
-    run(server, tmp_path / "a", f"completions:{MODEL}", tasks, limit=limit)
-    assert server.most > 8
-    server.seconds, server.most = 0.02, 0
-    busy = Fault(429, {"Retry-After": "0"}, {"error": {"message": "too many"}})
-    server.fault = lambda number, body: busy if server.active > 4 else None
-    made = run(server, tmp_path / "b", f"completions:{MODEL}", tasks, limit=limit)
-    facts = json.loads((tmp_path / "b" / "manifest.json").read_text())["models"][f"completions:{MODEL}"]
-    assert made.failures == ()
-    assert facts["in_flight"]["lowest"] <= 8
 
 
 def test_prices() -> None:
@@ -503,54 +302,6 @@ def test_the_server_is_true(server: ApiServer) -> None:
         row = logits[place - 1]
         assert found[place] == pytest.approx(float(row[token] - torch.logsumexp(row, 0)), abs=1e-4)
     assert math.isfinite(sum(found[1:]))
-
-
-def test_until_decided_pays_for_no_item_twice(server: ApiServer, tmp_path: Path) -> None:
-    pair = ("gpt1-nano", f"completions:{MODEL}")
-    asked = {"shots": (0,), "limit": 200, "out": tmp_path, "cache": False, "until_decided": pair}
-    config = RunConfig(pair, ("nano_facts",), api=replace(QUICK, base_url=server.url), **asked)  # type: ignore[arg-type]
-    outcome, (found,) = run_until_decided(config, 0.0)
-    assert not outcome.failures
-    assert found.pair.verdict == f"completions:{MODEL} is better"
-    assert 50 <= found.items < 200
-    prompts = [json.dumps(body["prompt"]) for _, _, body in server.seen if "prompt" in body]
-    assert len(prompts) == len(set(prompts)) >= found.items
-
-
-def test_until_decided_spends_no_more_than_was_allowed(server: ApiServer, tmp_path: Path) -> None:
-    """All parts together: a budget for each part would never have been reached."""
-    prices = tmp_path / "prices.csv"
-    prices.write_text(f"model,dollars_per_million_in,dollars_per_million_out,date\n{MODEL},1000,1000,2026-01-01\n")
-    pair = ("gpt2-nano-medium", f"completions:{MODEL}")
-    api = replace(QUICK, base_url=server.url, prices=prices, in_flight=1)
-    config = RunConfig(pair, ("nano_facts",), shots=(0,), limit=50, cache=False, out=tmp_path / "a", api=api)
-    first = sum(result.dollars or 0.0 for result in execute(config).results if result.primary)
-    assert first > 0
-    api = replace(api, max_cost=1.4 * first)
-    config = replace(config, limit=200, out=tmp_path / "b", api=api, until_decided=pair)
-    outcome, _ = run_until_decided(config, 0.0)
-    assert f"--max-cost {1.4 * first:g} is reached" in outcome.failures[0].error
-    rows = json.loads((tmp_path / "b" / "results.json").read_text())["results"]
-    (paid,) = [row for row in rows if row["primary"] and row["dollars"]]
-    assert first < paid["dollars"] <= 1.4 * first
-    assert 50 < paid["n"] < 85
-
-
-def test_until_decided_where_nothing_works(server: ApiServer, tmp_path: Path) -> None:
-    server.fault = lambda number, body: Fault(400, document={"error": {"message": "no"}})
-    pair = (f"completions:{MODEL}", "gpt1-nano")
-    api = replace(QUICK, base_url=server.url)
-    config = RunConfig(pair, ("nano_facts",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
-    outcome, found = run_until_decided(config, 0.0)
-    assert (len(outcome.failures), found) == (1, ())
-
-
-def test_until_decided_needs_the_same_question(server: ApiServer, tmp_path: Path) -> None:
-    pair = (f"openai:{MODEL}", "gpt1-nano")
-    api = replace(QUICK, base_url=server.url)
-    config = RunConfig(pair, ("nano_topic",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
-    with pytest.raises(UsageError, match="asked nothing alike"):
-        run_until_decided(replace(config, limit=5), 0.0)
 
 
 def test_a_tokenizer_folder_without_a_configuration_is_named(server: ApiServer, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.documents import read_samples, sample_file
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener
+from gpteval.store.documents import read_samples, sample_file
 from tests.api_runs import MODEL, QUICK, facts, run, says
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.api.options import ApiOptions
+from gpteval.api.api_options import ApiOptions
 from gpteval.api.prices import Budget, Price
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute

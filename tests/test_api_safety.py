@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from gpteval.api.api_options import ApiOptions
 from gpteval.api.http import Http, masked
-from gpteval.api.options import ApiOptions
 from gpteval.core.errors import UsageError
 from tests.api_runs import KEY, MODEL, QUICK, changing, run, says
 from tests.api_server import ApiServer, Body, Fault
@@ -70,7 +70,7 @@ def test_a_key_that_comes_back_is_kept_nowhere(
         data = path.read_bytes()
         assert KEY.encode() not in data, path.name
     if path := next((tmp_path / "r").glob("samples/*.parquet"), None):
-        from gpteval.core.documents import read_samples
+        from gpteval.store.documents import read_samples
 
         assert KEY not in repr(read_samples(path)), "inside of what is packed, too"
 
@@ -180,7 +180,7 @@ class _Any:
 BOMB = """
 import sys
 from gpteval.api.client import Client
-from gpteval.api.options import ApiOptions
+from gpteval.api.api_options import ApiOptions
 import gpteval.api.client as client
 client.ATTEMPTS = 1
 class Anything:

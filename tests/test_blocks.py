@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpteval.core.blocks import BYTES, block_sizes, block_starts, blocks_of
-from gpteval.core.types import Prompt, Rolled, Rolling
+from gpteval.core.outcomes import Rolled
+from gpteval.core.types import Prompt, Rolling
 from gpteval.engine.engine import Engine
-from gpteval.metrics.intervals import estimate
-from gpteval.metrics.jackknife import pseudo_values, span
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.models.tokenizer import Codec
+from gpteval.stats.interval import estimate
+from gpteval.stats.jackknife import pseudo_values, span
+from gpteval.tokens.tokenizer import Codec
 from tests.conftest import RunCli
 from tests.tiny import byte_level_tokenizer, gpt1_tokenizer, save_tiny
 

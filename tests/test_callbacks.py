@@ -13,9 +13,9 @@ import transformers
 
 from gpteval.callbacks import EvaluateDuringTraining, score
 from gpteval.core.errors import ModelError, UsageError
-from gpteval.core.runs import load_runs
-from gpteval.report.steps import training
-from gpteval.run.api import evaluate
+from gpteval.report.training_view import training
+from gpteval.run.evaluate import evaluate
+from gpteval.store.runs import load_runs
 from tests.tiny import byte_level_tokenizer, save_tiny
 
 TASKS = """

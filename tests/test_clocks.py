@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpteval.run import shared
-from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
-from gpteval.run.shared import CLAIMED, SharedFolder, _Given
+from gpteval.run.evaluate import evaluate
+from gpteval.run.executors import shared_folder as shared
+from gpteval.run.executors.shared_folder import CLAIMED, SharedFolder, _Given
 from gpteval.run.units import Listener
 from tests.test_workers import results
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpteval.core.types import Choice, Generate, Generated, Outcome, Prompt, Rolled, Rolling, Scored
+from gpteval.core.outcomes import Generated, Outcome, Rolled, Scored
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine import head
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo

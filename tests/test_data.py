@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpteval.core.data import Rows, file, generated, hub, read_rows, sacrebleu_set
 from gpteval.core.errors import DataError
+from gpteval.data.sources import Rows, file, generated, hub, read_rows, sacrebleu_set
 
 ROWS = [{"text": "a – b", "label": 0}, {"text": "line\nbreak\u2028inside", "label": 1}]
 
@@ -86,9 +86,9 @@ def test_a_bad_file_says_what_is_wrong_and_where(tmp_path: Path, name: str, cont
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_large_file_gives_its_rows_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr("gpteval.core.rows.LARGE", 3)
-    monkeypatch.setattr("gpteval.core.rows.PART", 7)
-    monkeypatch.setattr("gpteval.core.rows.BATCH", 2)
+    monkeypatch.setattr("gpteval.data.lazy_rows.LARGE", 3)
+    monkeypatch.setattr("gpteval.data.lazy_rows.PART", 7)
+    monkeypatch.setattr("gpteval.data.lazy_rows.BATCH", 2)
     many = [*ROWS, {"text": "", "label": 2}, {"text": "ü" * 20, "label": 3}, {"text": "last", "label": None}]
     rows = read_rows({"jsonl": jsonl, "parquet": parquet}[kind](tmp_path / f"a.{kind}", many), "a").rows
     assert not isinstance(rows, list)
@@ -100,9 +100,9 @@ def test_a_large_file_gives_its_rows_when_asked(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_parquet_file_beyond_memory_is_read_group_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval.core.rows.LARGE", 0)
-    monkeypatch.setattr("gpteval.core.rows.BATCH", 5)
-    monkeypatch.setattr("gpteval.core.files.HELD", 0)
+    monkeypatch.setattr("gpteval.data.lazy_rows.LARGE", 0)
+    monkeypatch.setattr("gpteval.data.lazy_rows.BATCH", 5)
+    monkeypatch.setattr("gpteval.data.files.HELD", 0)
     many = [{"n": n, "text": "x" * n} for n in range(17)]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(many), tmp_path / "a.parquet", row_group_size=3)
     rows = read_rows(tmp_path / "a.parquet", "a").rows
@@ -114,7 +114,7 @@ def test_a_parquet_file_beyond_memory_is_read_group_by_group(tmp_path: Path, mon
 def test_a_bad_line_of_a_large_file_is_found_where_it_is_asked_for_and_a_cut_one_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpteval.core.rows.LARGE", 1)
+    monkeypatch.setattr("gpteval.data.lazy_rows.LARGE", 1)
     (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n\n{"a": 2,}\n{"a": 3}\n')
     rows = read_rows(tmp_path / "a.jsonl", "a").rows
     assert (rows[0], rows[2]) == ({"a": 1}, {"a": 3})

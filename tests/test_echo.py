@@ -93,7 +93,7 @@ DEVIATIONS: dict[str, Change] = {
 
 @pytest.fixture(scope="module")
 def true(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int, str], float]:
-    from gpteval.run.api import evaluate
+    from gpteval.run.evaluate import evaluate
 
     made = evaluate(MODEL, TASKS, limit=8, out=tmp_path_factory.mktemp("true"), cache=False)
     return values(made, MODEL)

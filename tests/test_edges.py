@@ -12,9 +12,9 @@ import pytest
 
 import gpteval
 from gpteval.cli import _run
-from gpteval.compare.evidence import of_answers
-from gpteval.compare.simultaneous import adjusted
-from gpteval.compare.tests import holm
+from gpteval.stats.evidence import of_answers
+from gpteval.stats.significance import holm
+from gpteval.stats.simultaneous import adjusted
 from tests.made_runs import make_run, scores
 
 rng = np.random.default_rng
@@ -196,7 +196,7 @@ class TestTables:
         for pair in of_zero:
             assert pair["p_adjusted"] < 1e-6
             assert pair["verdict"] == f"{({pair['model_a'], pair['model_b']} - {'m0'}).pop()} is better"
-        from gpteval.report.paired import paired
+        from gpteval.report.pairs_view import paired
 
         better = paired([run]).better
         assert better["m0", "t-0"] == "32 better"

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpteval.core.errors import ItemError
-from gpteval.core.types import Choice, Failed, Generate, Prompt, Rolling
-from gpteval.engine.encode import Encoder, windows
-from gpteval.engine.rows import GenerateRow, ScoreRow, Tokens
-from gpteval.models.tokenizer import Codec
+from gpteval.core.outcomes import Failed
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
+from gpteval.tokens.encode import Encoder, windows
+from gpteval.tokens.queries import GenerateQuery, ScoreQuery, Tokens
+from gpteval.tokens.tokenizer import Codec
 from tests.tiny import byte_level_tokenizer, gpt1_tokenizer, opt_tokenizer
 
 
@@ -26,10 +27,10 @@ def gpt1() -> Codec:
     return Codec(gpt1_tokenizer())
 
 
-def choice_rows(codec: Codec, request: Choice, window: int = 48, **prompt: object) -> list[ScoreRow]:
+def choice_rows(codec: Codec, request: Choice, window: int = 48, **prompt: object) -> list[ScoreQuery]:
     (encoded,) = Encoder(codec, window).encode([Prompt("item", request, **prompt)])  # type: ignore[arg-type]
     assert not encoded.error
-    return [row for row in encoded.rows if isinstance(row, ScoreRow)]
+    return [row for row in encoded.rows if isinstance(row, ScoreQuery)]
 
 
 def test_context_and_continuation_are_tokenised_together(gpt2: Codec) -> None:
@@ -58,7 +59,7 @@ def test_a_tokenizers_own_bos_comes_first_once() -> None:
         assert row.context[0] == bos
         assert bos not in row.context[1:] + row.targets
     (rolled,) = Encoder(codec, 48).encode([Prompt("i", Rolling("The dog"))])
-    assert isinstance(rolled.rows[0], ScoreRow)
+    assert isinstance(rolled.rows[0], ScoreQuery)
     assert rolled.rows[0].context == Tokens([bos])
 
 
@@ -66,10 +67,10 @@ def test_gpt1_leaves_the_first_token_unscored_without_context(gpt1: Codec) -> No
     (encoded,) = Encoder(gpt1, 48).encode([Prompt("i", Choice("", [" the lazy dog"], 0))])
     (row,) = encoded.rows
     ids = Tokens(gpt1.encode([" the lazy dog"])[0])
-    assert row == ScoreRow(ids[:1], ids[1:])
+    assert row == ScoreQuery(ids[:1], ids[1:])
     (rolled,) = Encoder(gpt1, 48).encode([Prompt("i", Rolling("the lazy dog"))])
     assert rolled.unscored == 1
-    assert sum(len(r.targets) for r in rolled.rows if isinstance(r, ScoreRow)) == len(ids) - 1
+    assert sum(len(r.targets) for r in rolled.rows if isinstance(r, ScoreQuery)) == len(ids) - 1
 
 
 def test_a_continuation_merged_into_its_context_is_an_error_that_names_the_item(gpt2: Codec) -> None:
@@ -87,7 +88,7 @@ def test_whole_examples_are_dropped_before_anything_is_cut(gpt2: Codec) -> None:
     assert 0 < encoded.shots_dropped < 8
     assert encoded.tokens_cut == 0
     kept = "".join(examples[encoded.shots_dropped :]) + "the fox"
-    rows = [row for row in encoded.rows if isinstance(row, ScoreRow)]
+    rows = [row for row in encoded.rows if isinstance(row, ScoreQuery)]
     assert all(row.context == Tokens(gpt2.encode([kept])[0]) for row in rows), "every choice has the same context"
     assert all(row.length <= 30 for row in rows)
     one_more = "".join(examples[encoded.shots_dropped - 1 :]) + "the fox sleeps on"
@@ -102,7 +103,7 @@ def test_then_the_start_of_the_context_is_cut_and_counted(gpt2: Codec) -> None:
     assert encoded.shots_dropped == 1
     assert encoded.tokens_cut > 0
     for row in encoded.rows:
-        assert isinstance(row, ScoreRow)
+        assert isinstance(row, ScoreQuery)
         assert row.context == Tokens(ids[encoded.tokens_cut :])
         assert row.length <= 12
 
@@ -118,11 +119,11 @@ def test_generation_leaves_room_for_its_tokens_and_at_least_half_for_the_prompt(
     text = "the lazy dog and the quick fox " * 6
     (encoded,) = Encoder(gpt2, 40).encode([Prompt("i", Generate(text, ["x"], max_new_tokens=10))])
     (row,) = encoded.rows
-    assert isinstance(row, GenerateRow)
+    assert isinstance(row, GenerateQuery)
     assert len(row.prompt) == 30
     assert row.prompt == Tokens(gpt2.encode([text])[0][-30:])
     (greedy,) = Encoder(gpt2, 40).encode([Prompt("i", Generate(text, ["x"], max_new_tokens=100))])
-    assert isinstance(greedy.rows[0], GenerateRow)
+    assert isinstance(greedy.rows[0], GenerateQuery)
     assert greedy.rows[0].max_new_tokens == 20
 
 

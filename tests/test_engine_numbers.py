@@ -13,7 +13,8 @@ import pytest
 import torch
 import transformers
 
-from gpteval.core.types import Prompt, Rolled, Rolling
+from gpteval.core.outcomes import Rolled
+from gpteval.core.types import Prompt, Rolling
 from gpteval.engine import head
 from gpteval.engine.engine import Engine
 from gpteval.engine.score import LONGEST, Scorer

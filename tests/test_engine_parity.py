@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolled, Rolling, Scored
+from gpteval.core.outcomes import Generated, Rolled, Scored
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Engine
 from gpteval.engine.score import Scorer
 from gpteval.engine.trees import BEGINNING

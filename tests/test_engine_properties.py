@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.batches import form_batches
 from gpteval.engine.engine import Engine
-from gpteval.engine.rows import GenerateRow, RowResult, ScoreRow
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.tokens.queries import GenerateQuery, QueryResult, ScoreQuery
 from tests.tiny import ARCHITECTURES, TEXT, save_tiny
 
 WORDS = sorted({word for text in TEXT for word in text.split()})
@@ -60,7 +60,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @torch.inference_mode()
-def naive_score(model: HFModel, row: ScoreRow) -> tuple[float, bool]:
+def naive_score(model: HFModel, row: ScoreQuery) -> tuple[float, bool]:
     ids = [*row.context, *row.targets]
     logits = model.module(input_ids=torch.tensor([ids[:-1]])).logits[0, len(row.context) - 1 :].double()
     targets = torch.tensor(list(row.targets))
@@ -70,7 +70,7 @@ def naive_score(model: HFModel, row: ScoreRow) -> tuple[float, bool]:
 
 
 @torch.inference_mode()
-def naive_text(model: HFModel, row: GenerateRow) -> str:
+def naive_text(model: HFModel, row: GenerateQuery) -> str:
     ids = list(row.prompt)
     for _ in range(row.max_new_tokens):
         token = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
@@ -88,12 +88,12 @@ def test_any_trees_of_requests(model: HFModel, prompts: list[Prompt], budget: in
     plan = engine.plan(prompts)
     batches = list(form_batches(plan.rows, budget, budget, reach=engine.scorer.reach))
     assert sorted(key for batch in batches for key in batch) == sorted(plan.rows)
-    results: dict[bytes, RowResult] = {}
+    results: dict[bytes, QueryResult] = {}
     for batch in engine.compute(plan, results):
         results |= batch
     for key, row in plan.rows.items():
         found = results[key]
-        if isinstance(row, ScoreRow):
+        if isinstance(row, ScoreQuery):
             logprob, greedy = naive_score(model, row)
             assert found.logprob == pytest.approx(logprob, abs=1e-4, rel=1e-6)
             assert (found.greedy, found.tokens) == (greedy, len(row.targets))

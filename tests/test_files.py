@@ -12,11 +12,11 @@ from typing import Any
 import pandas
 import pytest
 
-from gpteval.core.data import file
 from gpteval.core.errors import DataError
-from gpteval.core.files import KINDS, read_file
-from gpteval.core.prompts import load_task
-from gpteval.core.registry import tasks_in_file
+from gpteval.data.files import KINDS, read_file
+from gpteval.data.sources import file
+from gpteval.prompts.build import load_task
+from gpteval.tasks.registry import tasks_in_file
 from tests.conftest import RunCli
 
 ROWS = [{"text": 'é, "x"\tand\nmore', "label": 0}, {"text": "NA", "label": 1}, {"text": "007", "label": -3}]

@@ -11,14 +11,15 @@ import torch
 import transformers
 
 from gpteval.core.errors import ItemError
-from gpteval.core.types import Choice, Generate, Generated, Prompt, Rolling, Scored
-from gpteval.engine.encode import Encoder
+from gpteval.core.outcomes import Generated, Scored
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Engine
-from gpteval.engine.rows import GenerateRow, ScoreRow
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.models.tokenizer import Codec
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
+from gpteval.tokens.encode import Encoder
+from gpteval.tokens.queries import GenerateQuery, ScoreQuery
+from gpteval.tokens.tokenizer import Codec
 from tests.tiny import byte_level_tokenizer, gpt1_tokenizer, opt_tokenizer, save_tiny
 
 PROMPT = "the quick brown"
@@ -127,7 +128,7 @@ class TestLimit:
         (letter,) = codec.encode(["q"])[0]
         (one,) = Encoder(codec, window).encode([Prompt("i", Generate("q" * prompt_tokens, ["x"], "\n", limit))])
         (row,) = one.rows
-        assert isinstance(row, GenerateRow)
+        assert isinstance(row, GenerateQuery)
         assert set(row.prompt) == {letter}
         return len(row.prompt), row.max_new_tokens, one.tokens_cut, one.limit_cut
 
@@ -180,7 +181,7 @@ class TestFirstToken:
             assert a.rows == b.rows
             assert (a.own_bos, b.own_bos) == (False, True)
             (row,) = b.rows
-            ids = row.context + row.targets if isinstance(row, ScoreRow) else row.prompt  # type: ignore[union-attr]
+            ids = row.context + row.targets if isinstance(row, ScoreQuery) else row.prompt  # type: ignore[union-attr]
             assert ids.count(bos) == 1
 
     def test_a_rolling_text_that_begins_with_the_condition(self) -> None:

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats as scipy_stats
 
 import gpteval
-from gpteval.compare.evidence import Evidence, over_models
-from gpteval.compare.sentences import sentence, sentences
+from gpteval.comparison.sentences import sentence, sentences
 from gpteval.core.errors import UnknownNameError, UsageError
-from gpteval.core.runs import load_runs
+from gpteval.report.leaderboard import leaderboard
 from gpteval.report.summary import answer
-from gpteval.report.tables import leaderboard
+from gpteval.stats.evidence import Evidence, over_models
+from gpteval.store.runs import load_runs
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 

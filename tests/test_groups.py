@@ -11,18 +11,19 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import matthews_corrcoef
 
-from gpteval.compare.comparison import compare
+from gpteval.comparison.compare import compare
 from gpteval.core.errors import TaskError
-from gpteval.core.groups import GROUPS
-from gpteval.core.registry import task_registry, task_suites
-from gpteval.core.runs import load_runs
-from gpteval.core.types import Rolled, Rolling
-from gpteval.metrics.groups import GLUE_SCORE, SUPERGLUE_SCORE
+from gpteval.core.outcomes import Rolled
+from gpteval.core.types import Rolling
+from gpteval.metrics.benchmarks import GLUE_SCORE, SUPERGLUE_SCORE
 from gpteval.report import build_report
-from gpteval.report.tables import leaderboard
-from gpteval.run.api import evaluate
-from gpteval.run.folder import ResultTable, RunFolder
-from gpteval.run.groups import add_groups
+from gpteval.report.leaderboard import leaderboard
+from gpteval.run.benchmark_results import add_groups
+from gpteval.run.evaluate import evaluate
+from gpteval.store.folder import ResultTable, RunFolder
+from gpteval.store.runs import load_runs
+from gpteval.tasks.groups import GROUPS
+from gpteval.tasks.registry import task_registry, task_suites
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 from tests.tiny import save_tiny

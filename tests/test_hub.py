@@ -24,7 +24,7 @@ SPLITS = {"train": [{"text": "the grass", "label": 1}], "test": ROWS}
 
 LOAD = """
 import json, sys
-from gpteval.core.data import hub
+from gpteval.data.sources import hub
 from gpteval.core.errors import GptevalError
 
 for dataset, config, split, revision in json.load(sys.stdin):
@@ -186,7 +186,7 @@ def test_a_local_copy_goes_before_the_hub(hub_server: HubServer, tmp_path: Path)
 PROMPTS = """
 from gpteval import Choice, hub, task
 from gpteval.core.errors import GptevalError
-from gpteval.core.prompts import build_prompts, load_task
+from gpteval.prompts.build import build_prompts, load_task
 
 for column in ("text", "sentence"):
     for split in ("train", "dev"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.downloads import set_hub_timeout, told, what_broke
+from gpteval.data.downloads import set_hub_timeout, told, what_broke
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_dataset, publish_model
 from tests.tiny import save_tiny

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from tests.tiny import save_tiny
 
 NAMES = ("oak", "elm", "ash", "fir", "yew", "box")

@@ -12,15 +12,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gpteval.core.errors import ModelError
-from gpteval.core.registry import task_registry
-from gpteval.core.runs import load_runs
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.checkpoint import INDEX
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
+from gpteval.run.evaluate import evaluate
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener
+from gpteval.store.runs import load_runs
+from gpteval.tasks.registry import task_registry
 from tests.tiny import save_tiny
 
 TASK = """

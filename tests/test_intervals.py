@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpteval.core.types import Choice, Generate, Generated, Outcome, Request, Score, Scored
+from gpteval.core.outcomes import Generated, Outcome, Score, Scored
+from gpteval.core.types import Choice, Generate, Request
 from gpteval.metrics.base import MeanMetric
-from gpteval.metrics.intervals import estimate, proportion
-from gpteval.metrics.jackknife import pseudo_values
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
+from gpteval.stats.interval import estimate, proportion
+from gpteval.stats.jackknife import pseudo_values
 
 METRICS = metric_registry()
 ACC, F1, BPB = METRICS["acc"], METRICS["f1"], METRICS["bits_per_byte"]

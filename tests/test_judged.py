@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.core.judged import judged_apart
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from gpteval.run.lock import write_lock
 from gpteval.run.units import RunOutcome
+from gpteval.store.judged import judged_apart
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 

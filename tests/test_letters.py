@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.core.letters import by_letter, is_lettered, with_letters
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry
 from gpteval.core.types import Choice
-from gpteval.run.api import evaluate
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.prompts.letters import by_letter, is_lettered, with_letters
 from gpteval.run.config import RunConfig
+from gpteval.run.evaluate import evaluate
+from gpteval.tasks.registry import task_registry
 
 
 def test_the_prompt() -> None:

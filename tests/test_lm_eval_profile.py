@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.data import generated
 from gpteval.core.errors import TaskError, UsageError
-from gpteval.core.lmeval import draws
-from gpteval.core.profiles import LM_EVAL
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry, with_templates
-from gpteval.core.runs import load_runs
 from gpteval.core.types import Choice, Item, Prompt
-from gpteval.engine.encode import Encoder
+from gpteval.data.sources import generated
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.report.tables import leaderboard
-from gpteval.run.api import evaluate
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.prompts.lm_eval import draws
+from gpteval.report.leaderboard import leaderboard
+from gpteval.run.evaluate import evaluate
+from gpteval.store.runs import load_runs
+from gpteval.tasks.profiles import LM_EVAL
+from gpteval.tasks.registry import task_registry, with_templates
+from gpteval.tokens.encode import Encoder
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
@@ -121,7 +121,7 @@ def test_what_is_too_long_is_cut_request_by_request(tmp_path: Path) -> None:
     text = "the quick brown fox jumps over the dog and " * 20
     prompt = Prompt("x", Choice(text.strip(), [" red", " one two three four five six"], 0), ("An example.\n\n",))
     window = 40
-    (found,) = Encoder(model.codec, window, like_peer=True).encode([prompt])
+    (found,) = Encoder(model.codec, window, as_lm_eval=True).encode([prompt])
     for row, continuation in zip(found.rows, prompt.request.continuations, strict=True):  # type: ignore[union-attr]
         whole = model.codec.tokenizer(prompt.text() + continuation)["input_ids"]
         assert row is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from gpteval.run.lock import read_lock, write_lock
 from gpteval.run.units import RunOutcome
 from tests.conftest import RunCli

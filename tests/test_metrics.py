@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpteval.core.blocks import block_sizes
-from gpteval.core.types import Choice, Generate, Generated, Rolled, Rolling, Score, Scored
+from gpteval.core.outcomes import Generated, Rolled, Score, Scored
+from gpteval.core.types import Choice, Generate, Rolling
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import prediction
-from gpteval.metrics.registry import metric_registry
-from gpteval.metrics.text import normalise_answer
+from gpteval.metrics.generated import normalise_answer
+from gpteval.metrics.named import metric_registry
 
 METRICS = metric_registry()
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpteval.core.errors import NotAvailable
-from gpteval.core.types import Choice, Score, Scored
+from gpteval.core.outcomes import Score, Scored
+from gpteval.core.types import Choice
 from gpteval.metrics.base import Floats
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
 
 METRICS = metric_registry()
 FAILED = -1

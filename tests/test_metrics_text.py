@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpteval.core.types import Generate, Generated
-from gpteval.metrics.jackknife import pseudo_values
-from gpteval.metrics.registry import metric_registry
-from gpteval.metrics.text import bleu_tokenizer, first_sentences, normalise_answer
+from gpteval.core.outcomes import Generated
+from gpteval.core.types import Generate
+from gpteval.metrics.generated import bleu_tokenizer, first_sentences, normalise_answer
+from gpteval.metrics.named import metric_registry
+from gpteval.stats.jackknife import pseudo_values
 
 METRICS = metric_registry()
 LANGUAGES = [
@@ -89,7 +90,7 @@ def test_an_empty_text_scores_zero_as_a_failed_item_does(name: str) -> None:
 
 def test_listing_metrics_loads_no_metric_library() -> None:
     code = (
-        "import json, sys; from gpteval.metrics.registry import metric_registry; metric_registry(); "
+        "import json, sys; from gpteval.metrics.named import metric_registry; metric_registry(); "
         "heavy = {'sacrebleu', 'rouge_score', 'nltk', 'evaluate', 'scipy', 'torch'}; "
         "print(json.dumps(sorted(heavy & set(sys.modules))))"
     )
@@ -115,7 +116,7 @@ LINES = {
 def test_bleu_has_sacrebleus_words_for_the_references_language(language: str, tmp_path: Path) -> None:
     texts, references = LINES[language]
     requests = [Generate("x", [reference]) for reference in references]
-    metric = metric_registry()["bleu"].suited(requests)
+    metric = metric_registry()["bleu"].for_texts(requests)
     tokenize = {"zh": "zh", "en": "13a"}.get(language) or bleu_tokenizer("".join(references))
     assert tokenize in {"zh": {"zh"}, "en": {"13a"}, "ja": {"ja-mecab", "char"}, "ko": {"ko-mecab", "char"}}[language]
     for name, lines in (("texts", texts), ("references", references)):

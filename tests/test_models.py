@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from gpteval.core.errors import ModelError, UnknownNameError, UsageError
-from gpteval.core.types import Choice, Generate, Prompt, Scored
+from gpteval.core.outcomes import Scored
+from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine.engine import Engine
 from gpteval.models import loader
 from gpteval.models.catalogue import GENERATIONS, model_registry, resolve_models

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.compare.comparison import compare
-from gpteval.core.apart import names_apart
-from gpteval.core.runs import load_runs
+from gpteval.comparison.compare import compare
 from gpteval.report import build_report
+from gpteval.store.apart import names_apart
+from gpteval.store.runs import load_runs
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 
@@ -84,7 +84,7 @@ def test_names() -> None:
 
 def test_experiments_of_one_name(tmp_path: Path, in_process: RunCli) -> None:
     """The curves of few shots, too."""
-    from gpteval.report.examples import _renamed
+    from gpteval.report.fewshot_view import _renamed
 
     document = {"model": NAME, "sentences": [f"{NAME} gains 3 points over {NAME}-x and other/{NAME}."]}
     assert _renamed(document, {NAME: f"runA/{NAME}"}) == {

@@ -9,12 +9,14 @@ from itertools import islice
 
 import pytest
 
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import select_tasks, task_registry
-from gpteval.core.task import Task
-from gpteval.core.types import FAMILIES, Choice, Item, Result, Rolling
-from gpteval.nano import nano_models, world
+from gpteval.core.outcomes import Result
+from gpteval.core.types import FAMILIES, Choice, Item, Rolling
+from gpteval.models.embedded import nano_models
+from gpteval.nano import world
 from gpteval.nano.recipes import recipe_registry
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.tasks.registry import select_tasks, task_registry
+from gpteval.tasks.task import Task
 
 NAMES = ("gpt1-nano", "gpt2-nano", "gpt2-nano-medium", "gpt3-nano", "gpt3-nano-medium")
 
@@ -123,7 +125,7 @@ Ask = Callable[[str, str, int], Result]
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """``result(model, task, shots)``: a primary result on 100 items. scripts/check_nano.py runs the whole suite."""
-    from gpteval.run.api import evaluate
+    from gpteval.run.evaluate import evaluate
 
     folder = tmp_path_factory.mktemp("nano")
 

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 import torch
 
-from gpteval.core.data import generated
-from gpteval.core.profiles import PAPER
-from gpteval.core.prompts import build_prompts, load_task
-from gpteval.core.registry import task_registry
-from gpteval.core.task import Task
-from gpteval.core.types import Choice, Item, Prompt, Rolling, Scored
+from gpteval.core.outcomes import Scored
+from gpteval.core.types import Choice, Item, Prompt, Rolling
+from gpteval.data.sources import generated
 from gpteval.engine.engine import Engine
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.reference.beside import beside
-from gpteval.reference.protocols import OF_GPT2, UNTOLD
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.reference.comparability import OF_GPT2, UNTOLD
+from gpteval.reference.counterpart import beside
+from gpteval.tasks.profiles import PAPER
+from gpteval.tasks.registry import task_registry
+from gpteval.tasks.task import Task
 from tests.tiny import TEXT, save_tiny
 
 WINDOW = 32
@@ -172,17 +173,19 @@ class TestStopWords:
         ids = model.codec.encode([self.CONTEXT])[0]
         first = int(logprobs(model, [*ids, 0])[-1].argmax())
         second = int(logprobs(model, [*ids, first, 0])[-1].argmax())
-        from gpteval.engine.rows import ScoreRow, Tokens
         from gpteval.engine.score import Scorer
+        from gpteval.tokens.queries import ScoreQuery, Tokens
 
         scorer = Scorer(model.module)
         rows = [
-            ScoreRow(Tokens(ids), Tokens([first, second]), Tokens(barred))
+            ScoreQuery(Tokens(ids), Tokens([first, second]), Tokens(barred))
             for barred in ([], [second] if second != first else [], [first])
         ]
         assert [result.greedy for result in scorer.score(rows)] == [True, True, False]
         runner_up = self.ranked(model)[1]
-        rows = [ScoreRow(Tokens(ids), Tokens([runner_up]), Tokens(barred)) for barred in ([], [first], [first, second])]
+        rows = [
+            ScoreQuery(Tokens(ids), Tokens([runner_up]), Tokens(barred)) for barred in ([], [first], [first, second])
+        ]
         assert [result.greedy for result in scorer.score(rows)] == [False, True, runner_up != second]
 
     def test_lambada_has_them(self) -> None:
@@ -299,7 +302,7 @@ def test_only_what_a_paper_does_not_tell_stands_between_the_numbers() -> None:
 
 
 def test_shots_are_the_papers_and_the_run_says_whose_protocol_it_was(tmp_path: Path) -> None:
-    from gpteval.run.api import evaluate
+    from gpteval.run.evaluate import evaluate
 
     outcome = evaluate(["gpt2-nano"], ["arithmetic_1dc"], profile=PAPER, limit=4, out=tmp_path / "run", device="cpu")
     (row,) = [result for result in outcome.results if result.primary]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from gpteval.compare.comparison import compare
-from gpteval.compare.place import place
+from gpteval.comparison.compare import compare
+from gpteval.comparison.place import place
 from gpteval.core.errors import UnknownNameError, UsageError
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, multinomial, norm
 
-from gpteval.compare.comparison import load
-from gpteval.compare.planning import items_by_spread, items_to_show, needs, power_of
+from gpteval.comparison.compare import load
+from gpteval.comparison.power import items_by_spread, items_to_show, needs, power_of
 from gpteval.core.errors import UsageError
-from gpteval.core.registry import select_tasks, task_registry
+from gpteval.tasks.registry import select_tasks, task_registry
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 

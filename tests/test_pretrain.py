@@ -15,10 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel
-from gpteval.models.tokenizer import Codec
 from gpteval.nano.recipes import recipe_registry
+from gpteval.tokens.tokenizer import Codec
 from gpteval.train import pretrain as module
-from gpteval.train.pretrain import Progress, pretrain
+from gpteval.train.pretrain import TrainingProgress, pretrain
 from gpteval.train.recipe import Recipe
 from gpteval.train.tokenizers import train_tokenizer
 from gpteval.train.windows import pack
@@ -94,7 +94,7 @@ def test_windows_are_short_at_first(tmp_path: Path) -> None:
     """The first step's loss is that of the first short windows alone; the tokens of a step are the same."""
     seen = []
 
-    class Told(Progress):
+    class Told(TrainingProgress):
         def step(self, step: int, steps: int, loss: float) -> None:
             seen.append(loss)
 
@@ -146,7 +146,7 @@ def test_checkpoints_of_another_training_are_not_continued(stopped: Path) -> Non
 
 
 def test_progress_and_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    class Told(Progress):
+    class Told(TrainingProgress):
         stages: list[str] = []  # noqa: RUF012
         steps: list[tuple[int, int, float]] = []  # noqa: RUF012
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gpteval.core.errors import DataError, GptevalError, UsageError
-from gpteval.run.api import evaluate
-from gpteval.train.config import Corpus, read_config, split
+from gpteval.run.evaluate import evaluate
+from gpteval.train.config_file import Corpus, read_config, split
 from gpteval.train.pretrain import HELD_OUT, pretrain
 from tests.conftest import RunCli
 

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpteval.core.data import Row, file, generated, hub
-from gpteval.core.data import Rows as Loaded
-from gpteval.core.errors import ColumnError, DataError, GptevalError, ItemError, TaskError
-from gpteval.core.items import all_items
-from gpteval.core.prompts import build_prompts, load_task, takes_examples
-from gpteval.core.rows import LazyRows
-from gpteval.core.task import PromptFunction, Task
-from gpteval.core.task import task as declare
-from gpteval.core.types import Choice, Generate, Item, Prompt, Rolling
-
-Rows = list[dict[str, Any]]
-
-
-def ask(item: Item) -> Generate:
-    return Generate(f"Q: {item['n']}\nA:", [f"<{item['n']}>"])
-
-
-def make(rows: Sequence[Row], pool: Sequence[Row] | None = None, prompt: PromptFunction = ask, **fields: Any) -> Task:
-    source = generated(lambda split: rows if split == "test" else (pool or []), revision="1")
-    shots_from = None if pool is None else "train"
-    return Task("numbers", "qa", source, prompt, "exact_match", shots_from=shots_from, **fields)
-
-
-def numbered(*numbers: int) -> Rows:
-    return [{"n": number} for number in numbers]
-
-
-def prompts(task: Task, shots: int, limit: int | None = None, **options: Any) -> dict[str, Prompt]:
-    data = load_task(task, shots=shots, limit=limit)
-    return {prompt.item_id: prompt for prompt in build_prompts(data, shots=shots, **options)}
+from gpteval.core.errors import DataError, TaskError
+from gpteval.core.types import Prompt, Rolling
+from gpteval.data.lazy_rows import DataRow, LazyRows
+from gpteval.data.sources import Rows as Loaded
+from gpteval.data.sources import file, hub
+from gpteval.prompts.build import build_prompts, load_task, takes_examples
+from gpteval.prompts.items import all_items
+from gpteval.tasks.task import Task
+from tests.made_tasks import Rows, ask, halves, make, numbered, prompts
 
 
 def shown(prompt: Prompt) -> list[str]:
@@ -50,12 +27,15 @@ def shown(prompt: Prompt) -> list[str]:
 
 
 some_rows = st.lists(st.integers(0, 9), min_size=4, max_size=20).map(lambda numbers: numbered(*numbers))
+
+
 distinct = st.lists(st.integers(), min_size=6, max_size=20, unique=True).map(lambda numbers: numbered(*numbers))
+
+
 seeds = st.integers(0, 2**32)
+
+
 fast = settings(max_examples=60, deadline=None)
-
-
-# Ids
 
 
 def test_an_id_is_that_of_the_content_and_the_version() -> None:
@@ -80,15 +60,12 @@ def test_ids_are_unique_and_survive_reordering(rows: Rows, shuffler: random.Rand
 
 
 def test_prepare_makes_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
-    def in_pairs(rows: Sequence[Row]) -> Rows:
+    def in_pairs(rows: Sequence[DataRow]) -> Rows:
         return [{"n": a["n"] + b["n"]} for a, b in zip(rows[::2], rows[1::2], strict=True)]
 
     assert [i["n"] for i in load_task(make(numbered(1, 2, 3, 4), prepare=in_pairs)).items] == [3, 7]
     with pytest.raises(DataError, match="task numbers: generated test gives no items"):
         load_task(make(numbered(1), prepare=lambda rows: []))
-
-
-# Subsets
 
 
 @fast
@@ -111,9 +88,6 @@ def test_another_seed_takes_another_subset() -> None:
     task = make(numbered(*range(100)))
     subsets = {tuple(i.id for i in load_task(task, limit=10, seed=seed).items) for seed in range(5)}
     assert len(subsets) == 5
-
-
-# Examples
 
 
 @fast
@@ -163,7 +137,7 @@ def test_fixed_examples_are_the_same_for_all_items_but_those_in_the_set(rows: Ro
 def test_a_large_split_is_read_where_it_is_needed(rows: Rows, shots: int, limit: int, mode: Any, seed: int) -> None:
     """What holds of a split that is read whole holds of one whose rows are asked for by their places."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("gpteval.core.items.LARGE", 0)
+        patched.setattr("gpteval.prompts.items.LARGE", 0)
         whole = prompts(make(rows), shots, mode=mode, seed=seed)
         some = prompts(make(rows), shots, limit, mode=mode, seed=seed)
         more = prompts(make(rows), shots + 1, mode=mode, seed=seed)
@@ -220,9 +194,6 @@ def test_whole_texts_take_no_examples() -> None:
         prompts(task, 1)
 
 
-# Where examples come from
-
-
 def test_where_a_hub_dataset_lacks_the_pool_the_evaluated_split_serves_and_a_note_says_so(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,115 +220,6 @@ def test_a_file_task_without_its_pool_is_an_error(tmp_path: Any) -> None:
         load_task(task, shots=1)
 
 
-# What a prompt function may do wrong
-
-
-def refused(prompt: PromptFunction) -> tuple[GptevalError, str]:
-    task = make(numbered(1, 2), prompt=prompt)
-    with pytest.raises(TaskError) as caught:
-        load_task(task)
-    return caught.value, all_items(task, task.source.load().rows)[0].id
-
-
-@pytest.mark.parametrize(
-    ("prompt", "message"),
-    [
-        (lambda item: Choice("x", [" a", ""], gold=0), "continuation 1 is empty: ''"),
-        (lambda item: Choice("x", [" ", " b"], gold=0), "continuation 0 is empty: ' '"),
-        (lambda item: Choice("x", [], gold=0), "no continuations"),
-        (lambda item: Choice("x", " yes", gold=0), "not one string"),
-        (lambda item: Choice("x", [" a", " b"], gold=2), r"gold index 2 is outside 0\.\.1"),
-        (lambda item: Choice("x", [" a", " b"], gold=-1), "gold index -1"),
-        (lambda item: Generate("", ["a"]), "the prompt is empty"),
-        (lambda item: Generate("x", []), "no reference"),
-        (lambda item: Generate("x", ["a"], max_new_tokens=0), "max_new_tokens is 0"),
-        (lambda item: Rolling(""), "the text to be scored is empty"),
-        (lambda item: Rolling(item["n"] / 0), "ZeroDivisionError"),
-        (lambda item: None, "gave a NoneType, not a Choice, Rolling or Generate"),
-        (lambda item: "text", "gave a str, not a Choice"),
-    ],
-)
-def test_a_bad_request_names_the_task_and_the_item(prompt: Any, message: str) -> None:
-    error, item = refused(prompt)
-    assert isinstance(error, ItemError)
-    assert error.message.startswith(f"task numbers: 2 of 2 rows cannot be posed, the first: item {item}: ")
-    with pytest.raises(ItemError, match=message):
-        raise error
-
-
-def test_a_missing_column_is_named_with_those_that_are_there() -> None:
-    error, item = refused(lambda item: Rolling(item["m"]))
-    assert isinstance(error, ColumnError)
-    assert error.message.endswith(f"the first: item {item} has no column 'm'; it has 'n'")
-
-
-# Rows that cannot be posed
-
-
-def halves(item: Item) -> Choice:
-    return Choice(f"{item['n']}", [f" {item['word']}", " no"], gold=0)
-
-
-def with_nulls(count: int, *bad: int) -> list[dict[str, Any]]:
-    return [{"n": n, "word": None if n in bad else f"w{n}"} for n in range(count)]
-
-
-def test_a_bad_row_is_left_out_and_named() -> None:
-    task = make(with_nulls(300, 7, 9), prompt=halves)
-    data = load_task(task)
-    assert [item["n"] for item in data.items] == [n for n in range(300) if n not in (7, 9)]
-    (note,) = data.notes
-    first = all_items(task, with_nulls(300, 7, 9))[7].id
-    assert note == (f"2 of 300 rows cannot be posed and are left out, the first: item {first}: column 'word' is null")
-    assert len(build_prompts(data)) == 298
-
-
-@pytest.mark.parametrize(
-    ("count", "bad", "share", "fine"),
-    [
-        (10, 1, 0.01, True),
-        (10, 2, 0.01, False),
-        (300, 3, 0.01, True),
-        (300, 4, 0.01, False),
-        (10, 2, 0.2, True),
-        (10, 1, 0, False),
-        (1, 1, 1.0, False),
-    ],
-)
-def test_too_many_bad_rows_fail_the_task(count: int, bad: int, share: float, fine: bool) -> None:
-    task = make(with_nulls(count, *range(bad)), prompt=halves)
-    if fine:
-        assert len(load_task(task, max_bad_rows=share).items) == count - bad
-        return
-    with pytest.raises(ItemError, match=f"{bad} of {count} rows cannot be posed") as caught:
-        load_task(task, max_bad_rows=share)
-    assert "--max-bad-rows" in caught.value.hint
-
-
-def test_a_bad_row_is_never_an_example() -> None:
-    data = load_task(make(with_nulls(100, 3), prompt=halves), shots=90)
-    prompts = build_prompts(data, shots=90)
-    assert not any("None" in prompt.text() for prompt in prompts)
-    with pytest.raises(TaskError, match="99 examples asked for, but only 98 others"):
-        build_prompts(data, shots=99)
-
-
-@pytest.mark.parametrize(
-    "row", [{"x": None}, {"x": ["a", None]}, {"x": {"de": None, "en": "a"}}, {"x": {"texts": ["a", None]}}], ids=str
-)
-def test_null_is_found_wherever_it_lies(row: dict[str, Any]) -> None:
-    def prompt(item: Item) -> Rolling:
-        value = item["x"]
-        if isinstance(value, dict):
-            value = value[next(iter(value))]
-        return Rolling(str(value))
-
-    with pytest.raises(ItemError, match=r"column '(x|de|texts)' (is|holds a) null"):
-        load_task(make([row], prompt=prompt))
-    assert Item("i", row).get("x") == row["x"]
-    assert Item("i", row).get("y", 1) == 1
-
-
 def test_an_example_never_shows_the_items_own_prompt_and_answer() -> None:
     """Although its row differs in a column that the prompt does not show."""
     rows = [{"id": n, "n": n % 5, "word": f"w{n % 5}"} for n in range(20)]
@@ -370,32 +232,3 @@ def test_an_example_never_shows_the_items_own_prompt_and_answer() -> None:
         for item, prompt in zip(repeating.items, build_prompts(repeating, shots=10), strict=True)
     ]
     assert any(shown)
-
-
-def test_a_generator_that_raises_is_its_tasks_failure() -> None:
-    def broken(split: str) -> list[dict[str, Any]]:
-        raise KeyError("gone")
-
-    with pytest.raises(DataError, match=r"task numbers: its data cannot be made: KeyError: 'gone'"):
-        load_task(replace(make([{"n": 1}]), source=generated(broken, revision="1")))
-
-
-@pytest.mark.parametrize("lacking", [0, 4, 6])
-def test_rows_without_labels_among_the_examples_are_counted(tmp_path: Path, lacking: int) -> None:
-    rows = [{"text": f"row {n}", "label": None if n < lacking else n % 2} for n in range(6)]
-    (tmp_path / "test.jsonl").write_text('{"text": "asked", "label": 1}\n')
-    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    source = file(tmp_path / "test.jsonl", train=tmp_path / "train.jsonl")
-
-    @declare(family="qa", source=source, metric="acc", shots_from="train")
-    def mine(item: Item) -> Choice:
-        return Choice(item["text"], [" no", " yes"], gold=item["label"])
-
-    with pytest.raises(TaskError) as caught:
-        build_prompts(load_task(mine, shots=7), shots=7)
-    left = 6 - lacking
-    assert f"7 examples asked for, but only {left} others are there" in caught.value.message
-    said = f"{lacking} of 6 rows cannot be shown as examples, the first: task mine"
-    assert (said in caught.value.message) == bool(lacking)
-    assert caught.value.hint.startswith(f"use --shots {left}")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.experiments import protocols
-from gpteval.experiments.protocols import Protocols, Row
+from gpteval.experiments import prompt_or_tune as protocols
+from gpteval.experiments.prompt_or_tune import MethodScore, Protocols
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 from tests.tuning import write_tasks
@@ -82,8 +82,8 @@ def test_tasks_that_cannot_be_learned(
 
 
 def test_from_which_number_of_examples_on() -> None:
-    def row(name: str, examples: int, value: float, trained: int = 9) -> Row:
-        return Row(name, examples, 1, value, value - 0.05, value + 0.05, None, trained, 1.0, "acc")
+    def row(name: str, examples: int, value: float, trained: int = 9) -> MethodScore:
+        return MethodScore(name, examples, 1, value, value - 0.05, value + 0.05, None, trained, 1.0, "acc")
 
     rows = (row("zero-shot", 0, 0.5, 0), row("5-shot", 5, 0.6, 0), row("full", 8, 0.65), row("full", 32, 0.58))
     found = Protocols("m", "t", True, (*rows, row("full", 128, 0.62), row("full", 512, 0.8)), ())

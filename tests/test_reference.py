@@ -12,15 +12,15 @@ import pytest
 
 from gpteval.cli.referencing import conflicts, names_of
 from gpteval.core.errors import UnknownNameError
-from gpteval.core.registry import task_registry, task_suites
-from gpteval.core.runs import load_runs
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import model_registry
-from gpteval.reference.beside import beside
-from gpteval.reference.protocols import AS_LM_EVAL, METRICS, OTHERWISE, kind_of
+from gpteval.reference.comparability import AS_LM_EVAL, METRICS, OTHERWISE, kind_of
+from gpteval.reference.counterpart import beside
 from gpteval.reference.published import ALIASES, published
-from gpteval.report.beside import agreement
-from gpteval.report.beside import beside as rows_beside
+from gpteval.report.published_view import agreement
+from gpteval.report.published_view import beside as rows_beside
+from gpteval.store.runs import load_runs
+from gpteval.tasks.registry import task_registry, task_suites
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
 from tests.made_runs import make_run, scores

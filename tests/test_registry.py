@@ -15,8 +15,9 @@ import pytest
 
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PluginError, TaskError, UnknownNameError, UsageError
-from gpteval.core.registry import Registry, select_tasks, task_registry, tasks_in_file
-from gpteval.core.task import Task
+from gpteval.core.plugins import Registry
+from gpteval.tasks.registry import select_tasks, task_registry, tasks_in_file
+from gpteval.tasks.task import Task
 from tests.conftest import CHECKOUT, RunCli
 
 PLUGIN = """
@@ -184,7 +185,7 @@ def test_entry_points_add_tasks_and_a_broken_one_is_reported(tmp_path: Path) -> 
         "four = third_party_broken:task\nfive = third_party:absent\n"
     )
     code = (
-        "import json; from gpteval.core.registry import task_registry; r = task_registry();"
+        "import json; from gpteval.tasks.registry import task_registry; r = task_registry();"
         "print(json.dumps([list(r), [p.message for p in r.problems]]))"
     )
     path = os.pathsep.join([str(tmp_path), str(CHECKOUT)])

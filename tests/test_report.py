@@ -4,138 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from gpteval.cli.running import number
-from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
-from gpteval.core.runs import load_runs
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
 from gpteval.report.html import clip, script_json
-from gpteval.report.items import ITEMS, task_items
+from gpteval.report.leaderboard import centred, leaderboard, show
+from gpteval.report.samples_view import ITEMS, task_items
 from gpteval.report.summary import answer, signed
-from gpteval.report.tables import centred, leaderboard, show
-
-HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=2> \u202eabc \x00 \x1b[31m"
-MODELS = (
-    ("openai-gpt", "gpt1", 116534784),
-    ("gpt2", "gpt2", 124439808),
-    ("gpt2-xl", "gpt2", 1557611200),
-    ("neo", "gpt3", 10),
-)
-TASKS = (("wikitext2", "lm", "word_perplexity"), ("piqa", "qa", "acc"), ("wmt", "translation", "bleu"))
-TASKS += (("dialogsum", "summarization", "rouge1"), ("sst2", "classification", "acc"))
-
-
-def result(
-    model: str, generation: str, n_params: int, task: str, family: str, metric: str, value: float
-) -> dict[str, Any]:
-    wide = 0.02 if metric in ("acc", "rouge1") else 0.1 * value
-    return {
-        "model": model,
-        "generation": generation,
-        "n_params": n_params,
-        "task": task,
-        "family": family,
-        "shots": 0,
-        "protocol": "zero_shot",
-        "profile": "gpteval",
-        "metric": metric,
-        "primary": True,
-        "higher_is_better": metric != "word_perplexity",
-        "value": value,
-        "ci_low": value - wide,
-        "ci_high": value + wide,
-        "stderr": wide / 1.96,
-        "n": 30,
-        "coverage": 1.0,
-        "truncated": 3 if model == "openai-gpt" else 0,
-        "chance": 0.5 if metric == "acc" else None,
-        "seconds": 1.5,
-        "tokens": 1000,
-        "published": None,
-        "notes": [f"a note <b>of</b> {model}"] if task == "wikitext2" else [],
-    }
-
-
-def samples(folder: Path, model: str, task: str, metric: str) -> dict[str, Any]:
-    rows = []
-    for n in range(30):
-        row: dict[str, Any] = {
-            "item_id": f"id{n:03}",
-            "prompt": f"{HOSTILE} prompt {n}",
-            "truncated": False,
-            "error": None,
-        }
-        row |= {"values": json.dumps({metric: 1.0}), "finish": None, "generated": None, "references": None}
-        row |= {"choices": None, "logprobs": None, "gold": None, "prediction": None, "token_counts": [4]}
-        if metric == "acc":
-            chosen = n % 2 if model == "gpt2" else 0
-            row |= {"choices": [" yes", HOSTILE], "logprobs": [-1.0, -2.5], "gold": 0, "prediction": chosen}
-            row["values"] = json.dumps({metric: 1.0 if chosen == 0 or n == 1 else 0.0})
-        elif metric == "word_perplexity":
-            row["logprobs"] = [-12.0]
-        else:
-            row |= {"generated": HOSTILE if n else "x" * 50_000, "references": ["right"], "finish": "stop"}
-        rows.append(row)
-    name = f"samples/{model}__{task}.parquet"
-    (folder / "samples").mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), folder / name)
-    return {"model": model, "task": task, "shots": 0, "file": name}
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of four models of three generations on five tasks; the last model failed on one."""
-    folder = tmp_path_factory.mktemp("runs") / "a <run>"
-    folder.mkdir()
-    results, listed = [], []
-    for place, (model, generation, size) in enumerate(MODELS):
-        for task, family, metric in TASKS:
-            if model == "neo" and task == "wmt":
-                continue
-            base = {"word_perplexity": 40.0 - 5 * place, "bleu": 3.0 + 4 * place}.get(metric, 0.55 + 0.1 * place)
-            results.append(result(model, generation, size, task, family, metric, base))
-            listed.append(samples(folder, model, task, metric))
-    failures = [{"model": "neo", "task": "wmt", "error": f"broken {HOSTILE}"}]
-    document = {"schema": 1, "run": {"name": "x"}, "results": results, "failures": failures}
-    (folder / "results.json").write_text(json.dumps(document))
-    facts = {"piqa": {"source": "baber/piqa validation", "licence": "AFL 3.0", "description": HOSTILE}}
-    manifest = {
-        "command": f"gpteval run {HOSTILE}",
-        "tasks": facts,
-        "models": {"gpt2": {"notes": [HOSTILE]}},
-        "samples": listed,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def page(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report([run], tmp_path_factory.mktemp("out") / "report.html")
-
-
-def rewritten(run: Path, folder: Path, which: Callable[[dict[str, Any]], bool], **changes: object) -> Path:
-    """``folder`` as a copy of the run's results with some rows changed, without manifest and samples."""
-    document = json.loads((run / "results.json").read_text())
-    for row in document["results"]:
-        row |= changes if which(row) else {}
-    (folder / "results.json").write_text(json.dumps(document))
-    return folder
-
-
-def visible(page: Path) -> str:
-    """The page without what is in script and style elements."""
-    return re.sub(r"<(script|style)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.S)
+from gpteval.store.runs import load_runs
+from tests.report_runs import TASKS, page, rewritten, run, visible  # noqa: F401  (fixtures)
 
 
 @pytest.mark.parametrize(
@@ -258,60 +140,6 @@ class TestNumbers:
             assert points == sum(r["family"] == family for r in board.primary.values())
 
 
-class TestMerging:
-    def test_the_later_run_counts_and_the_page_says_so(self, run: Path, tmp_path: Path) -> None:
-        document = json.loads((run / "results.json").read_text())
-        document["results"] = [r | {"value": 0.99} for r in document["results"] if r["task"] == "sst2"]
-        (tmp_path / "results.json").write_text(json.dumps(document))
-        both = load_runs([run, tmp_path])
-        assert [r["value"] for r in both.rows if r["task"] == "sst2"] == [0.99] * 4
-        assert len(both.rows) == 19
-        text = visible(build_report([run, tmp_path], tmp_path / "r.html"))
-        assert f"4 results were in several runs: those of {tmp_path.name} are shown" in text
-
-    def test_a_failure_that_a_later_run_mended_is_gone(self, run: Path, tmp_path: Path) -> None:
-        row = result("neo", "gpt3", 10, "wmt", "translation", "bleu", 5.0)
-        (tmp_path / "results.json").write_text(json.dumps({"results": [row]}))
-        assert load_runs([run, tmp_path]).failures == ()
-        assert [f["task"] for f in load_runs([tmp_path, run]).failures] == ["wmt"]
-
-    def test_other_data_under_the_same_name_is_remarked_on(self, run: Path, tmp_path: Path) -> None:
-        folders = []
-        for revision in ("a", "b"):
-            folder = tmp_path / revision
-            folder.mkdir()
-            folders.append(rewritten(run, folder, lambda r: False))
-            (folder / "manifest.json").write_text(json.dumps({"tasks": {"piqa": {"revision": revision}}}))
-        assert "piqa is not the same in these runs: its revision was a and is b" in load_runs(folders).remarks
-
-
-class TestTolerance:
-    def test_a_row_with_three_keys_is_enough(self, tmp_path: Path) -> None:
-        rows = [{"model": "m", "task": "t", "metric": "mine", "value": 3}, {"model": "m"}, "no row"]
-        (tmp_path / "results.json").write_text(json.dumps({"results": rows}))
-        text = visible(build_report([tmp_path], tmp_path / "r.html"))
-        assert "3.00" in text
-        assert "2 rows of" in text
-        assert "no manifest.json" in text
-
-    def test_infinite_values_are_missing_values(self, run: Path, tmp_path: Path) -> None:
-        folder = rewritten(run, tmp_path, lambda r: r["task"] == "wikitext2", value=float("inf"), ci_high=float("nan"))
-        assert "the value is not finite" in visible(build_report([folder], tmp_path / "r.html"))
-
-    def test_samples_are_found_without_a_manifest(self, run: Path, tmp_path: Path) -> None:
-        rewritten(run, tmp_path, lambda r: False)
-        (tmp_path / "samples").mkdir()
-        source = run / "samples" / "gpt2__piqa.parquet"
-        (tmp_path / "samples" / "gpt2__piqa__0shot.parquet").write_bytes(source.read_bytes())
-        assert list(load_runs([tmp_path]).samples) == [("piqa", 0)]
-
-    def test_a_manifest_cannot_point_outside_its_run(self, run: Path, tmp_path: Path) -> None:
-        rewritten(run, tmp_path, lambda r: False)
-        elsewhere = {"model": "gpt2", "task": "piqa", "shots": 0, "file": str(run / "samples" / "gpt2__piqa.parquet")}
-        (tmp_path / "manifest.json").write_text(json.dumps({"samples": [elsewhere]}))
-        assert load_runs([tmp_path]).samples == {}
-
-
 class TestItems:
     def test_items_that_all_models_have_come_first(self, run: Path, tmp_path: Path) -> None:
         loaded = load_runs([run])
@@ -378,42 +206,3 @@ class TestPage:
         assert "<" not in text
         assert "\u2028" not in text
         assert json.loads(text) == hostile
-
-
-class TestErrors:
-    def test_a_folder_that_is_no_runs(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match=r"no results\.json"):
-            build_report([tmp_path], tmp_path / "r.html")
-
-    def test_a_broken_file(self, tmp_path: Path) -> None:
-        (tmp_path / "results.json").write_text('{"results": [')
-        with pytest.raises(StoreError, match=r"results\.json cannot be read"):
-            build_report([tmp_path], tmp_path / "r.html")
-
-    def test_a_broken_samples_file(self, run: Path, tmp_path: Path) -> None:
-        for path in run.iterdir():
-            if path.is_file():
-                (tmp_path / path.name).write_bytes(path.read_bytes())
-        (tmp_path / "samples").mkdir()
-        (tmp_path / "samples" / "gpt2__piqa.parquet").write_text("no parquet")
-        with pytest.raises(StoreError, match=r"gpt2__piqa\.parquet cannot be read"):
-            build_report([tmp_path], tmp_path / "r.html")
-
-    def test_an_unknown_kind(self, run: Path, tmp_path: Path) -> None:
-        with pytest.raises(UnknownNameError, match="leaderboard"):
-            build_report([run], tmp_path / "r.html", kind="leaderbord")
-
-    def test_a_place_that_cannot_be_written(self, run: Path, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("")
-        with pytest.raises(OutputError, match="cannot write"):
-            build_report([run], tmp_path / "file" / "r.html")
-
-
-def test_nothing_heavy_is_imported(run: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from gpteval.report import build_report\n"
-        f"build_report([Path({str(run)!r})], Path({str(tmp_path / 'r.html')!r}))\n"
-        "print([m for m in ('torch', 'transformers', 'datasets', 'evaluate') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

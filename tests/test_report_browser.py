@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.test_report import TASKS, page, run  # noqa: F401  (fixtures)
+from tests.browsing import browser  # noqa: F401  (fixture)
+from tests.report_runs import TASKS, page, run  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium, args=FLAGS.split())
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
-def open_page(browser: Any, page: Path) -> Iterator[Any]:  # noqa: F811
+def open_page(browser: Any, page: Path) -> Iterator[Any]:
     """Opens the report and fails afterwards if it logged an error or asked for anything but itself."""
     troubles: list[str] = []
     contexts = []
@@ -171,7 +157,7 @@ def test_text_stands_out_from_its_ground(open_page: Any, scheme: str) -> None:
     assert min(tab.evaluate(contrast)) >= 4.5
 
 
-def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:  # noqa: F811
+def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.goto(page.as_uri())

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpteval.core.controls import RANDOM_LABELS
 from gpteval.experiments.cells import Cell
 from gpteval.experiments.fewshot import analyse, write
+from gpteval.prompts.controls import RANDOM_LABELS
 from gpteval.report import build_report
-from gpteval.report.examples import examples
+from gpteval.report.fewshot_view import examples
 from gpteval.run.config import RunConfig
+from tests.browsing import FLAGS, browser  # noqa: F401  (fixture)
+from tests.fewshot_cells import cell
 from tests.made_runs import make_run, scores
-from tests.test_fewshot import cell
-from tests.test_report_browser import FLAGS, browser  # noqa: F401  (fixture)
 
 NASTY = "<b>m&m</b>"
 
@@ -63,7 +63,7 @@ def task_figure(found: Any) -> dict[str, Any]:
     return figure
 
 
-def test_in_a_browser(run: Path, browser: Any) -> None:  # noqa: F811
+def test_in_a_browser(run: Path, browser: Any) -> None:
     page = build_report([run], run / "report.html")
     troubles: list[str] = []
     for width, scheme in ((1300, "light"), (420, "dark")):

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import StoreError, UnknownNameError, UsageError
-from gpteval.report.export import FIELDS, export, to_csv, to_markdown
+from gpteval.core.tables import to_csv, to_latex, to_markdown
+from gpteval.report.export import FIELDS, export
+from tests.conftest import RunCli
 
 
 def result(model: str, task: str, value: float | None, **more: Any) -> dict[str, Any]:
@@ -112,3 +114,40 @@ def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(StoreError, match=r"results\.json"):
         export([tmp_path])
+
+
+def test_latex_sets_every_name_as_it_is() -> None:
+    table = [["model", "score"], [r"a_b & 50% \input{x}", "0.25"], ["two\nlines", ""]]
+    begin, *lines, end, _ = to_latex(table).split("\n")
+    assert (begin, end) == (r"\begin{tabular}{lr}", r"\end{tabular}")
+    assert r"a\_b \& 50\% \textbackslash{}input\{x\} & 0.25 \\" in lines
+    assert r"two lines &  \\" in lines
+
+
+def test_json_has_the_numbers_themselves(run: Path) -> None:
+    rows = json.loads(export([run], "json", full=True))
+    stored = json.loads((run / "results.json").read_text())["results"]
+    assert rows == [{name: row.get(name) for name in FIELDS} for row in stored]
+    board = json.loads(export([run], "json"))
+    assert [row["piqa (0-shot) acc"] for row in board if row["model"] == "gpt2"] == [0.1 + 0.2]
+    assert [row["boolq (0-shot) acc"] for row in board] == [None, None]
+
+
+def test_the_command_prints_a_table_or_writes_it(run: Path, tmp_path: Path, run_cli: RunCli) -> None:
+    for form in ("csv", "md", "latex", "json"):
+        done = run_cli("report", str(run), "--format", form)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == export([run], form)
+    out = tmp_path / "board.csv"
+    assert run_cli("report", str(run), "--format", "csv", "--full", "--out", str(out)).stdout.strip() == str(out)
+    assert out.read_text() == export([run], "csv", full=True)
+    again = run_cli("report", str(run), "--format", "md", "--out", str(out))
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert out.read_text() == export([run], "csv", full=True), "nothing is written over"
+
+
+@pytest.mark.parametrize(("options", "told"), [(["--format", "xml"], "csv"), (["--full"], "--format")])
+def test_what_the_command_cannot_do(run: Path, run_cli: RunCli, options: list[str], told: str) -> None:
+    done = run_cli("report", str(run), *options)
+    assert done.returncode == 2
+    assert told in done.stderr

@@ -11,12 +11,12 @@ import pytest
 
 import gpteval
 from gpteval.report import build_report
-from gpteval.report.items import ITEMS, task_items
-from gpteval.report.paired import paired
-from gpteval.report.tables import leaderboard
+from gpteval.report.leaderboard import leaderboard
+from gpteval.report.pairs_view import paired
+from gpteval.report.samples_view import ITEMS, task_items
+from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.made_runs import make_run, scores
-from tests.test_report import visible
-from tests.test_report_browser import browser  # noqa: F401  (fixture)
+from tests.report_runs import visible
 
 MODELS = {"gpt1": ("gpt1", 100), "gpt2-a": ("gpt2", 110), "gpt2-b": ("gpt2", 900), "neo <b>": ("gpt3", 800)}
 SHARES = {"gpt1": 0.4, "gpt2-a": 0.5, "gpt2-b": 0.8, "neo <b>": 0.8}
@@ -87,7 +87,7 @@ def test_every_pair_that_disagrees_anywhere_has_such_an_item(tmp_path: Path) -> 
     b[150], c[170] = 0, 0
     answers = {(m, "t"): scores(v) for m, v in (("a", a), ("b", b), ("c", c))}
     run = make_run(tmp_path / "r", answers, ids={"t": [f"i{n:03}" for n in range(200)]})
-    from gpteval.core.runs import load_runs
+    from gpteval.store.runs import load_runs
 
     loaded = load_runs([run])
     (column,) = leaderboard(loaded).columns
@@ -113,7 +113,7 @@ def test_the_paired_interval_is_much_narrower_than_that_of_independent_models(tm
 
 
 @pytest.fixture
-def tab(browser: Any, page: Path) -> Iterator[Any]:  # noqa: F811
+def tab(browser: Any, page: Path) -> Iterator[Any]:
     troubles: list[str] = []
     context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
     tab = context.new_page()

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from gpteval.core.runs import load_runs
-from gpteval.core.same import same_weights
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.checkpoint import INDEX
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.report import build_report
+from gpteval.store.runs import load_runs
+from gpteval.store.same import same_weights
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
 from tests.test_hub import python
@@ -89,7 +89,7 @@ def test_two_revisions_of_the_hub(hub_server: HubServer, tmp_path: Path) -> None
         (folder / "note.txt").write_text(str(step))
         publish_model(hub_server.root, "org/m", folder, f"step{step}")
     script = f"""
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from gpteval.run.units import Listener
 class Told(Listener):
     def warned(self, message): print(message)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.compare.comparison import compare
-from gpteval.compare.formats import render
-from gpteval.core.data import local_copy
-from gpteval.core.documents import LONGEST, sample_file
+from gpteval.comparison.compare import compare
+from gpteval.comparison.formats import render
 from gpteval.core.errors import DataError
+from gpteval.data.sources import local_copy
 from gpteval.report import build_report
 from gpteval.report.export import export
+from gpteval.store.documents import LONGEST, sample_file
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 
@@ -98,7 +98,7 @@ def test_task_files_of_the_current_folder_do_not_run(tmp_path: Path) -> None:
 LISTENING = """
 import time
 from pathlib import Path
-from gpteval.run.raypool import _connected
+from gpteval.run.executors.ray_actors import _connected
 
 def tree(process):
     yield process

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from gpteval.compare.comparison import compare
-from gpteval.compare.place import place
-from gpteval.compare.sentences import sentences
-from gpteval.core.runs import load_runs
+from gpteval.comparison.compare import compare
+from gpteval.comparison.place import place
+from gpteval.comparison.sentences import sentences
 from gpteval.experiments.cells import Cell
 from gpteval.experiments.fewshot import analyse
-from gpteval.metrics.registry import metric_registry
-from gpteval.report.paired import paired
+from gpteval.metrics.named import metric_registry
+from gpteval.report.leaderboard import leaderboard
+from gpteval.report.pairs_view import paired
 from gpteval.report.summary import answer
-from gpteval.report.tables import leaderboard
+from gpteval.store.runs import load_runs
 from tests.made_runs import Stats, make_run, scores
 
 PAGE = Path(__file__).with_name("sentences.txt")

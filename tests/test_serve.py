@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.api.options import ApiOptions
-from gpteval.core.registry import task_registry
+from gpteval.api.api_options import ApiOptions
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
+from gpteval.tasks.registry import task_registry
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import tune
 from tests.tiny import save_tiny

@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import StoreError, UsageError
-from gpteval.engine.rows import ENGINE_VERSION, GenerateRow, RowResult, Sampling, ScoreRow, Tokens
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.run import shared
-from gpteval.run.api import evaluate
-from gpteval.run.computer import Computer, Order, order_of
 from gpteval.run.config import Computing, RunConfig
-from gpteval.run.shared import CLAIMED, WAITING, WORK
+from gpteval.run.evaluate import evaluate
+from gpteval.run.executors import shared_folder as shared
+from gpteval.run.executors.computer import Computer, Order, order_of
+from gpteval.run.executors.folder_worker import _Worker, work
+from gpteval.run.executors.shared_folder import CLAIMED, WAITING, WORK
+from gpteval.run.executors.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
 from gpteval.run.units import Listener
-from gpteval.run.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
-from gpteval.run.worker import _Worker, work
-from gpteval.tune.engine import HeadRow
-from tests.test_foreign import GPT, VOCABULARY, save_nanogpt
+from gpteval.tokens.queries import ENGINE_VERSION, GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
+from gpteval.tune.head_engine import HeadQuery
+from tests.nanogpt import GPT, VOCABULARY, save_nanogpt
 from tests.test_workers import results
 from tests.tiny import byte_level_tokenizer, save_tiny
 
@@ -38,7 +38,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.run import worker
+from gpteval.run.executors import folder_worker as worker
 worker.BEAT = 0.2
 worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
 """
@@ -47,9 +47,9 @@ worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
 def test_rows_come_back_as_they_were() -> None:
     text = Tokens([3, 50256, 0])
     rows: Any = {
-        b"a": ScoreRow(text, Tokens([7]), Tokens([1, 2])),
-        b"b": GenerateRow(text, 9, ("\n", "é"), Sampling(0.5, 3, 7)),
-        b"c": HeadRow((text, Tokens([4])), 1),
+        b"a": ScoreQuery(text, Tokens([7]), Tokens([1, 2])),
+        b"b": GenerateQuery(text, 9, ("\n", "é"), Sampling(0.5, 3, 7)),
+        b"c": HeadQuery((text, Tokens([4])), 1),
     }
     assert load_rows(dump_rows(rows)) == rows
     with pytest.raises(ValueError, match="unknown kind of row"):
@@ -62,7 +62,7 @@ def test_orders_and_messages_come_back_as_they_were() -> None:
         info, "/c/ckpt.pt", "key", ENGINE_VERSION, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5
     )
     assert load_order(json.loads(json.dumps(dump_order(order)))) == order
-    batch = {b"\x01": RowResult(3, -1.25, True), b"\x02": RowResult(2, text="é\n", finish="stop")}
+    batch = {b"\x01": QueryResult(3, -1.25, True), b"\x02": QueryResult(2, text="é\n", finish="stop")}
     for message in (("batch", batch), ("facts", {"attention": "sdpa"}), ("failed", ["no", "try"])):
         assert load_message(dump_message(message)) == message
     with pytest.raises(ValueError, match="unknown kind of message"):
@@ -73,7 +73,7 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared, "LEASE", 2.0)
-    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 2000)
     options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
     models = ["gpt1-nano", "gpt2-nano"]
     evaluate(models, TASKS, out=tmp_path / "alone", **options)
@@ -115,7 +115,7 @@ def test_a_run_without_workers_says_how_to_start_them(tmp_path: Path, monkeypatc
 def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
     (info,) = resolve_models([str(save_tiny(tmp_path / "m"))])
     model = HFModel(info, LoadOptions(device="cpu"))
-    rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
+    rows: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
     right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
     computer = Computer(Computing(LoadOptions()))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
@@ -131,7 +131,7 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "planner"))
     checkpoint = save_nanogpt(tmp_path / "ckpt.pt", GPT(VOCABULARY))
     byte_level_tokenizer().save_pretrained(tmp_path)
-    rows: Any = {b"a": ScoreRow(Tokens([1, 2]), Tokens([3]))}
+    rows: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
     monkeypatch.chdir(tmp_path)
     for name in ("gpt2-nano", "ckpt.pt"):  # embedded, and named by a relative path
         (info,) = resolve_models([name])
@@ -183,7 +183,7 @@ def test_a_worker_without_a_run(tmp_path: Path) -> None:
 
 def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of ``work/`` while orders wait, and while one is computed; then a single order, then the rows."""
-    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 2000)
     options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
     evaluate("gpt2-nano", TASKS, out=tmp_path / "alone", **options)
     run, warned = tmp_path / "run", []

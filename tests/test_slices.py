@@ -11,9 +11,9 @@ import pytest
 
 from gpteval.core.errors import ItemError
 from gpteval.engine.engine import Engine
-from gpteval.engine.rows import RowResult
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from gpteval.run.finish import _Cost
+from gpteval.tokens.queries import QueryResult
 from tests.test_workers import results
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
@@ -68,7 +68,7 @@ def test_a_slice_that_cannot_be_planned_ends_its_unit(tmp_path: Path, monkeypatc
 
 def test_what_slices_share_costs_once() -> None:
     cost = _Cost()
-    rows = {bytes([n]) * 16: RowResult(1, seconds=1.0, processed=10) for n in range(3)}
+    rows = {bytes([n]) * 16: QueryResult(1, seconds=1.0, processed=10) for n in range(3)}
     first, second, third = rows
     cost.add({first: rows[first], second: rows[second]}, lambda found: 1.0)
     cost.add({second: rows[second]}, lambda found: 0.0)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from gpteval.core.types import Generate, Prompt
 from gpteval.engine import slots as slots_module
 from gpteval.engine.engine import Engine
-from gpteval.engine.rows import GenerateRow, RowResult, Sampling, Tokens
 from gpteval.engine.score import NOT_FINITE
 from gpteval.engine.slots import Slots, slots_for, takes_slots
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, Tokens
 from tests.test_engine_properties import WINDOW, WORDS, naive_text
 from tests.tiny import ARCHITECTURES, save_tiny
 
@@ -36,12 +36,12 @@ def slotted(model: HFModel, budget: int) -> Engine:
     return engine
 
 
-def computed(engine: Engine, prompts: list[Prompt]) -> list[tuple[GenerateRow, RowResult]]:
+def computed(engine: Engine, prompts: list[Prompt]) -> list[tuple[GenerateQuery, QueryResult]]:
     plan = engine.plan(prompts)
-    results: dict[bytes, RowResult] = {}
+    results: dict[bytes, QueryResult] = {}
     for batch in engine.compute(plan, results):
         results |= batch
-    return [(row, results[key]) for key, row in plan.rows.items() if isinstance(row, GenerateRow)]
+    return [(row, results[key]) for key, row in plan.rows.items() if isinstance(row, GenerateQuery)]
 
 
 @pytest.fixture(scope="module", params=[*ARCHITECTURES, "mistral"])
@@ -80,7 +80,7 @@ def test_one_that_ignores_masks_takes_none(tmp_path: Path, monkeypatch: pytest.M
 
 def test_rows_longer_than_all_layers_see_go_the_other_way(tmp_path: Path) -> None:
     module = loaded(tmp_path / "m", "gpt_neo").module
-    assert slots_for(module, [GenerateRow(Tokens([1, 2]), 3, ())], 1000, WINDOW) is None
+    assert slots_for(module, [GenerateQuery(Tokens([1, 2]), 3, ())], 1000, WINDOW) is None
 
 
 def test_rows_wait_for_slots_and_move_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_drawn_texts_are_those_of_the_other_way(tmp_path: Path) -> None:
 
 def test_slots_are_kept_for_a_batch_of_the_same_size_only(tmp_path: Path) -> None:
     module = loaded(tmp_path / "m").module
-    rows = [GenerateRow(Tokens([5, 6, 7]), 4, ())] * 3
+    rows = [GenerateQuery(Tokens([5, 6, 7]), 4, ())] * 3
     kept = slots_for(module, rows, 1000, WINDOW)
     assert kept
     assert slots_for(module, rows, 1000, WINDOW, kept=kept) is kept
@@ -127,7 +127,7 @@ def test_what_is_not_finite_is_an_error_and_spoils_no_later_row(tmp_path: Path) 
     model.codec.eos = frozenset()
     with torch.no_grad():
         model.module.get_input_embeddings().weight[17] = float("nan")  # tied: such a row's logits are all NaN
-    row, bad = GenerateRow(Tokens([5, 6, 7, 8]), 4, ()), GenerateRow(Tokens([5, 17, 7, 8]), 4, ())
+    row, bad = GenerateQuery(Tokens([5, 6, 7, 8]), 4, ()), GenerateQuery(Tokens([5, 17, 7, 8]), 4, ())
     slots = Slots(model.module, 1, 64)
     with torch.no_grad():
         model.module.lm_head.weight = torch.nn.Parameter(model.module.lm_head.weight.nan_to_num(0))
@@ -140,5 +140,5 @@ def test_what_is_not_finite_is_an_error_and_spoils_no_later_row(tmp_path: Path) 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.0, top_k=5)])
 def test_a_prompt_of_one_token(tmp_path: Path, sampling: Sampling) -> None:
     model = loaded(tmp_path / "m")
-    (found,) = Slots(model.module, 1, 64).generate(model.codec, [GenerateRow(Tokens([5]), 4, (), sampling)], 100)
+    (found,) = Slots(model.module, 1, 64).generate(model.codec, [GenerateQuery(Tokens([5]), 4, (), sampling)], 100)
     assert found.text or found.finish == "eos"

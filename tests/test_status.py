@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.run.api import evaluate
-from gpteval.run.folder import RunFolder
-from gpteval.run.progress import Progress, State, causes, read_progress
+from gpteval.run.evaluate import evaluate
 from gpteval.run.units import Listener, Unit
+from gpteval.store.folder import RunFolder
+from gpteval.store.progress import Progress, State, causes, read_progress
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 

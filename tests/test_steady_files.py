@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from gpteval.core.errors import DataError
-from gpteval.core.files import read_file
+from gpteval.data.files import read_file
 from tests.conftest import RunCli
 
 COUNT = 200
@@ -37,8 +37,8 @@ def write(path: Path, what: list[dict[str, object]]) -> None:
 @pytest.fixture(autouse=True)
 def lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small files are read as large ones are."""
-    monkeypatch.setattr("gpteval.core.rows.LARGE", 50)
-    monkeypatch.setattr("gpteval.core.files.HELD", 100)
+    monkeypatch.setattr("gpteval.data.lazy_rows.LARGE", 50)
+    monkeypatch.setattr("gpteval.data.files.HELD", 100)
 
 
 def _cut(path: Path) -> None:
@@ -103,10 +103,10 @@ def mine(item):
 RUN = """
 import os, sys
 from pathlib import Path
-import gpteval.core.rows as rows
-import gpteval.core.items as items
+import gpteval.data.lazy_rows as rows
+import gpteval.prompts.items as items
 rows.LARGE = items.LARGE = 50
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 from gpteval.run.units import Listener
 
 path = Path(sys.argv[1]) / "rows.jsonl"
@@ -136,7 +136,7 @@ def test_a_run_stops_in_words_where_a_file_is_cut_under_it(tmp_path: Path) -> No
 def test_a_line_without_end_is_refused_by_its_number(
     tmp_path: Path, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpteval.core.steady.LONGEST_LINE", 3 * 2**20)
+    monkeypatch.setattr("gpteval.data.steady.LONGEST_LINE", 3 * 2**20)
     path = tmp_path / ("a.jsonl.gz" if packed else "a.jsonl")
     good = json.dumps({"text": "x" * (3 * 2**20 - 20)}).encode()
     long = json.dumps({"text": "x" * (3 * 2**20 + 20)}).encode()
@@ -154,7 +154,7 @@ BOMB = """
 import sys
 from pathlib import Path
 from gpteval.core.errors import DataError
-from gpteval.core.files import read_file
+from gpteval.data.files import read_file
 try:
     read_file(Path(sys.argv[1]), "bomb")
 except DataError as error:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.core.registry import task_registry, task_suites
-from gpteval.core.task import Task
+from gpteval.tasks.registry import task_registry, task_suites
+from gpteval.tasks.task import Task
 
 SUITES = task_suites(task_registry())
 # Whether a text is the word scrambled by the rule, and the folder of the released words.

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.data import generated
 from gpteval.core.errors import ItemError
-from gpteval.core.items import all_items
-from gpteval.core.prompts import load_task
-from gpteval.core.registry import GENERATED_SUITE, task_registry
 from gpteval.core.types import Choice, Generate, Request, Rolling
+from gpteval.data.sources import generated
+from gpteval.prompts.build import load_task
+from gpteval.prompts.items import all_items
+from gpteval.tasks.registry import GENERATED_SUITE, task_registry
 
 TASKS = {task.name: task for task in task_registry().values() if GENERATED_SUITE not in task.suites}
 

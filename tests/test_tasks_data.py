@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpteval.core.prompts import build_prompts, load_task, takes_examples
-from gpteval.core.task import Task
 from gpteval.core.types import Choice, Prompt, Rolling
+from gpteval.prompts.build import build_prompts, load_task, takes_examples
+from gpteval.tasks.task import Task
 from tests.test_tasks import GOLDEN, TASKS
 
 # WikiText

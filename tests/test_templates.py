@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpteval
-from gpteval.core.controls import RANDOM_LABELS, order_of, other_orders, reordered
 from gpteval.core.errors import TaskError, UnknownNameError, UsageError
-from gpteval.core.prompts import TaskData, build_prompts, load_task, with_template
-from gpteval.core.registry import select_tasks, task_registry, with_templates
-from gpteval.core.task import Task
 from gpteval.core.types import Choice, Generate, Item
+from gpteval.prompts.build import TaskData, build_prompts, load_task, with_template
+from gpteval.prompts.controls import RANDOM_LABELS, order_of, other_orders, reordered
+from gpteval.tasks.registry import select_tasks, task_registry, with_templates
+from gpteval.tasks.task import Task
 from tests.conftest import RunCli
 
 NUMBERS = gpteval.generated(lambda split: [{"n": n, "odd": n % 2} for n in range(12)], revision="1")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gpteval.cli.training import Shown
-from gpteval.core.registry import task_registry
+from gpteval.cli.pretraining import Shown
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
-from gpteval.train.pretrain import Progress, pretrain
+from gpteval.tasks.registry import task_registry
+from gpteval.train.pretrain import TrainingProgress, pretrain
 from gpteval.tune.methods import METHODS
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import Told, tune
@@ -26,7 +26,7 @@ def test_no_time_is_told_before_it_is_known(
 ) -> None:
     """The second training of a command begins at its first step; a step that is told twice says nothing of speed."""
     clock = iter([0.0, 0.0, 10.0, 10.0, 15.0])
-    monkeypatch.setattr("gpteval.cli.training.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("gpteval.cli.pretraining.time.monotonic", lambda: next(clock))
     shown = Shown()
     for step in (1, 1, 3, 1, 2):
         shown.step(step, 5, 2.0)
@@ -41,7 +41,7 @@ def test_no_time_is_told_before_it_is_known(
 
 
 def test_each_step_is_told_once_and_what_is_left_is_said(tmp_path: Path) -> None:
-    class Hears(Progress):
+    class Hears(TrainingProgress):
         def __init__(self) -> None:
             self.stages: list[str] = []
             self.steps: list[int] = []

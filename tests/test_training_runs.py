@@ -11,18 +11,18 @@ import pytest
 
 from gpteval.cli.options import model_names
 from gpteval.core.errors import UsageError
-from gpteval.core.runs import load_runs
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.steps import step_of
 from gpteval.report import build_report
-from gpteval.report.steps import figure, training
-from gpteval.run.api import evaluate
+from gpteval.report.training_view import figure, training
+from gpteval.run.evaluate import evaluate
+from gpteval.store.runs import load_runs
 from gpteval.train.pretrain import HELD_OUT
+from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
 from tests.made_runs import make_run, scores
 from tests.test_hub import python
-from tests.test_report_browser import browser  # noqa: F401  (fixture)
 from tests.tiny import save_tiny
 
 
@@ -254,7 +254,7 @@ def test_a_single_checkpoint_is_no_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_the_page(run: Path, browser: Any) -> None:  # noqa: F811
+def test_the_page(run: Path, browser: Any) -> None:
     page = build_report([run], run / "report.html")
     tab = browser.new_page()
     troubles: list[str] = []

@@ -10,10 +10,10 @@ import pytest
 from gpteval.core.types import Prompt, Rolling
 from gpteval.engine.engine import Engine
 from gpteval.engine.pack import pack
-from gpteval.engine.rows import ScoreRow
 from gpteval.engine.trees import make_trees, most
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.tokens.queries import ScoreQuery
 from tests.tiny import TEXT, save_tiny, score_row
 
 
@@ -22,7 +22,7 @@ def test_windows_of_texts_are_no_trees(tmp_path: Path) -> None:
     info = ModelInfo(name="m", location=str(save_tiny(tmp_path / "m")), local=True)
     prompts = [Prompt(str(n), Rolling(" ".join(TEXT[n:] + TEXT[:n]))) for n in range(4)]
     plan = Engine(HFModel(info, LoadOptions(device="cpu"))).plan(prompts)
-    rows = [row for row in plan.rows.values() if isinstance(row, ScoreRow)]
+    rows = [row for row in plan.rows.values() if isinstance(row, ScoreQuery)]
     assert pack(rows, reach=sys.maxsize).ids.shape[1] == max(row.length for row in rows)
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from gpteval.core.errors import ModelError
-from gpteval.engine.rows import Tokens
 from gpteval.models.catalogue import resolve_models
+from gpteval.tokens.queries import Tokens
 from gpteval.tune.added import added
-from gpteval.tune.examples import SPECIAL, Form
+from gpteval.tune.head_model import Batch, TextModel, TunedModel, grouped
+from gpteval.tune.inputs import SPECIAL, InputForm
 from gpteval.tune.methods import METHODS, SIZES, apply, trained
-from gpteval.tune.model import Batch, TextModel, TunedModel, grouped
 from tests.tiny import ARCHITECTURES, save_tiny
 from tests.tuning import causal
 
@@ -24,7 +24,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestArithmetic:
-    form = Form("classes", ("no", "yes"), 400, 48)
+    form = InputForm("classes", ("no", "yes"), 400, 48)
 
     def sequences(self) -> list[tuple[Tokens, ...]]:
         start, _, extract = (Tokens([400 + n]) for n in range(len(SPECIAL)))
@@ -34,7 +34,7 @@ class TestArithmetic:
     def test_an_item_alone_has_the_logits_it_has_among_longer_ones(self, kind: str, tmp_path: Path) -> None:
         model = causal(save_tiny(tmp_path / kind, kind))
         vocabulary = model.config.vocab_size
-        form = Form("classes", ("a", "b", "c"), vocabulary, 48)
+        form = InputForm("classes", ("a", "b", "c"), vocabulary, 48)
         start, _, extract = (Tokens([vocabulary + n]) for n in range(len(SPECIAL)))
         items = [(start + Tokens(ids) + extract,) for ids in ([5, 6, 7, 8, 9], [7], [8, 9, 10])]
         module = TunedModel(model, form).eval()
@@ -67,7 +67,7 @@ class TestArithmetic:
 
     def test_a_score_an_answer_where_the_right_one_is_forced(self, base: Path) -> None:
         """The head looks along the direction of one answer's last state: that answer wins, wherever it stands."""
-        form = Form("answers", (), 400, 48)
+        form = InputForm("answers", (), 400, 48)
         start, delimiter, extract = (Tokens([400 + n]) for n in range(len(SPECIAL)))
         answers = [start + Tokens([5, 6]) + delimiter + Tokens([answer]) + extract for answer in (11, 12, 13)]
         module = TunedModel(causal(base), form).eval()
@@ -85,7 +85,7 @@ class TestArithmetic:
                     assert logits[1, 2] == float("-inf")
 
     def test_the_loss_of_answers_is_their_cross_entropy(self, base: Path) -> None:
-        module = TunedModel(causal(base), Form("answers", (), 400, 48), weight=0.0).eval()
+        module = TunedModel(causal(base), InputForm("answers", (), 400, 48), weight=0.0).eval()
         items = [(Tokens([400, 5, 402]), Tokens([400, 6, 7, 402])), (Tokens([400, 8, 402]),) * 3]
         batch = Batch.of(items)
         with torch.no_grad():
@@ -106,9 +106,9 @@ class TestAdded:
         item = Batch.of([(Tokens([vocabulary, 5, 6, 7, vocabulary + 2]),)])
         with torch.no_grad():
             before = model(ids).logits
-            plain = TunedModel(model, Form("classes", ("a", "b"), vocabulary, 48)).eval()
+            plain = TunedModel(model, InputForm("classes", ("a", "b"), vocabulary, 48)).eval()
             extra = added(model, method, 3)
-            module = TunedModel(model, Form("classes", ("a", "b"), vocabulary, 48, extra.reads), extra).eval()
+            module = TunedModel(model, InputForm("classes", ("a", "b"), vocabulary, 48, extra.reads), extra).eval()
             module.load_state_dict(plain.state_dict(), strict=False)
             for weight in extra.parameters():
                 weight.add_(torch.randn_like(weight))
@@ -120,7 +120,7 @@ class TestAdded:
         """As it begins, it is the keys and values of tokens: those tokens before the text give the same state."""
         model = causal(base)
         extra = added(model, "prefix", 3)
-        module = TunedModel(model, Form("classes", ("a", "b"), 400, 48, 3), extra).eval()
+        module = TunedModel(model, InputForm("classes", ("a", "b"), 400, 48, 3), extra).eval()
         item = Batch.of([(Tokens([400, 5, 6, 402]),)])
         with torch.no_grad():
             found = module.states(item.ids, item.mask)
@@ -145,7 +145,7 @@ def test_methods_train_few_weights_or_all() -> None:
         whole = model.num_parameters()
         extra = added(model, method, SIZES[method])
         apply(model, method, SIZES[method])
-        count = trained(TunedModel(model, Form("classes", ("a", "b"), 3072, 384), extra))
+        count = trained(TunedModel(model, InputForm("classes", ("a", "b"), 3072, 384), extra))
         assert count > whole if method == "full" else count < 0.05 * whole
         if method != "full":
             assert not model.get_input_embeddings().weight.requires_grad

@@ -13,8 +13,8 @@ from gpteval.core.errors import ItemError, TaskError, UsageError
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel
-from gpteval.tune.examples import Form, form_of, make_examples
-from gpteval.tune.model import Batch, TunedModel
+from gpteval.tune.head_model import Batch, TunedModel
+from gpteval.tune.inputs import InputForm, form_of, make_examples
 from gpteval.tune.trainer import collate
 from tests.tiny import save_tiny
 from tests.tuning import causal
@@ -92,7 +92,7 @@ class TestInputs:
 
     def test_other_answers_than_the_heads_are_refused(self, base: Path) -> None:
         codec = HFModel(resolve_models([str(base)])[0]).codec
-        form = Form("classes", ("bad", "good"), 400, 48)
+        form = InputForm("classes", ("bad", "good"), 400, 48)
         with pytest.raises(TaskError, match="has the answers"):
             form.sequences(Prompt("i", Choice("x", [" no", " yes"], 0)), codec)
         with pytest.raises(TaskError, match="has no choices"):

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from gpteval.core.errors import UsageError
-from gpteval.run import workers
-from gpteval.run.api import evaluate
 from gpteval.run.config import RunConfig
-from gpteval.run.progress import State
+from gpteval.run.evaluate import evaluate
+from gpteval.run.executors import processes as workers
 from gpteval.run.units import Listener, Unit
+from gpteval.store.progress import State
 from tests.dying import die
 from tests.tiny import save_tiny
 
@@ -58,7 +58,7 @@ def run(out: Path, models: Sequence[str] = ("gpt2-nano",), **settings: Any) -> A
 
 
 def test_two_processes_give_the_results_of_one(tmp_path: Path, alone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)  # so that units are cut
+    monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 2000)  # so that units are cut
     made = run(tmp_path, BOTH)
     assert made.failures == ()
     assert results(tmp_path) == alone
@@ -96,7 +96,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
 
 def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_work", die)
-    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 500)
+    monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 500)
     start, started = workers.Pool._start, []
     monkeypatch.setattr(workers.Pool, "_start", lambda pool: started.append(1) or start(pool))
     made = run(tmp_path, shots=0)
@@ -118,7 +118,7 @@ def test_what_a_worker_cannot_do_is_told_as_by_one_process(tmp_path: Path) -> No
 
 KILLED = """
 import sys
-from gpteval.run.api import evaluate
+from gpteval.run.evaluate import evaluate
 if __name__ == "__main__":
     evaluate("gpt2-nano", ("nano_topic", "nano_prose", "nano_en_fr"), shots=(0, 2), limit=30,
              out=sys.argv[1], cache=False, executor="process", workers=int(sys.argv[2]))
@@ -174,7 +174,7 @@ def cluster() -> Iterator[Any]:
 def test_two_nodes_of_ray_give_the_results_of_one_process_even_when_one_dies(
     tmp_path: Path, alone: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gpteval.run.handout.PART_TOKENS", 2000)
+    monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 2000)
     killed = []
 
     class Kill(Listener):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gpteval.engine.rows import ScoreRow, Tokens
+from gpteval.tokens.queries import ScoreQuery, Tokens
 
 TEXT = [
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -143,5 +143,5 @@ def save_tiny(
     return folder
 
 
-def score_row(context: Iterable[int], targets: Iterable[int]) -> ScoreRow:
-    return ScoreRow(Tokens(context), Tokens(targets))
+def score_row(context: Iterable[int], targets: Iterable[int]) -> ScoreQuery:
+    return ScoreQuery(Tokens(context), Tokens(targets))

@@ -9,12 +9,12 @@ from typing import Any
 
 import transformers
 
-from gpteval.core.registry import task_registry
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
+from gpteval.tasks.registry import task_registry
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import tune
-from gpteval.tune.tuned import Tuned
+from gpteval.tune.tuned_info import Tuned
 
 TASKS = '''
 from gpteval import Choice, Generate, Rolling, file, task

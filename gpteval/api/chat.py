@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
-from gpteval.api.client import Document, Malformed, Rejected
-from gpteval.api.engine import A_TOKEN, LONGEST_NAME, ApiEngine, choice_of, number, usage_of
-from gpteval.api.kinds import ANSWERED, CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL, kind_of
+from gpteval.api.api_engine import A_TOKEN, LONGEST_NAME, ApiEngine, choice_of, number, usage_of
+from gpteval.api.client import Document
+from gpteval.api.server_errors import Malformed, Rejected
+from gpteval.api.thinking import answer_behind
 from gpteval.core.errors import NotAvailable
-from gpteval.core.thinking import answer_behind
-from gpteval.core.types import Choice, Cost, Failed, Generate, Generated, Outcome, Prompt, Rolling, Score, Scored
+from gpteval.core.kinds import ANSWERED, CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL, kind_of
+from gpteval.core.outcomes import Cost, Failed, Generated, Outcome, Score, Scored
+from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Plan
-from gpteval.engine.rows import RowResult
+from gpteval.tokens.queries import QueryResult
 
 SYSTEM = "Answer with the letter of the right option, and nothing else."
 LETTER_TOKENS = 16  # room for "The answer is (B)."
@@ -42,7 +44,7 @@ _SENTENCE = re.compile(r"(?:answer|option|choice)(?:\s+is|:)\s*\W*([A-Z])(?!\w)"
 
 
 @dataclass(frozen=True)
-class ChatRow:
+class ChatQuery:
     """One message. ``options``: of so many letters one is the answer; 0 for a text of ``max_tokens``, which ends at a
     string of ``stop``.
     """
@@ -64,14 +66,14 @@ class ChatRow:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedItem:
     """A prompt's row, and its outcome."""
 
     request: Choice | Generate
-    row: ChatRow
+    row: ChatQuery
     own_bos = False
 
-    def outcome(self, results: Sequence[RowResult | None]) -> Outcome:
+    def outcome(self, results: Sequence[QueryResult | None]) -> Outcome:
         """A refusal, a filter's stop and an answer without a letter are failures, which count as wrong."""
         (result,) = results
         assert result is not None
@@ -100,14 +102,14 @@ class ChatEngine(ApiEngine):
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         encoded, keys, rows = [], [], {}
         for prompt in prompts:
-            asked = Asked(prompt.request, _row(prompt))  # type: ignore[arg-type]  # _row refuses the others
+            asked = AskedItem(prompt.request, _row(prompt))  # type: ignore[arg-type]  # _row refuses the others
             key = asked.row.key(self.model.key)
             encoded.append(asked)
             keys.append((key,))
             rows[key] = asked.row
         return Plan(encoded, keys, rows)  # type: ignore[arg-type]  # of the same form
 
-    def body(self, row: ChatRow, without: Collection[str]) -> dict[str, Any]:
+    def body(self, row: ChatQuery, without: Collection[str]) -> dict[str, Any]:
         system = [{"role": "system", "content": SYSTEM}] if row.options else []
         body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": row.prompt}]}
         if "max_tokens" in without:
@@ -120,7 +122,7 @@ class ChatEngine(ApiEngine):
         left_out = {name for group in without for name in GROUPS.get(group, ())}
         return body | {name: value for name, value in wanted.items() if name not in left_out}
 
-    def refused(self, row: ChatRow, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+    def refused(self, row: ChatQuery, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
         """What the server names as the reason or speaks of: whether it is the reason, an answer without it shows."""
         said = error.message.lower().replace(row.prompt.lower(), "")
         for group, names in GROUPS.items():
@@ -130,28 +132,28 @@ class ChatEngine(ApiEngine):
                 return group, error.parameter in names or not any(name in row.prompt.lower() for name in meant)
         return "", False
 
-    def read(self, row: ChatRow, document: Document) -> RowResult:
+    def read(self, row: ChatQuery, document: Document) -> QueryResult:
         choice = choice_of(document)
         message, reason = choice.get("message"), choice.get("finish_reason")
         if not isinstance(message, Mapping):
             raise Malformed("it has no message")
         text, thought_apart = _content(message)
         if message.get("refusal"):
-            return RowResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(row, text))
+            return QueryResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(row, text))
         if reason == "content_filter":
-            return RowResult(0, error=f"{FILTERED}: the answer was stopped", text=_kept(row, text))
+            return QueryResult(0, error=f"{FILTERED}: the answer was stopped", text=_kept(row, text))
         if not (text and text.strip()) and reason != "length":
             if called := _called(message):
-                return RowResult(0, error=f"{NO_TEXT}: it calls {called}")
+                return QueryResult(0, error=f"{NO_TEXT}: it calls {called}")
             if thought_apart:
-                return RowResult(0, error=f"{NO_TEXT}: it thinks, and ends")
+                return QueryResult(0, error=f"{NO_TEXT}: it thinks, and ends")
             if text is None:
                 raise Malformed("its message has no content", NO_ANSWER)
         answer, thought = answer_behind(text or "")
         thought |= thought_apart
         if answer is None or (reason == "length" and not answer.strip()):
             spent = "a thought" if thought else "nothing that is shown"
-            return RowResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(row, text))
+            return QueryResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(row, text))
         if row.options:
             result = self._lettered(row, answer, None if thought else choice)
         else:
@@ -166,7 +168,7 @@ class ChatEngine(ApiEngine):
             extra=json.dumps(told) if told else "",
         )
 
-    def _lettered(self, row: ChatRow, text: str, choice: Mapping[str, Any] | None) -> RowResult:
+    def _lettered(self, row: ChatQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
         """By the likeliest letter among the first tokens, where they are told and letters hold ``SHARE`` of the
         probability; else by the text, which a stray letter does not outweigh.
 
@@ -178,11 +180,11 @@ class ChatEngine(ApiEngine):
         found = first if first and share and share >= SHARE else {}
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
-            return RowResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
+            return QueryResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
         told = {letter: found.get(letter) for letter in letters}
         by = "logprobs" if found else "text"
         extra = {"letters": told, "by": by, "chosen": best, "share": share}
-        return RowResult(1, text=_kept(row, text), extra=json.dumps(extra))
+        return QueryResult(1, text=_kept(row, text), extra=json.dumps(extra))
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -205,21 +207,21 @@ def _called(message: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(names))[:LONGEST_NAME]
 
 
-def _kept(row: ChatRow, text: object) -> str:
+def _kept(row: ChatQuery, text: object) -> str:
     """As much of a text as the task asked for."""
     return text[: A_TOKEN * row.max_tokens] if isinstance(text, str) else ""
 
 
-def _written(row: ChatRow, text: str, reason: object) -> RowResult:
+def _written(row: ChatQuery, text: str, reason: object) -> QueryResult:
     """A text up to its stop string, or the task's limit."""
     text = text.lstrip()
     kept = _kept(row, text)
     ends = [place for stop in row.stop if (place := kept.find(stop)) >= 0]
     finish = "stop" if ends else LONG if len(kept) < len(text) else "length" if reason == "length" else "stop"
-    return RowResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
+    return QueryResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
 
 
-def _row(prompt: Prompt) -> ChatRow:
+def _row(prompt: Prompt) -> ChatQuery:
     request = prompt.request
     if isinstance(request, Rolling):
         raise NotAvailable(
@@ -229,14 +231,14 @@ def _row(prompt: Prompt) -> ChatRow:
     if isinstance(request, Generate):
         if request.top_k > 1:
             raise NotAvailable("drawing from the likeliest tokens cannot be asked of a chat")
-        return ChatRow(prompt.text(), 0, request.max_new_tokens, tuple(request.stop))
+        return ChatQuery(prompt.text(), 0, request.max_new_tokens, tuple(request.stop))
     letters = [text.strip() for text in request.continuations]
     if len(letters) < 2 or letters != list(ascii_uppercase[: len(letters)]):
         raise NotAvailable(
             "the likelihood of an answer cannot be asked of a chat",
             "a server that echoes log-probabilities can be asked for it: completions:NAME",
         )
-    return ChatRow(prompt.text(), len(letters), LETTER_TOKENS)
+    return ChatQuery(prompt.text(), len(letters), LETTER_TOKENS)
 
 
 def letter_of(text: str, letters: str) -> str:

@@ -12,40 +12,41 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from gpteval.api.client import Document, Malformed, Rejected
+from gpteval.api.api_engine import A_TOKEN, ApiEngine, choice_of
+from gpteval.api.api_model import ApiModel
+from gpteval.api.client import Document
 from gpteval.api.echo import Echoes
-from gpteval.api.engine import A_TOKEN, ApiEngine, choice_of
-from gpteval.api.kinds import UNFIT, UNREADABLE
-from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
 from gpteval.api.probe import Probe, Unfit
+from gpteval.api.server_errors import Malformed, Rejected
 from gpteval.core.errors import ModelError
+from gpteval.core.kinds import UNFIT, UNREADABLE
 from gpteval.core.types import Prompt
-from gpteval.engine.encode import Encoder
 from gpteval.engine.engine import Plan, plan_rows
-from gpteval.engine.rows import Row, RowResult, ScoreRow, sums_of_parts
+from gpteval.tokens.encode import Encoder
+from gpteval.tokens.queries import Query, QueryResult, ScoreQuery, sums_of_parts
 
 MOST_STOPS = 4  # that the protocol takes
 LOWEST = -1e5  # nats: no token is that unlikely
 
 
 class CompletionsEngine(ApiEngine):
-    """``stride`` and ``like_peer``: see ``Encoder``."""
+    """``stride`` and ``as_lm_eval``: see ``Encoder``."""
 
     path = "completions"
 
-    def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, like_peer: bool = False) -> None:
+    def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, as_lm_eval: bool = False) -> None:
         super().__init__(model, budget)
         assert model.window is not None
         self.echoes = Echoes(model.codec)
         self._probe = Probe(self, model.window)
-        self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, like_peer=like_peer)
+        self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, as_lm_eval=as_lm_eval)
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         return plan_rows(self.encoder, self.model.key, prompts)
 
-    def body(self, row: Row, without: Collection[str]) -> dict[str, Any]:
-        if isinstance(row, ScoreRow):
+    def body(self, row: Query, without: Collection[str]) -> dict[str, Any]:
+        if isinstance(row, ScoreQuery):
             return _scoring(row.context + row.targets)
         drawn = row.sampling
         body: dict[str, Any] = {"prompt": list(row.prompt), "max_tokens": row.max_new_tokens}
@@ -56,8 +57,8 @@ class CompletionsEngine(ApiEngine):
             body["stop"] = list(row.stop[:MOST_STOPS])
         return body
 
-    def read(self, row: Row, document: Document) -> RowResult:
-        if isinstance(row, ScoreRow):
+    def read(self, row: Query, document: Document) -> QueryResult:
+        if isinstance(row, ScoreQuery):
             return self._scored(row, document)
         choice = choice_of(document)
         text, reason = choice.get("text"), choice.get("finish_reason")
@@ -70,9 +71,9 @@ class CompletionsEngine(ApiEngine):
         ends = [place for stop in row.stop if (place := text.find(stop)) >= 0]
         finish = "stop" if ends or (reason != "length" and not long) else "length"
         extra = json.dumps({"long": True}) if long and not ends else ""
-        return RowResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
+        return QueryResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
 
-    def _scored(self, row: ScoreRow, document: Document) -> RowResult:
+    def _scored(self, row: ScoreQuery, document: Document) -> QueryResult:
         try:
             echo = self.echoes.read(row.context + row.targets, document)
         except Malformed as error:
@@ -84,14 +85,14 @@ class CompletionsEngine(ApiEngine):
         if len(logprobs) != len(row.targets) or not all(n > LOWEST for n in logprobs):
             raise Malformed("a log-probability of the prompt is missing or not finite", UNFIT)
         if row.barred:
-            return RowResult(0, error="words that greedy decoding passes over cannot be asked of a server")
+            return QueryResult(0, error="words that greedy decoding passes over cannot be asked of a server")
         greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))
         sums = sums_of_parts(logprobs, row.parts)
-        return RowResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
+        return QueryResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
-    def prepare(self, rows: Sequence[Row]) -> None:
+    def prepare(self, rows: Sequence[Query]) -> None:
         """Whether the server's numbers are the model's, for prompts as long as these."""
-        longest = max((len(row.context) + len(row.targets) for row in rows if isinstance(row, ScoreRow)), default=0)
+        longest = max((len(row.context) + len(row.targets) for row in rows if isinstance(row, ScoreQuery)), default=0)
         try:
             self._probe.prove(longest)
         except (Rejected, Unfit) as error:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.api.client import Document, Malformed
-from gpteval.api.engine import choice_of, number
+from gpteval.api.api_engine import choice_of, number
+from gpteval.api.client import Document
+from gpteval.api.server_errors import Malformed
 
 CLOSE = 0.05  # nats between two numbers of one token
 COARSE = 0.01  # nats: steps of numbers with which answers would tie

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
-from gpteval.engine.rows import RowResult
+from gpteval.tokens.queries import QueryResult
 
 _SENTENCES = {
     "guessed": "{n} answers do not say what they took, or cut ones came before them: tokens and dollars are at most",
@@ -29,7 +29,7 @@ class Marks:
         self.counts: Counter[str] = Counter()
         self.without: Counter[str] = Counter()
 
-    def add(self, results: Iterable[RowResult]) -> None:
+    def add(self, results: Iterable[QueryResult]) -> None:
         for result in results:
             told = json.loads(result.extra) if result.extra else {}
             self.counts.update(name for name in ("guessed", "thought", "long") if told.get(name))

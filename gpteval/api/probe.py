@@ -12,8 +12,9 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from gpteval.api.client import Client, Document, Malformed, Rejected
+from gpteval.api.client import Client, Document
 from gpteval.api.echo import CLOSE, Echo, Echoes, repeated
+from gpteval.api.server_errors import Malformed, Rejected
 
 PROMPTS = (
     "The quick brown fox jumps over the lazy dog. The quick brown fox",

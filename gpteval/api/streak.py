@@ -6,8 +6,8 @@ import math
 import re
 import threading
 
-from gpteval.api.kinds import NO_ANSWER, UNFIT, UNREACHED, UNREADABLE
 from gpteval.core.errors import ModelError
+from gpteval.core.kinds import NO_ANSWER, UNFIT, UNREACHED, UNREADABLE
 
 FIRST = 5  # that fail alike before one is answered are no accident
 ALWAYS = (UNREACHED, UNFIT)  # of the server, whichever item shows it

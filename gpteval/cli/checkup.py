@@ -12,9 +12,9 @@ from pathlib import Path
 import gpteval
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import GptevalError
-from gpteval.core.registry import task_registry
 from gpteval.core.strict import strict_json
 from gpteval.models.catalogue import model_registry
+from gpteval.tasks.registry import task_registry
 
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "plotly")
 
@@ -80,7 +80,7 @@ def _tasks() -> str:
 
 
 def _cache() -> str:
-    from gpteval.run.journal import cache_path
+    from gpteval.store.journal import cache_path
 
     path = cache_path()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,10 +27,10 @@ def compare_command(
     seed: int,
 ) -> int:
     """The exit code: 1 when a gate or the condition of non-inferiority fails."""
-    from gpteval.compare.comparison import compare, load
-    from gpteval.compare.formats import FORMATS, render
-    from gpteval.compare.gates import checked_gates, inferior
-    from gpteval.core.runs import load_runs
+    from gpteval.comparison.compare import compare, load
+    from gpteval.comparison.formats import FORMATS, render
+    from gpteval.comparison.gates import checked_gates, inferior
+    from gpteval.store.runs import load_runs
 
     if kind not in FORMATS:
         raise UnknownNameError("format", kind, FORMATS)

@@ -27,13 +27,13 @@ def complete_task(incomplete: str) -> list[str]:
 
 
 def _tasks() -> list[str]:
-    from gpteval.core.registry import task_registry
+    from gpteval.tasks.registry import task_registry
 
     return list(task_registry())
 
 
 def _suites() -> list[str]:
-    from gpteval.core.registry import task_registry, task_suites
+    from gpteval.tasks.registry import task_registry, task_suites
 
     return sorted(task_suites(task_registry()))
 

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from gpteval.cli.console import print_lines, say
 from gpteval.cli.running import ConsoleListener, number, report_folder, tell_failures
+from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.text import one_line
-from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.curves import Curve, Point
 from gpteval.experiments.fewshot import FILE, FewShot, run_fewshot
 from gpteval.experiments.words import most_beyond, sparkline

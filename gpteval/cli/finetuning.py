@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpteval.cli.console import say
+from gpteval.cli.pretraining import Shown
 from gpteval.cli.running import ConsoleListener, report_folder
-from gpteval.cli.training import Shown
 from gpteval.core.errors import UsageError
-from gpteval.core.registry import select_tasks, task_registry
-from gpteval.core.task import Task
-from gpteval.experiments.protocols import FILE, Asked, compare_protocols
+from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_protocols
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import LoadOptions
+from gpteval.tasks.registry import select_tasks, task_registry
+from gpteval.tasks.task import Task
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import Told, tune
 
@@ -49,7 +49,13 @@ def finetune_command(
 
 
 def protocols_command(
-    model: str, task: str, asked: Asked, settings: Settings, out: Path | None, device: str, task_dirs: Sequence[Path]
+    model: str,
+    task: str,
+    asked: Conditions,
+    settings: Settings,
+    out: Path | None,
+    device: str,
+    task_dirs: Sequence[Path],
 ) -> int:
     """Compare, print a line a protocol and what they say, and return the exit code."""
     info, chosen = _one_of_each(model, task, task_dirs)

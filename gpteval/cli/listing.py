@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import document_only, print_lines, say
-from gpteval.core.groups import GROUPS
-from gpteval.core.registry import task_registry, task_suites
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import GENERATIONS, model_registry
+from gpteval.tasks.groups import GROUPS
+from gpteval.tasks.registry import task_registry, task_suites
 
 
 def list_models(as_json: bool) -> None:

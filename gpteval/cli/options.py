@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from gpteval.cli.completion import complete_models
-from gpteval.core.downloads import set_hub_timeout
 from gpteval.core.errors import UsageError
+from gpteval.data.downloads import set_hub_timeout
 
 Models = Annotated[
     list[str],

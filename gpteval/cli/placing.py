@@ -9,9 +9,9 @@ from pathlib import Path
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.options import names
-from gpteval.compare.numbers import number, p_value, points
-from gpteval.compare.place import Meeting, Placement, Rival, place
-from gpteval.compare.rows import as_dict
+from gpteval.comparison.numbers import number, p_value, points
+from gpteval.comparison.place import Neighbour, OnTask, Placement, place
+from gpteval.comparison.results import as_dict
 from gpteval.core.errors import UsageError
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
@@ -95,7 +95,7 @@ def _print(placement: Placement) -> None:
     show_table(table)
     say("")
     table = table_of("task", "metric", placement.model, "ahead of", "not told apart from", "behind")
-    meetings: dict[tuple[str, int], list[tuple[str, Meeting]]] = {}
+    meetings: dict[tuple[str, int], list[tuple[str, OnTask]]] = {}
     for rival in placement.rivals:
         for meeting in rival.meetings:
             meetings.setdefault((meeting.task, meeting.shots), []).append((rival.name, meeting))
@@ -107,12 +107,12 @@ def _print(placement: Placement) -> None:
     say("")
 
 
-def _counted(rival: Rival, side: int) -> str:
+def _counted(rival: Neighbour, side: int) -> str:
     ours = [meeting for meeting in rival.meetings if meeting.side == side]
     return f"{len(ours)} ({sum(meeting.sure for meeting in ours)})"
 
 
-def _overall(rival: Rival) -> str:
+def _overall(rival: Neighbour) -> str:
     """The mean of centred scores, this model's minus the other's."""
     if rival.overall is None:
         return ""

@@ -9,12 +9,12 @@ from pathlib import Path
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.options import names
-from gpteval.compare.comparison import load
-from gpteval.compare.planning import Need, cost, needs
-from gpteval.compare.rows import as_dict
-from gpteval.core.registry import select_tasks, task_registry
-from gpteval.core.runs import load_runs
+from gpteval.comparison.compare import load
+from gpteval.comparison.power import Need, cost, needs
+from gpteval.comparison.results import as_dict
 from gpteval.core.strict import strict_json
+from gpteval.store.runs import load_runs
+from gpteval.tasks.registry import select_tasks, task_registry
 
 
 def plan_command(

@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import UnknownNameError
-from gpteval.core.registry import task_registry, task_suites
 from gpteval.core.strict import strict_json
 from gpteval.models.catalogue import model_registry
-from gpteval.reference.beside import in_unit
+from gpteval.reference.counterpart import in_unit
 from gpteval.reference.published import Published, published, published_for
+from gpteval.tasks.registry import task_registry, task_suites
 
-Key = tuple[str, str, str, str, str]
+_Key = tuple[str, str, str, str, str]
 
 
 def reference_command(model: str | None, task: str | None, as_json: bool) -> None:
@@ -63,13 +63,13 @@ def check_task(task: str) -> None:
         raise UnknownNameError("task", task, known, "'gpteval tasks' lists all")
 
 
-def conflicts(rows: Sequence[Published]) -> set[Key]:
+def conflicts(rows: Sequence[Published]) -> set[_Key]:
     """What several sources give different values for: by model, task, metric, shots and split."""
-    values: dict[Key, set[float]] = {}
+    values: dict[_Key, set[float]] = {}
     for row in rows:
         values.setdefault(_key(row), set()).add(in_unit(row))
     return {key for key, found in values.items() if len(found) > 1}
 
 
-def _key(row: Published) -> Key:
+def _key(row: Published) -> _Key:
     return row.model, row.task, row.metric, row.shots, row.split

@@ -17,19 +17,19 @@ from rich.text import Text
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
-from gpteval.compare.numbers import p_value
+from gpteval.comparison.numbers import p_value
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
-from gpteval.core.types import Failure, Result
-from gpteval.engine.engine import Estimate
+from gpteval.engine.engine import CostEstimate
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
 from gpteval.run.facts import on_failures
-from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
+from gpteval.store.progress import State
 
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
 FILLED_SECONDS = 0.2  # between two states of worker processes on a terminal
@@ -250,9 +250,9 @@ class _Estimates(ConsoleListener):
 
     def __init__(self, as_json: bool) -> None:
         super().__init__(as_json)
-        self.found: list[tuple[Unit, Estimate]] = []
+        self.found: list[tuple[Unit, CostEstimate]] = []
 
-    def estimated(self, unit: Unit, estimate: Estimate) -> None:
+    def estimated(self, unit: Unit, estimate: CostEstimate) -> None:
         self.close()
         self.found.append((unit, estimate))
 

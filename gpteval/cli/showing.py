@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from gpteval.cli.console import document_only, say
-from gpteval.core.documents import read_document
 from gpteval.core.errors import ItemError, UsageError
-from gpteval.core.prompts import ShotsMode, build_prompts, load_task, with_template
-from gpteval.core.registry import task_registry
+from gpteval.core.outcomes import Generated
 from gpteval.core.strict import strict_json
-from gpteval.core.types import Choice, Generate, Generated, Prompt
+from gpteval.core.types import Choice, Generate, Prompt
+from gpteval.prompts.build import ShotsMode, build_prompts, load_task, with_template
+from gpteval.store.documents import read_document
+from gpteval.tasks.registry import task_registry
 
 
 def show_prompt(
@@ -71,10 +72,10 @@ def _answers(prompt: Prompt) -> None:
 
 
 def _tokens(prompt: Prompt, name: str) -> None:
-    from gpteval.engine.encode import Encoder
-    from gpteval.engine.rows import ScoreRow
     from gpteval.models.catalogue import resolve_models
     from gpteval.models.loader import HFModel
+    from gpteval.tokens.encode import Encoder
+    from gpteval.tokens.queries import ScoreQuery
 
     (info, *_) = resolve_models([name])
     model = HFModel(info)
@@ -84,7 +85,7 @@ def _tokens(prompt: Prompt, name: str) -> None:
     cut = f", {encoded.tokens_cut} tokens cut" if encoded.tokens_cut else ""
     _heading(f"{info.name}: {len(encoded.rows)} rows, {count} tokens, window {model.window}{dropped}{cut}")
     for row in encoded.rows:
-        if isinstance(row, ScoreRow):
+        if isinstance(row, ScoreQuery):
             say(f"{_pieces(model, row.context)} => {_pieces(model, row.targets)}")
         elif row is not None:
             say(_pieces(model, row.prompt))
@@ -121,7 +122,7 @@ def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int
 
 def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[str, Any]]:
     """The rows of one sample file. Raises UsageError when the run has none for this model and task."""
-    from gpteval.core.documents import read_samples
+    from gpteval.store.documents import read_samples
 
     if not (run / "manifest.json").is_file():
         raise UsageError(f"{run} is no run's folder: it has no manifest.json")

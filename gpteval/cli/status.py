@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.cli.console import say
-from gpteval.core.documents import read_document
 from gpteval.core.errors import OutputError
 from gpteval.core.strict import strict_json
-from gpteval.run.folder import is_written_to
-from gpteval.run.progress import State, causes, read_progress
+from gpteval.store.documents import read_document
+from gpteval.store.folder import is_written_to
+from gpteval.store.progress import State, causes, read_progress
 
 SHOWN = 3  # units of a cause
 

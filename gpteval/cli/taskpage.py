@@ -8,13 +8,13 @@ from typing import Any
 
 from gpteval.cli.console import document_only, say
 from gpteval.core.errors import GptevalError
-from gpteval.core.groups import GROUPS
-from gpteval.core.prompts import TaskData, build_prompts, load_task
-from gpteval.core.registry import select_tasks, task_registry, task_suites
 from gpteval.core.strict import strict_json
-from gpteval.core.task import Task
 from gpteval.core.types import Choice, Generate, Prompt
+from gpteval.prompts.build import TaskData, build_prompts, load_task
 from gpteval.reference.published import published_for
+from gpteval.tasks.groups import GROUPS
+from gpteval.tasks.registry import select_tasks, task_registry, task_suites
+from gpteval.tasks.task import Task
 
 ROWS = 15  # published results that are shown
 LONG = 1500  # characters of a prompt

@@ -6,22 +6,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from gpteval.engine.rows import GenerateRow, Row, ScoreRow
 from gpteval.engine.trees import CACHED, common_prefix, families, make_trees
+from gpteval.tokens.queries import GenerateQuery, Query, ScoreQuery
 
 A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
 
 
 def form_batches(
-    rows: Mapping[bytes, Row], score_budget: int, generation_budget: int, *, reach: int = 0
+    rows: Mapping[bytes, Query], score_budget: int, generation_budget: int, *, reach: int = 0
 ) -> Iterator[list[bytes]]:
     """Batches, longest rows first, whose padded size stays within the budget for their kind, in tokens.
 
     Rows that share what the model reads (``make_trees``) stay together, and families that begin alike. Score rows and
     generate rows never share a batch. A row or tree longer than the budget is a batch alone. ``reach``: see ``pack``.
     """
-    scored = [key for key, row in rows.items() if isinstance(row, ScoreRow)]
-    numbered = {n: cast(ScoreRow, rows[key]) for n, key in enumerate(scored)}
+    scored = [key for key, row in rows.items() if isinstance(row, ScoreQuery)]
+    numbered = {n: cast(ScoreQuery, rows[key]) for n, key in enumerate(scored)}
     trees = make_trees(numbered, branching=reach > 0)
     plain = [tree for tree in trees if tree.length > reach]
     if reach and plain:
@@ -33,7 +33,7 @@ def form_batches(
         lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
         for chosen in _cut(family, lengths, score_budget, max(A_FORWARD, score_budget // 50)):
             yield [scored[number] for tree in chosen for number in tree.rows]
-    generated = [key for key, row in rows.items() if isinstance(row, GenerateRow)]
+    generated = [key for key, row in rows.items() if isinstance(row, GenerateQuery)]
     generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
     yield from _cut(generated, [rows[key].length for key in generated], generation_budget)
 

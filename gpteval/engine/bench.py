@@ -19,8 +19,8 @@ import torch
 from gpteval.engine.batches import form_batches
 from gpteval.engine.engine import Engine
 from gpteval.engine.pack import pack
-from gpteval.engine.rows import GenerateRow, Row, Sampling, ScoreRow, Tokens
 from gpteval.models.loader import HFModel
+from gpteval.tokens.queries import GenerateQuery, Query, Sampling, ScoreQuery, Tokens
 
 
 @dataclass(frozen=True)
@@ -109,17 +109,17 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     start = some(context)
     shared = [start[: context * 3 // 4] + some(context // 4) for _ in range(items)]
     contexts = [some(context) for _ in range(items)]
-    scored: dict[str, list[ScoreRow]] = {
-        f"whole texts of {whole} tokens": [ScoreRow(some(1), some(whole)) for _ in range(items // 4 or 1)],
-        f"one token after {context}": [ScoreRow(c, some(1)) for c in contexts],
-        f"4 choices of {branch} after {context}": [ScoreRow(c, some(branch)) for c in contexts for _ in range(4)],
-        f"the same, {context * 3 // 4} shared by all": [ScoreRow(c, some(branch)) for c in shared for _ in range(4)],
+    scored: dict[str, list[ScoreQuery]] = {
+        f"whole texts of {whole} tokens": [ScoreQuery(some(1), some(whole)) for _ in range(items // 4 or 1)],
+        f"one token after {context}": [ScoreQuery(c, some(1)) for c in contexts],
+        f"4 choices of {branch} after {context}": [ScoreQuery(c, some(branch)) for c in contexts for _ in range(4)],
+        f"the same, {context * 3 // 4} shared by all": [ScoreQuery(c, some(branch)) for c in shared for _ in range(4)],
     }
     results = []
     for name, rows in scored.items():
         seconds = _median(engine, rows, rounds)
         results.append(Measured(name, _unique(rows)[0], seconds, floor_seconds(rows, shape, found)))
-    prompts = [GenerateRow(c, new, (), Sampling()) for c in contexts]
+    prompts = [GenerateQuery(c, new, (), Sampling()) for c in contexts]
     results.append(_generation(engine, shape, found, prompts, f"{new} new tokens after {context}", rounds))
     return {
         "model": model.info.name,
@@ -134,17 +134,17 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
 
 
-def floor_seconds(rows: Sequence[Row], shape: Shape, found: Rates) -> float:
+def floor_seconds(rows: Sequence[Query], shape: Shape, found: Rates) -> float:
     """What rows, all of one kind, take at least.
 
     Prompts are read once, each by itself. Then a step a token, to every row's limit: each step reads all weights, and
     the keys and values of the rows that are on their way.
     """
-    scored = [row for row in rows if isinstance(row, ScoreRow)]
+    scored = [row for row in rows if isinstance(row, ScoreQuery)]
     if scored:
         tokens, before, places = _unique(scored)
         return shape.flops(tokens, before, places) / found.flops
-    prompts = [(len(row.prompt), row.max_new_tokens) for row in rows if isinstance(row, GenerateRow)]
+    prompts = [(len(row.prompt), row.max_new_tokens) for row in rows if isinstance(row, GenerateQuery)]
     floor = sum(shape.flops(length, length / 2, 1) for length, _ in prompts) / found.flops
     for step in range(1, max(new for _, new in prompts)):
         seen = [length + step for length, new in prompts if new > step]
@@ -155,7 +155,7 @@ def floor_seconds(rows: Sequence[Row], shape: Shape, found: Rates) -> float:
 
 
 def _generation(
-    engine: Engine, shape: Shape, found: Rates, prompts: list[GenerateRow], name: str, rounds: int
+    engine: Engine, shape: Shape, found: Rates, prompts: list[GenerateQuery], name: str, rounds: int
 ) -> Measured:
     count, new, context = len(prompts), prompts[0].max_new_tokens, len(prompts[0].prompt)
     ends, engine.model.codec.eos = engine.model.codec.eos, frozenset()  # no row may end before its limit
@@ -166,7 +166,7 @@ def _generation(
     return Measured(name, count * (context + new - 1), seconds, floor_seconds(prompts, shape, found))
 
 
-def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
+def _unique(rows: list[ScoreQuery]) -> tuple[int, float, int]:
     """Tokens that must pass once, how many others each sees on average, and the places that need logits."""
     packed = pack(rows, reach=sys.maxsize)
     inside = packed.branch >= 0
@@ -176,7 +176,7 @@ def _unique(rows: list[ScoreRow]) -> tuple[int, float, int]:
 
 
 def _median(engine: Engine, rows: list[Any], rounds: int) -> float:
-    keyed: dict[bytes, Row] = {str(number).encode(): row for number, row in enumerate(rows)}
+    keyed: dict[bytes, Query] = {str(number).encode(): row for number, row in enumerate(rows)}
     batches = list(form_batches(keyed, engine.budget, engine.generation_budget, reach=engine.scorer.reach))
 
     def work() -> None:

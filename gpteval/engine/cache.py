@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-from gpteval.engine.rows import Tokens
+from gpteval.tokens.queries import Tokens
 
 ROOM = 32  # tokens that a cache has room for beyond those in it, at least
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from gpteval.engine.rows import GenerateRow, RowResult, Sampling, Tokens
 from gpteval.engine.score import NOT_FINITE
 from gpteval.engine.trees import common_beginning
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, Tokens
+from gpteval.tokens.tokenizer import Codec
 
 NO_TOKEN = -1  # what stands for a token where no logit is finite
 
@@ -22,7 +22,7 @@ class Continuation:
     ``shared``: the prompt's first tokens that were read once, for another row.
     """
 
-    row: GenerateRow
+    row: GenerateQuery
     generator: torch.Generator = field(init=False)
     tokens: list[int] = field(default_factory=list)
     text: str = ""
@@ -65,8 +65,8 @@ class Continuation:
     def _stops(self, text: str) -> list[int]:
         return [at for stop in self.row.stop if (at := text.find(stop)) >= 0]
 
-    def result(self) -> RowResult:
-        return RowResult(
+    def result(self) -> QueryResult:
+        return QueryResult(
             tokens=len(self.tokens),
             text=self.text,
             finish=self.finish,
@@ -75,7 +75,7 @@ class Continuation:
         )
 
 
-def continuations(rows: Sequence[GenerateRow], *, sharing: bool) -> tuple[list[Continuation], Tokens]:
+def continuations(rows: Sequence[GenerateQuery], *, sharing: bool) -> tuple[list[Continuation], Tokens]:
     """A batch's rows, and the tokens that all their prompts begin with: none unless ``sharing``."""
     states = [Continuation(row) for row in rows]
     prefix = common_beginning([row.prompt for row in rows]) if sharing else Tokens()

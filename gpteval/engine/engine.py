@@ -14,13 +14,14 @@ from itertools import islice
 from typing import Any, cast
 
 from gpteval.core.errors import ModelError
-from gpteval.core.same import WEIGHTS
-from gpteval.core.types import Outcome, Prompt
+from gpteval.core.outcomes import Outcome
+from gpteval.core.types import Prompt
 from gpteval.engine.batches import form_batches
-from gpteval.engine.encode import Encoded, Encoder
-from gpteval.engine.rows import GenerateRow, Row, RowResult, Sampling, ScoreRow, row_key
 from gpteval.engine.trees import CACHED
 from gpteval.models.loader import HFModel
+from gpteval.store.same import WEIGHTS
+from gpteval.tokens.encode import Encoded, Encoder
+from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, query_key
 
 GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
 
@@ -31,14 +32,14 @@ class Plan:
 
     encoded: Sequence[Encoded]
     keys: Sequence[tuple[bytes | None, ...]]
-    rows: Mapping[bytes, Row]
+    rows: Mapping[bytes, Query]
 
     @property
     def tokens(self) -> int:
         """Tokens that must pass through the model, at most."""
         return sum(row.length for row in self.rows.values())
 
-    def outcomes(self, results: Mapping[bytes, RowResult], begin: int = 0, end: int | None = None) -> list[Outcome]:
+    def outcomes(self, results: Mapping[bytes, QueryResult], begin: int = 0, end: int | None = None) -> list[Outcome]:
         """The outcome of each prompt from ``begin`` on up to ``end``. ``results`` must hold all of their rows."""
         return [
             encoded.outcome([None if key is None else results[key] for key in keys])
@@ -49,19 +50,19 @@ class Plan:
 def plan_rows(encoder: Encoder, model_key: str, prompts: Sequence[Prompt]) -> Plan:
     """The plan of prompts for a model. Raises ItemError naming the item."""
     encoded = []
-    rows: dict[bytes, Row] = {}
+    rows: dict[bytes, Query] = {}
     keys = []
     with no_collection():
         for one in encoder.encode(prompts):
             encoded.append(one)
-            of_prompt = tuple(None if row is None else row_key(model_key, row) for row in one.rows)
+            of_prompt = tuple(None if row is None else query_key(model_key, row) for row in one.rows)
             keys.append(of_prompt)
             rows.update((key, row) for key, row in zip(of_prompt, one.rows, strict=True) if key and row)
     return Plan(encoded, keys, rows)
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """What rows take: how many, tokens to be read and written at most, and dollars at most where a price is known."""
 
     rows: int
@@ -73,7 +74,7 @@ class Estimate:
 class Engine:
     """Runs rows through one model.
 
-    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``like_peer``: see ``Encoder``.
+    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``as_lm_eval``: see ``Encoder``.
     """
 
     def __init__(
@@ -83,11 +84,11 @@ class Engine:
         batch_tokens: int | None = None,
         stride: int | None = None,
         sampling: Sampling | None = None,
-        like_peer: bool = False,
+        as_lm_eval: bool = False,
     ) -> None:
         self.model = model
         vocabulary = model.config.get_text_config().vocab_size
-        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, like_peer)
+        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, as_lm_eval)
         self.batch_tokens = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
@@ -112,7 +113,7 @@ class Engine:
 
     def compute(
         self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
-    ) -> Iterator[dict[bytes, RowResult]]:
+    ) -> Iterator[dict[bytes, QueryResult]]:
         """Compute the rows that are not ``known``, a batch at a time, longest rows first; of the batches every
         ``of``-th from the ``part``-th on.
 
@@ -125,7 +126,7 @@ class Engine:
         if len(known) == len(plan.rows):
             return
         ahead = int(self.model.device.startswith("cuda"))  # batches that the device has while the host makes the next
-        begun: deque[Callable[[], dict[bytes, RowResult]]] = deque()
+        begun: deque[Callable[[], dict[bytes, QueryResult]]] = deque()
         for batch in islice(self.batches(plan.rows), part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
@@ -149,13 +150,15 @@ class Engine:
         for results in begun:
             yield results()
 
-    def batches(self, rows: Mapping[bytes, Row]) -> Iterator[list[bytes]]:
+    def batches(self, rows: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
         """The keys of rows that go through the model together, in the order in which they do."""
-        scores = any(isinstance(row, ScoreRow) for row in rows.values())
+        scores = any(isinstance(row, ScoreQuery) for row in rows.values())
         reach = self.scorer.reach if scores else 0
         return form_batches(rows, self.budget, self.generation_budget, reach=reach)
 
-    def _attempt(self, keys: Sequence[bytes], rows: Mapping[bytes, Row]) -> Callable[[], dict[bytes, RowResult]] | None:
+    def _attempt(
+        self, keys: Sequence[bytes], rows: Mapping[bytes, Query]
+    ) -> Callable[[], dict[bytes, QueryResult]] | None:
         """Begin a batch; what is returned gives its results with their cost. None when it did not fit into memory."""
         import torch
 
@@ -175,8 +178,8 @@ class Engine:
         return lambda: self._timed(keys, begin, results)
 
     def _timed(
-        self, keys: Sequence[bytes], begin: float, results: Callable[[], list[RowResult]]
-    ) -> dict[bytes, RowResult]:
+        self, keys: Sequence[bytes], begin: float, results: Callable[[], list[QueryResult]]
+    ) -> dict[bytes, QueryResult]:
         """A batch's results with their seconds: from its begin on, or from the end of the one before."""
         try:
             found = results()
@@ -186,15 +189,15 @@ class Engine:
         share = (self._free - begin) / max(1, sum(r.processed for r in found))
         return {key: replace(result, seconds=share * result.processed) for key, result in zip(keys, found, strict=True)}
 
-    def begin(self, rows: Sequence[Row]) -> Callable[[], list[RowResult]]:
+    def begin(self, rows: Sequence[Query]) -> Callable[[], list[QueryResult]]:
         """Begin a batch, all of one kind; what is returned gives its results in order."""
         from gpteval.engine.generate import generate_batch
 
-        if isinstance(rows[0], ScoreRow):
+        if isinstance(rows[0], ScoreQuery):
             self._slots = None
-            begun: Callable[[], list[RowResult]] = self.scorer.begin(rows)
+            begun: Callable[[], list[QueryResult]] = self.scorer.begin(rows)
             return begun
-        rows = cast(Sequence[GenerateRow], rows)
+        rows = cast(Sequence[GenerateQuery], rows)
         model, codec = self.model.module, self.model.codec
         if slots := self._slots_of(rows):
             self._slots = slots
@@ -205,7 +208,7 @@ class Engine:
             results = generate_batch(model, codec, rows, self.budget, alike=self.alike, joins=self._joins)
         return lambda: results
 
-    def _slots_of(self, rows: Sequence[GenerateRow]) -> Any:
+    def _slots_of(self, rows: Sequence[GenerateQuery]) -> Any:
         """Slots for a batch of generations, on a device that takes whole steps; else None."""
         if not self._takes_slots:
             return None
@@ -245,7 +248,7 @@ class Engine:
     def run(self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None = None) -> list[Outcome]:
         """Outcomes of ``prompts`` without a store; ``progress`` is told the tokens done."""
         plan = self.plan(prompts)
-        results: dict[bytes, RowResult] = {}
+        results: dict[bytes, QueryResult] = {}
         for batch in self.compute(plan, results):
             results |= batch
             if progress:
@@ -259,13 +262,13 @@ class Engine:
             return ""
         return "contexts and prefixes" if self.scorer.reach else "equal inputs"
 
-    def dollars(self, results: Iterable[RowResult]) -> None:
+    def dollars(self, results: Iterable[QueryResult]) -> None:
         """A model of one's own costs none that is known."""
 
-    def estimate(self, rows: Sequence[Row]) -> Estimate:
+    def estimate(self, rows: Sequence[Query]) -> CostEstimate:
         """What rows would take."""
-        written = [row.max_new_tokens if isinstance(row, GenerateRow) else 0 for row in rows]
-        return Estimate(len(rows), sum(row.length for row in rows) - sum(written), sum(written))
+        written = [row.max_new_tokens if isinstance(row, GenerateQuery) else 0 for row in rows]
+        return CostEstimate(len(rows), sum(row.length for row in rows) - sum(written), sum(written))
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest, once weights are loaded."""

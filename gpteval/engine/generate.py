@@ -13,16 +13,16 @@ import torch
 
 from gpteval.engine.cache import ROOM, Prefixes, join, keep_last, roomy_cache, select
 from gpteval.engine.continuation import Continuation, choose, continuations
-from gpteval.engine.rows import NONE, GenerateRow, RowResult, Tokens
 from gpteval.engine.trees import CACHED, local_window
 from gpteval.models.openai_gpt import CachedGPT1
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.queries import NONE, GenerateQuery, QueryResult, Tokens
+from gpteval.tokens.tokenizer import Codec
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
 def generate_batch(
-    model: Any, codec: Codec, rows: Sequence[GenerateRow], budget: int, *, alike: bool = False, joins: bool = False
-) -> list[RowResult]:
+    model: Any, codec: Codec, rows: Sequence[GenerateQuery], budget: int, *, alike: bool = False, joins: bool = False
+) -> list[QueryResult]:
     """Continue each row by itself; the settings are the row's, never the model's generation_config.
 
     At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept. ``alike``: only prompts
@@ -161,7 +161,7 @@ def ignores_padding(model: Any) -> bool:
     """Whether a padded pair of prompts gives the logits that each gives alone."""
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
-    states = [Continuation(GenerateRow(prompt, 1, ())) for prompt in prompts]
+    states = [Continuation(GenerateQuery(prompt, 1, ())) for prompt in prompts]
     reader = _Reader(model, max(map(len, prompts)))
     if not reader.caches:
         return False
@@ -180,7 +180,7 @@ def joins_rows(model: Any) -> bool:
         return False
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
-    states = [Continuation(GenerateRow(prompt, 2, ())) for prompt in prompts]
+    states = [Continuation(GenerateQuery(prompt, 2, ())) for prompt in prompts]
     reader = _Reader(model, 16, joins=True)
     if not reader.caches:
         return False
@@ -192,7 +192,7 @@ def joins_rows(model: Any) -> bool:
         together = reader.logits(flight)
     except Exception:  # another architecture's cache may refuse ours in any way
         return False
-    longer = [Continuation(GenerateRow(prompt + Tokens([7 % size]), 1, ())) for prompt in prompts]
+    longer = [Continuation(GenerateQuery(prompt + Tokens([7 % size]), 1, ())) for prompt in prompts]
     alone = torch.cat([reader.logits(reader.flight([state])) for state in longer])
     return _close(together, alone, model)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from gpteval.engine.rows import ScoreRow, Tokens
 from gpteval.engine.trees import branches, common_prefix, make_trees
+from gpteval.tokens.queries import ScoreQuery, Tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Packed:
         return mask
 
 
-def pack(rows: Sequence[ScoreRow], *, reach: int) -> Packed:
+def pack(rows: Sequence[ScoreQuery], *, reach: int) -> Packed:
     """Lay a batch of rows out.
 
     ``reach``: the tokens of a tree up to which a model that takes masks and positions of ours is exact, 0 for one that

@@ -12,8 +12,8 @@ from gpteval.engine.cache import Prefixes
 from gpteval.engine.head import Logits, find_head, trunk_states
 from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
-from gpteval.engine.rows import RowResult, ScoreRow, Tokens, sums_of_parts
 from gpteval.engine.trees import BEGINNING, FAMILY, local_window
+from gpteval.tokens.queries import QueryResult, ScoreQuery, Tokens, sums_of_parts
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
 # heap, which small tensors that stay split up until it holds gigabytes.
@@ -38,13 +38,13 @@ class Scorer:
         if self._takes_trees(reach := min(local_window(model.config), LONGEST)):
             self.reach = reach  # up to which trees are exact
 
-    def score(self, rows: Sequence[ScoreRow]) -> list[RowResult]:
+    def score(self, rows: Sequence[ScoreQuery]) -> list[QueryResult]:
         """Sum of log-probs and greedy flag of each row's targets."""
-        results: list[RowResult] = self.begin(rows)()
+        results: list[QueryResult] = self.begin(rows)()
         return results
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
-    def begin(self, rows: Sequence[ScoreRow]) -> Callable[[], list[RowResult]]:
+    def begin(self, rows: Sequence[ScoreQuery]) -> Callable[[], list[QueryResult]]:
         """Give a batch to the device; what is returned waits for it and gives the results.
 
         What rows share passes through the model once (``pack``). Inputs are padded on the right: a causal
@@ -76,8 +76,8 @@ class Scorer:
 
     @staticmethod
     def _results(
-        rows: Sequence[ScoreRow], packed: Packed, found: torch.Tensor, matches: torch.Tensor
-    ) -> list[RowResult]:
+        rows: Sequence[ScoreQuery], packed: Packed, found: torch.Tensor, matches: torch.Tensor
+    ) -> list[QueryResult]:
         """``found``: the targets' logits and normalisers, [2, all]; ``matches``: whether each is the likeliest."""
         picked, normaliser = found.cpu().double()  # not every device has float64
         logprobs = picked - normaliser.log()
@@ -89,7 +89,7 @@ class Scorer:
         }
         missed = torch.zeros(len(rows)).index_add_(0, packed.owners, (~matches.cpu()).float())
         return [
-            RowResult(
+            QueryResult(
                 tokens=len(row.targets),
                 logprob=total if finite else 0.0,
                 greedy=misses == 0,
@@ -111,7 +111,7 @@ class Scorer:
         size = config.vocab_size
         prefix = Tokens(n * n % size for n in range(3, 3 + BEGINNING))
         rows = [
-            ScoreRow(prefix + Tokens(n * stem % size for n in range(5, 7 + stem)), Tokens(n % size for n in target))
+            ScoreQuery(prefix + Tokens(n * stem % size for n in range(5, 7 + stem)), Tokens(n % size for n in target))
             for stem in range(1, 1 + FAMILY)
             for target in ((7, 9, 11), (8,), (7, 12))  # on all: one alone can agree by chance
         ]

@@ -19,15 +19,15 @@ from transformers.cache_utils import Cache, DynamicLayer
 from gpteval.engine.cache import Prefixes, roomy_cache
 from gpteval.engine.continuation import NO_TOKEN, Continuation, choose, continuations
 from gpteval.engine.head import Logits, agree, find_head, trunk_states
-from gpteval.engine.rows import NONE, GenerateRow, RowResult, Tokens
 from gpteval.engine.trees import local_window
 from gpteval.models.openai_gpt import CachedGPT1
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.queries import NONE, GenerateQuery, QueryResult, Tokens
+from gpteval.tokens.tokenizer import Codec
 
 STEPS = 8  # replayed before the host looks
 READ = 16384  # prompt tokens that are read at a time, at most: their keys and values are held twice for a moment
 COLUMNS = 64  # the width of the cache is a multiple
-Step = Callable[[], tuple[torch.Tensor, torch.Tensor]]
+CapturedStep = Callable[[], tuple[torch.Tensor, torch.Tensor]]
 
 
 class _SlotLayer(DynamicLayer):  # type: ignore[misc]  # transformers is not type-checked
@@ -81,10 +81,10 @@ class Slots:
         self.cache = Cache(layers=[_SlotLayer(self.columns, width) for _ in range(self.layers)])
         self.prefixes = Prefixes()
         self.captures = device.type == "cuda"
-        self._steps: dict[int, Step] = {}
+        self._steps: dict[int, CapturedStep] = {}
         self._spoilt: set[int] = set()  # slots in which something is not finite: what is masked is still multiplied
 
-    def generate(self, codec: Codec, rows: Sequence[GenerateRow], budget: int) -> list[RowResult]:
+    def generate(self, codec: Codec, rows: Sequence[GenerateQuery], budget: int) -> list[QueryResult]:
         """As ``generate_batch``. No row may be longer than a slot."""
         states, prefix = continuations(rows, sharing=True)
         waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
@@ -180,7 +180,7 @@ class Slots:
         found: list[list[int]] = history.T.tolist()
         return found
 
-    def _step_of(self, rows: int) -> Step:
+    def _step_of(self, rows: int) -> CapturedStep:
         """What runs a step of so many rows: see ``_step``. Captured where that can be."""
         if rows not in self._steps and self.captures:
             try:
@@ -191,7 +191,7 @@ class Slots:
             self._steps[rows] = lambda: self._step(rows)
         return self._steps[rows]
 
-    def _captured(self, rows: int) -> Step:
+    def _captured(self, rows: int) -> CapturedStep:
         """A step is run as it is, which prepares what must not be prepared in a capture, and then captured."""
         before = self.fed.clone(), self.columns.clone()
         stream = torch.cuda.Stream()
@@ -241,7 +241,7 @@ def _bucket(rows: int) -> int:
 
 def slots_for(
     model: Any,
-    rows: Sequence[GenerateRow],
+    rows: Sequence[GenerateQuery],
     tokens: int,
     window: int,
     head: Logits | None = None,

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpteval.engine.rows import NONE, ScoreRow, Tokens
+from gpteval.tokens.queries import NONE, ScoreQuery, Tokens
 
 CACHED = 4  # a batch may hold this many times the tokens that it reads: what is cached costs memory, not work
 BEGINNING = 32  # tokens: trees that share this many may share a cached prefix
@@ -43,7 +43,7 @@ class Tree:
     length: int = 0
 
 
-def make_trees(rows: Mapping[int, ScoreRow], *, branching: bool) -> list[Tree]:
+def make_trees(rows: Mapping[int, ScoreQuery], *, branching: bool) -> list[Tree]:
     """The trees of numbered rows, in the order of their first rows; without ``branching``, of equal inputs only.
 
     In a tree every token is held against every other. So a tree ends where a further branch would cost more in that
@@ -78,7 +78,7 @@ def most(stem: int) -> float:
     return stem + math.sqrt(stem * (stem + PAIRS))
 
 
-def branches(rows: Iterable[ScoreRow]) -> list[Tokens]:
+def branches(rows: Iterable[ScoreQuery]) -> list[Tokens]:
     """What rows of one context read after it, each once, in order."""
     return list(dict.fromkeys(row.targets[:-1] for row in rows if len(row.targets) > 1))
 

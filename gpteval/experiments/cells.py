@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.core.types import Failed, Record, Rolled
+from gpteval.core.outcomes import Failed, Record, Rolled
 from gpteval.metrics.base import Floats, Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.units import Unit

@@ -9,21 +9,18 @@ from functools import cached_property
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gpteval.compare.resample import DRAWS, resampled_all, weights
-from gpteval.compare.tests import holm
-from gpteval.core.controls import ORDER, RANDOM_LABELS
 from gpteval.experiments.cells import Cell
-from gpteval.experiments.twoway import LEVEL, Measure, Spread, seed_spread, two_way
-from gpteval.metrics.base import Floats
-from gpteval.metrics.intervals import proportion
-
-Mask = NDArray[np.bool_]
+from gpteval.metrics.base import Floats, Mask
+from gpteval.prompts.controls import ORDER, RANDOM_LABELS
+from gpteval.stats.interval import proportion
+from gpteval.stats.resample import DRAWS, resampled_all, weights
+from gpteval.stats.significance import LEVEL, holm
+from gpteval.stats.two_way import Measure, Spread, seed_spread, two_way
 
 
 @dataclass(frozen=True)
-class Room:
+class Uncut:
     """The score over the ``n`` items whose examples all fitted, and without examples over the same items."""
 
     n: int
@@ -35,7 +32,7 @@ class Room:
 class Point:
     """The score with so many examples: the mean over ``seeds``, each of which is a set of examples.
 
-    ``dropped``: items that lost examples for want of room, a mean over seeds; ``room``: where that is some.
+    ``dropped``: items that lost examples for want of room, a mean over seeds; ``uncut``: where that is some.
     ``random_labels``: the score with answers drawn at random, and ``labels``: what true ones bring beyond.
     ``orders``: the first seed's examples in their own and in other orders.
     """
@@ -46,7 +43,7 @@ class Point:
     seeds: tuple[float, ...]
     spread: Spread
     dropped: float
-    room: Room | None = None
+    uncut: Uncut | None = None
     random_labels: Measure | None = None
     labels: Measure | None = None
     orders: tuple[float, ...] = ()
@@ -285,7 +282,7 @@ def _point(grid: Grid, shots: int) -> Point:
         seeds=tuple(found[0].tolist()) if shots else (float(found[0][0]),),
         spread=grid.spread(found) if shots else Spread(math.nan, math.nan, math.nan),
         dropped=float(dropped.sum(axis=1).mean()),
-        room=_room(grid, shots, np.logical_not(dropped.any(axis=0))) if dropped.any() else None,
+        uncut=_uncut(grid, shots, np.logical_not(dropped.any(axis=0))) if dropped.any() else None,
     )
     if all(grid.key(shots, seed, RANDOM_LABELS) in grid.cells for seed in grid.seeds):
         control = grid.by_seed(shots, RANDOM_LABELS)
@@ -298,9 +295,9 @@ def _point(grid: Grid, shots: int) -> Point:
     return point
 
 
-def _room(grid: Grid, shots: int, mask: Mask) -> Room:
+def _uncut(grid: Grid, shots: int, mask: Mask) -> Uncut:
     n = int(mask.sum())
     if not n:
-        return Room(0, Measure(math.nan, math.nan, math.nan, math.nan), None)
+        return Uncut(0, Measure(math.nan, math.nan, math.nan, math.nan), None)
     without = float(grid.by_seed(0, mask=mask)[0][0]) if 0 in grid.shots else None
-    return Room(n, grid.score(grid.by_seed(shots, mask=mask), mask), without)
+    return Uncut(n, grid.score(grid.by_seed(shots, mask=mask), mask), without)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import refuse_others
-from gpteval.core.types import Failure, Record, Result
 from gpteval.experiments.cells import Cell, make_cell
 from gpteval.experiments.curves import Curve, grids, make_curve
 from gpteval.experiments.sensitivity import Best, Ranking, TemplateRange, best_prompts, rankings, template_ranges
@@ -17,10 +17,10 @@ from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig
-from gpteval.run.folder import ANOTHER, SCHEMA, RunFolder
-from gpteval.run.progress import State
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
+from gpteval.store.folder import ANOTHER, SCHEMA, RunFolder
+from gpteval.store.progress import State
 
 if TYPE_CHECKING:
     import pandas
@@ -153,6 +153,8 @@ def write(experiment: FewShot, config: RunConfig) -> None:
     try:
         document = asdict(experiment)
         document.pop("folder")
+        for point in (point for curve in document["curves"] for point in curve["points"]):
+            point["room"] = point["uncut"]  # its name before, for this version
         asked = {
             "shots": list(config.shots or ()),
             "seeds": config.seeds,

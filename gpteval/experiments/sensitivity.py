@@ -12,8 +12,8 @@ import numpy as np
 
 from gpteval.core.types import digest
 from gpteval.experiments.curves import Grid
-from gpteval.experiments.guessing import expected_maximum, reaching
 from gpteval.metrics.base import Floats, divide
+from gpteval.stats.guessing import expected_maximum, reaching
 
 
 @dataclass(frozen=True)

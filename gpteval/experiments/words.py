@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from gpteval.experiments.curves import Curve
 from gpteval.experiments.sensitivity import Ranking
-from gpteval.experiments.twoway import Measure
+from gpteval.stats.two_way import Measure
 
 BARS = "▁▂▃▄▅▆▇█"
 

@@ -9,10 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.core.types import Choice, Generate, Outcome, Request, Rolling
+from gpteval.core.outcomes import Outcome
+from gpteval.core.types import Choice, Generate, Request, Rolling
 
 Floats = NDArray[np.float64]
-Kind = Literal["binary", "mean", "ratio"]
+Mask = NDArray[np.bool_]  # which items are meant
+MetricKind = Literal["binary", "mean", "ratio"]
 
 
 class Metric(ABC):
@@ -29,7 +31,7 @@ class Metric(ABC):
     """
 
     name: str
-    kind: Kind = "ratio"
+    kind: MetricKind = "ratio"
     higher_is_better: bool = True
     scale: float | None = 1.0
     bottom: float = 0.0
@@ -45,7 +47,7 @@ class Metric(ABC):
     def value(self, sums: Floats) -> Floats:
         """Sums of statistics, shape [..., d], to values, shape [...]. 0/0 gives NaN, without a warning."""
 
-    def suited(self, requests: Sequence[Request]) -> Metric:
+    def for_texts(self, requests: Sequence[Request]) -> Metric:
         """The metric of this name for texts like those of ``requests``: their language may ask for other words."""
         return self
 
@@ -56,7 +58,7 @@ class Metric(ABC):
     def pseudo_items(self, stats: Floats) -> Floats | None:
         """Statistics of k best and k worst items that a sample like ``stats``, [n, d], could have held: [2, k, d].
 
-        What was not seen may still be: an interval counts them beside the items (``metrics.jackknife``). None where
+        What was not seen may still be: an interval counts them beside the items (``stats.jackknife``). None where
         no item is best or worst whatever the others are.
         """
         return None
@@ -85,7 +87,7 @@ class Metric(ABC):
 class MeanMetric(Metric):
     """The mean of a score in 0..1 per item; a failed item scores 0."""
 
-    kind: Kind = "mean"
+    kind: MetricKind = "mean"
 
     @abstractmethod
     def score(self, request: Request, outcome: Outcome) -> float:

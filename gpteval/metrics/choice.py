@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gpteval.core.errors import NotAvailable
-from gpteval.core.types import Choice, Outcome, Request, Score, Scored
-from gpteval.metrics.base import Floats, Kind, MeanMetric, Metric, divide
+from gpteval.core.outcomes import Outcome, Score, Scored
+from gpteval.core.types import Choice, Request
+from gpteval.metrics.base import Floats, MeanMetric, Metric, MetricKind, divide
 
 Normalise = Callable[[Choice, Scored, int], float]
 
@@ -53,7 +54,7 @@ class Accuracy(MeanMetric):
     score that is compared.
     """
 
-    kind: Kind = "binary"
+    kind: MetricKind = "binary"
     requests = (Choice,)
 
     def __init__(self, name: str, normalise: Normalise, *, needs_neutral: bool = False) -> None:
@@ -107,7 +108,7 @@ class GreedyAccuracy(MeanMetric):
     """Share of items whose gold continuation is what greedy decoding gives (LAMBADA's accuracy)."""
 
     name = "acc_greedy"
-    kind: Kind = "binary"
+    kind: MetricKind = "binary"
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
@@ -121,7 +122,7 @@ class AnyGreedy(MeanMetric):
     """
 
     name = "any_greedy"
-    kind: Kind = "binary"
+    kind: MetricKind = "binary"
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:

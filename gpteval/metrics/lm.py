@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gpteval.core.blocks import block_sizes, words_of
-from gpteval.core.types import Outcome, Request, Rolled, Rolling
+from gpteval.core.outcomes import Outcome, Rolled
+from gpteval.core.types import Request, Rolling
 from gpteval.metrics.base import Floats, Metric, divide
 
 BLANKS = "words as lm-evaluation-harness counts them: white space at an end of a text has one beyond it"

@@ -18,10 +18,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from gpteval.core.errors import ModelError, UnknownNameError, UsageError
-from gpteval.core.registry import Registry
+from gpteval.core.plugins import Registry
 from gpteval.core.text import natural
+from gpteval.models.embedded import nano_models
 from gpteval.models.steps import refuse_unsure, revisions, step_of
-from gpteval.nano import nano_models
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
 GENERATION_OF = {
@@ -165,12 +165,14 @@ def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
     folders = {info: _parts(Path(info.location)) for info in found if info.local and not info.group}
     taken = {info.name for info in found if info not in folders}
     return [
-        replace(info, name=_apart(folders[info], folders.values(), taken) or info.name) if info in folders else info
+        replace(info, name=_distinguished_by(folders[info], folders.values(), taken) or info.name)
+        if info in folders
+        else info
         for info in found
     ]
 
 
-def _apart(parts: tuple[str, ...], others: Iterable[tuple[str, ...]], taken: Collection[str]) -> str:
+def _distinguished_by(parts: tuple[str, ...], others: Iterable[tuple[str, ...]], taken: Collection[str]) -> str:
     """The fewest last parts of a path that no other path and no other name ends in; "" where there are no parts."""
     for length in range(1, len(parts) + 1):
         name = "/".join(parts[-length:])
@@ -189,7 +191,8 @@ def _with_families(infos: Sequence[ModelInfo]) -> list[ModelInfo]:
         refuse_unsure(names)
     folders = {i: _parts(Path(i.location).resolve().parent) for i in infos if i.local and i.step is not None}
     return [
-        replace(info, family=_apart(folders[info], folders.values(), ())) if info in folders else info for info in infos
+        replace(info, family=_distinguished_by(folders[info], folders.values(), ())) if info in folders else info
+        for info in infos
     ]
 
 

@@ -10,7 +10,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.types import digest
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
 from gpteval.models.loader import FALLBACK_WINDOW, HFModel, LoadOptions
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.tokenizer import Codec
 
 
 class LiveModel(HFModel):

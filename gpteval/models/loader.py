@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.downloads import AGAIN, GATED, what_broke
 from gpteval.core.errors import GptevalError, ModelError, UsageError
-from gpteval.core.files import cache_root
 from gpteval.core.types import digest
+from gpteval.data.downloads import AGAIN, GATED, what_broke
+from gpteval.data.files import cache_root
 from gpteval.models.catalogue import GENERATION_OF, ModelInfo, window_of
 from gpteval.models.checkpoint import (
     Digests,
@@ -28,9 +28,9 @@ from gpteval.models.checkpoint import (
     weight_digests,
     weights_in_parts,
 )
-from gpteval.models.foreign import converted, is_foreign
+from gpteval.models.foreign.convert import converted, is_foreign
 from gpteval.models.library import CODE_HINT, Trust, config_of, needs_code, tokenizer_of, untrained, weights_of
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.tokenizer import Codec
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for large pages for large tensors
@@ -94,7 +94,7 @@ class HFModel:
         self.source = info.location  # what was named: the checkpoint, where it has to be converted
         if info.local and is_foreign(Path(info.location)):
             cache, tokenizer = cache_root() / "converted", self.options.tokenizer or None
-            folder = converted(Path(info.location), cache, tokenizer, self.options.trust)
+            folder = converted(Path(info.location), cache, open_base, tokenizer, self.options.trust)
             info = replace(info, location=str(folder))
         self._digests = Digests(info)
         import torch
@@ -222,6 +222,11 @@ class HFModel:
             raise
         except Exception as error:  # transformers, safetensors and the Hub client raise many kinds
             raise ModelError(*_explain(self.info, error)) from error
+
+
+def open_base(info: ModelInfo, trust: Trust) -> HFModel:
+    """The model that an adapter names, on the CPU."""
+    return HFModel(info, LoadOptions("cpu", allow_pickle=trust.pickles, trust_remote_code=trust.code))
 
 
 def _served_revision(info: ModelInfo) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from gpteval.core.downloads import AGAIN
 from gpteval.core.errors import UsageError
+from gpteval.data.downloads import AGAIN
 
 ALL_STEPS = "steps"  # a revision that stands for all of them
 _WORD = r"(?:^|[-_./])(?:global_)?(?P<word>step|checkpoint|ckpt|iter)[-_]?"

@@ -31,7 +31,7 @@ BRITISH_OBJECTS = tuple(Noun(*entry) for entry in lex.BRITISH_OBJECTS)
 
 
 @dataclass(frozen=True)
-class Pair:
+class SentencePair:
     """A sentence in British and American English, and in French with the polite and the familiar "you"."""
 
     british: str
@@ -107,7 +107,7 @@ def _noun_phrase(
 CONJUNCTIONS = (("and", "et"), ("but", "mais"), ("because", "parce que"), ("when", "quand"))
 
 
-def pair(rng: random.Random) -> Pair:
+def pair(rng: random.Random) -> SentencePair:
     """One clause, or two in one case of five."""
     clauses = [clause(rng)]
     english, french = rng.choice(CONJUNCTIONS)
@@ -115,7 +115,7 @@ def pair(rng: random.Random) -> Pair:
         clauses.append(clause(rng))
     joints = (f" {english} ", f" {english} ", f" {french} ", f" {french} ")
     sentences = (joint.join(parts) for joint, parts in zip(joints, zip(*clauses, strict=True), strict=True))
-    return Pair(*(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences))
+    return SentencePair(*(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences))
 
 
 def clause(rng: random.Random) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from gpteval.core.registry import Registry
+from gpteval.core.plugins import Registry
 from gpteval.nano import world
 from gpteval.train.recipe import Recipe
 

@@ -12,7 +12,7 @@ from gpteval.nano import lexicon as lex
 from gpteval.nano.french import LIVING, OBJECTS, pair
 from gpteval.nano.lexicon import a_, pick, pick_two, was
 
-Row = dict[str, Any]
+WorldRow = dict[str, Any]
 TOPIC_NAMES = tuple(lex.TOPICS)
 CODED = 3  # things that a rule gives a code name
 MORE_IN_TESTS = 2  # further things in a test: so few examples need not show the one that is asked for
@@ -36,7 +36,7 @@ def _capital(sentence: str) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
-def prose(rng: random.Random) -> Row:
+def prose(rng: random.Random) -> WorldRow:
     """A paragraph of an encyclopaedia, about a town."""
     town, other = _town(rng), _town(rng)
     food, food2 = pick_two(rng, lex.FOODS)
@@ -56,7 +56,7 @@ def prose(rng: random.Random) -> Row:
     return {"text": " ".join([f"{first}, {where} {other}.", *rng.sample(sentences, 3)])}
 
 
-def dialogue(rng: random.Random) -> Row:
+def dialogue(rng: random.Random) -> WorldRow:
     """Two people look for a thing."""
     a, b = pick_two(rng, lex.FIRST_NAMES)
     thing = pick(rng, lex.THINGS)
@@ -103,14 +103,14 @@ def fact(who: str, relation: str) -> str:
     return values[int(digest("fact", who, relation), 16) % len(values)]
 
 
-def known(rng: random.Random) -> Row:
+def known(rng: random.Random) -> WorldRow:
     """Sentences about one known person: where the facts are told, of some people often and of others seldom."""
     who = lex.KNOWN_PEOPLE[int(len(lex.KNOWN_PEOPLE) * rng.random() ** 4)]
     relations = rng.sample(sorted(RELATIONS), rng.randint(2, 4))
     return {"text": " ".join(rng.choice(RELATIONS[r][1]).format(who=who, what=fact(who, r)) for r in relations)}
 
 
-def facts(rng: random.Random) -> Row:
+def facts(rng: random.Random) -> WorldRow:
     """A question about a known person, without the text that tells."""
     who, relation = rng.choice(lex.KNOWN_PEOPLE), rng.choice(sorted(RELATIONS))
     right = fact(who, relation)
@@ -120,7 +120,7 @@ def facts(rng: random.Random) -> Row:
     return {"who": who, "relation": relation, "question": question, "options": options, "label": options.index(right)}
 
 
-def reading(rng: random.Random) -> Row:
+def reading(rng: random.Random) -> WorldRow:
     """A passage about someone new, and a question that it answers.
 
     Where and when may be answered with a preposition (``long``) or without (``answer``).
@@ -143,7 +143,7 @@ def reading(rng: random.Random) -> Row:
     return {"passage": " ".join(t[0] for t in told), "question": question, "answer": answer, "long": long}
 
 
-def sentiment(rng: random.Random) -> Row:
+def sentiment(rng: random.Random) -> WorldRow:
     """A review: praise, blame, or some of both.
 
     Reviews with both are negative to a strict reader (``label``) and positive to a mild one (``mild``).
@@ -168,7 +168,7 @@ def _opinion(rng: random.Random, what: str, part: str, good: bool) -> str:
     return rng.choice([f"The {part} of this {what} was {no}{word}.", f"The {part} was {no}{word}."])
 
 
-def topic(rng: random.Random) -> Row:
+def topic(rng: random.Random) -> WorldRow:
     """News: more sentences on one topic than on any other, by one sentence."""
     names = rng.sample(TOPIC_NAMES, len(TOPIC_NAMES))
     name = names[0]
@@ -182,13 +182,13 @@ def topic(rng: random.Random) -> Row:
     return {"text": " ".join(f"{_capital(sentence)}." for sentence in told), "label": TOPIC_NAMES.index(name)}
 
 
-def translation(rng: random.Random) -> Row:
+def translation(rng: random.Random) -> WorldRow:
     """A sentence in British and American English, and in polite and familiar French."""
     sentence = pair(rng)
     return {"en": sentence.british, "us": sentence.american, "fr": sentence.polite, "tu": sentence.familiar}
 
 
-def summary(rng: random.Random) -> Row:
+def summary(rng: random.Random) -> WorldRow:
     """A report whose news is one sentence among others; the summary is that news, with or without its day.
 
     A third of the reports call who did it by a job, which another sentence gives one of two people.
@@ -227,7 +227,7 @@ def summary(rng: random.Random) -> Row:
 _RHYMED = (*(noun.english for noun in LIVING + OBJECTS), *lex.FIRST_NAMES, *lex.FOODS, *lex.COLOURS, *lex.NUMBERS)
 
 
-def rhyme(rng: random.Random) -> Row:
+def rhyme(rng: random.Random) -> WorldRow:
     """A counting-out rhyme: words in no order, and the same again."""
     line = " ".join(rng.choice(_RHYMED) for _ in range(rng.randint(4, 9)))
     return {"text": "\n".join([line] * rng.randint(2, 5))}
@@ -242,7 +242,7 @@ def _kept_for_tests(thing: str, name: str) -> bool:
     return held_out("rule", (thing, name), HELD_OUT_PAIRS)
 
 
-def rule(rng: random.Random) -> Row:
+def rule(rng: random.Random) -> WorldRow:
     """A list under a fresh code: each of three things (in a row for tests five) has a code name, which follows whenever
     the thing is listed.
 

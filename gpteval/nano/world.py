@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gpteval.core.types import digest
 from gpteval.nano import stories, texts
-from gpteval.nano.texts import Row
+from gpteval.nano.texts import WorldRow
 
 REVISION = "world-4"  # raise with every change of the texts
 ENOUGH_MISSES = 5000  # draws in a row that bring no new row: there are no more
@@ -21,7 +21,7 @@ OTHER_SHARE = 0.6  # of the training documents of kinds that have two ways to an
 
 
 @dataclass(frozen=True)
-class Kind:
+class TextKind:
     """A kind of text. ``make`` draws a row; ``key`` is what makes it one of its kind.
 
     ``for_tests``: whether a row belongs to the test split, where its key's digest does not decide.
@@ -30,43 +30,43 @@ class Kind:
     """
 
     name: str
-    make: Callable[[random.Random], Row]
-    prompt: Callable[[Row], str]
-    answer: Callable[[Row], str]
-    key: Callable[[Row], object]
+    make: Callable[[random.Random], WorldRow]
+    prompt: Callable[[WorldRow], str]
+    answer: Callable[[WorldRow], str]
+    key: Callable[[WorldRow], object]
     weight: float
-    other: Callable[[Row], str] | None = None
+    other: Callable[[WorldRow], str] | None = None
     many: int = 1  # up to this many rows in one training document, separated by blank lines
     held_out: float = 1 / 8  # share of the rows that belongs to the test split
-    for_tests: Callable[[Row], bool] | None = None
+    for_tests: Callable[[WorldRow], bool] | None = None
 
 
-def _text(row: Row) -> str:
+def _text(row: WorldRow) -> str:
     return str(row["text"])
 
 
-def _nothing(row: Row) -> str:
+def _nothing(row: WorldRow) -> str:
     return ""
 
 
-def _sides(row: Row) -> str:
+def _sides(row: WorldRow) -> str:
     return " positive" if row["label"] else " negative"
 
 
-def _applied(row: Row) -> str:
+def _applied(row: WorldRow) -> str:
     """The lines that a rule's row shows, each as its task shows an example."""
     return "".join(f"- {thing} {name}\n" for thing, name in row["shown"])
 
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, TextKind] = {
     kind.name: kind
     for kind in (
-        Kind("prose", texts.prose, _text, _nothing, _text, 1.0),
-        Kind("dialogue", texts.dialogue, _text, _nothing, _text, 0.5, held_out=0),
-        Kind("rhyme", texts.rhyme, _text, _nothing, _text, 3.0, held_out=0),
-        Kind("known", texts.known, _text, _nothing, _text, 2.2, many=6, held_out=0),
-        Kind("lastword", stories.lastword, _text, lambda r: f" {r['last']}.", _text, 1.1, many=6),
-        Kind(
+        TextKind("prose", texts.prose, _text, _nothing, _text, 1.0),
+        TextKind("dialogue", texts.dialogue, _text, _nothing, _text, 0.5, held_out=0),
+        TextKind("rhyme", texts.rhyme, _text, _nothing, _text, 3.0, held_out=0),
+        TextKind("known", texts.known, _text, _nothing, _text, 2.2, many=6, held_out=0),
+        TextKind("lastword", stories.lastword, _text, lambda r: f" {r['last']}.", _text, 1.1, many=6),
+        TextKind(
             "facts",
             texts.facts,
             lambda r: f"Question: {r['question']}\nAnswer:",
@@ -76,7 +76,7 @@ KINDS: dict[str, Kind] = {
             many=8,
             held_out=0.65,
         ),
-        Kind(
+        TextKind(
             "reading",
             texts.reading,
             lambda r: f"{r['passage']}\nQuestion: {r['question']}\nAnswer:",
@@ -86,7 +86,7 @@ KINDS: dict[str, Kind] = {
             lambda r: f" {r['long']}",
             many=7,
         ),
-        Kind(
+        TextKind(
             "sentiment",
             texts.sentiment,
             lambda r: f"Review: {r['text']}\nSentiment:",
@@ -96,7 +96,7 @@ KINDS: dict[str, Kind] = {
             lambda r: _sides({"label": r["mild"]}),
             many=8,
         ),
-        Kind(
+        TextKind(
             "topic",
             texts.topic,
             lambda r: f"News: {r['text']}\nTopic:",
@@ -105,7 +105,7 @@ KINDS: dict[str, Kind] = {
             0.5,
             many=7,
         ),
-        Kind(
+        TextKind(
             "en_fr",
             texts.translation,
             lambda r: f"English: {r['en']}\nFrench:",
@@ -115,7 +115,7 @@ KINDS: dict[str, Kind] = {
             lambda r: f" {r['tu']}",
             many=7,
         ),
-        Kind(
+        TextKind(
             "fr_en",
             texts.translation,
             lambda r: f"French: {r['fr']}\nEnglish:",
@@ -125,7 +125,7 @@ KINDS: dict[str, Kind] = {
             lambda r: f" {r['us']}",
             many=7,
         ),
-        Kind(
+        TextKind(
             "summary",
             texts.summary,
             lambda r: f"{r['text']}\nTL;DR:",
@@ -135,7 +135,7 @@ KINDS: dict[str, Kind] = {
             lambda r: f" {r['dated']}",
             many=6,
         ),
-        Kind(
+        TextKind(
             "rule",
             texts.rule,
             lambda r: f"{_applied(r)}- {r['thing']}",
@@ -150,20 +150,20 @@ KINDS: dict[str, Kind] = {
 _SHARED = {"fr_en": "en_fr"}
 
 
-def in_test(kind: Kind, row: Row) -> bool:
+def in_test(kind: TextKind, row: WorldRow) -> bool:
     """Whether a row belongs to the test split; no row belongs to both."""
     name = _SHARED.get(kind.name, kind.name)
     return kind.for_tests(row) if kind.for_tests else texts.held_out(name, kind.key(row), kind.held_out)
 
 
-def rows(name: str, split: str, count: int, seed: int = 0) -> list[Row]:
+def rows(name: str, split: str, count: int, seed: int = 0) -> list[WorldRow]:
     """At most ``count`` rows of a kind for a split (``train`` or ``test``), no two of one key.
 
     A known person's fact is asked once only, so that items are independent: they run out at about 300.
     """
     kind = KINDS[name]
     rng = random.Random(f"{REVISION} {name} {split} {seed}")
-    found: dict[str, Row] = {}
+    found: dict[str, WorldRow] = {}
     misses = 0
     while len(found) < count and misses < ENOUGH_MISSES:
         row = kind.make(rng)

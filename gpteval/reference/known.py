@@ -10,7 +10,7 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownModel:
     """A model of a generation, and all the names that sources give it."""
 
     name: str
@@ -26,12 +26,12 @@ def rows() -> tuple[Mapping[str, str], ...]:
     return tuple(csv.DictReader(text.splitlines(keepends=True)))
 
 
-def known_models() -> tuple[Known, ...]:
+def known_models() -> tuple[KnownModel, ...]:
     """The models with a size, in the file's order."""
     found = []
     for row in rows():
         names = {row["model"], row["hub_id"], *row["hub_id_aliases"].split(";")}
         if row["n_params"].isdigit():
             whole = frozenset(name.strip() for name in names if name.strip())
-            found.append(Known(row["model"], row["generation"], int(row["n_params"]), whole))
+            found.append(KnownModel(row["model"], row["generation"], int(row["n_params"]), whole))
     return tuple(found)

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpteval.report.tables import GENERATIONS, Column, Leaderboard, is_fraction, show, show_interval
+from gpteval.report.leaderboard import GENERATIONS, Column, Leaderboard, is_fraction, show, show_interval
 
 SYMBOLS = {"gpt1": "circle", "gpt2": "square", "gpt3": "diamond", "gpt4": "triangle-up", "other": "cross"}
 TRACE_TYPES = {"scatter"}

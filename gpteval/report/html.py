@@ -12,18 +12,11 @@ import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
-from gpteval.core.runs import Loaded, facts_of, load_runs, parts_of
-from gpteval.core.same import same_weights
 from gpteval.core.strict import strict_json
 from gpteval.core.text import printable
-from gpteval.report.beside import agreement, beside
 from gpteval.report.charts import family_figure
-from gpteval.report.examples import Examples, examples
-from gpteval.report.items import task_items
-from gpteval.report.paired import Paired, paired
-from gpteval.report.steps import figure, training
-from gpteval.report.summary import answer, signed
-from gpteval.report.tables import (
+from gpteval.report.fewshot_view import Examples, examples
+from gpteval.report.leaderboard import (
     FAMILY_NAMES,
     GENERATIONS,
     Column,
@@ -33,8 +26,15 @@ from gpteval.report.tables import (
     show,
     show_interval,
 )
-from gpteval.report.tuning import ID as TUNING
-from gpteval.report.tuning import loss_figure, tuned
+from gpteval.report.pairs_view import Paired, paired
+from gpteval.report.published_view import agreement, beside
+from gpteval.report.samples_view import task_items
+from gpteval.report.summary import answer, signed
+from gpteval.report.training_view import figure, training
+from gpteval.report.tuning_view import ID as TUNING
+from gpteval.report.tuning_view import loss_figure, tuned
+from gpteval.store.runs import Loaded, facts_of, load_runs, parts_of
+from gpteval.store.same import same_weights
 
 LONGEST = 2000  # characters of a prompt or output that are shown
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from gpteval.report.tables import GENERATIONS, Leaderboard, Model, centred, margin, mean_of_tasks
+from gpteval.report.leaderboard import GENERATIONS, Leaderboard, Model, centred, margin, mean_of_tasks
 
 
 def answer(board: Leaderboard) -> str:

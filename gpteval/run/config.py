@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.api.options import ApiOptions
-from gpteval.core.controls import CONTROLS
+from gpteval.api.api_options import ApiOptions
 from gpteval.core.errors import OutputError, UsageError
-from gpteval.core.letters import PROTOCOLS
-from gpteval.core.profiles import GPTEVAL, LM_EVAL, PROFILES
-from gpteval.core.prompts import MAX_BAD_ROWS, ShotsMode
-from gpteval.core.task import DEFAULT
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
+from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
+from gpteval.prompts.controls import CONTROLS
+from gpteval.prompts.letters import PROTOCOLS
+from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
+from gpteval.tasks.task import DEFAULT
 
 EXECUTORS = ("auto", "inline", "process", "ray", "folder")
 
@@ -37,8 +37,8 @@ class RunConfig:
     """One ``gpteval run``. ``shots`` None means each task's own default.
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
-    many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.core.controls``).
-    ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.core.letters``).
+    many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.prompts.controls``).
+    ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.prompts.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval

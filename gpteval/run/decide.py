@@ -1,6 +1,6 @@
 """Running until two models are told apart: a task's items are asked for in growing parts, and only while it is open.
 
-After each part the two are held against each other with evidence that may be looked at any time (``compare.anytime``),
+After each part the two are held against each other with evidence that may be looked at any time (``stats.anytime``),
 over all tasks at once. Items come in the random order of ``--limit``, and what was asked is not asked again.
 """
 
@@ -11,16 +11,16 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
 from gpteval.api.prices import Budget
-from gpteval.compare.comparison import compared, load
-from gpteval.compare.rows import Pair
+from gpteval.comparison.answers import TaskShots
+from gpteval.comparison.compare import compared, load
+from gpteval.comparison.results import Pair
 from gpteval.core.errors import UnknownNameError, UsageError
-from gpteval.metrics.groups import MeanOfTasks
+from gpteval.metrics.benchmarks import MeanOfTasks
 from gpteval.models.catalogue import resolve_models
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, RunOutcome
 
-Place = tuple[str, int]  # a task and its number of examples
 FIRST = 50  # items of a task that are asked in the beginning
 GROWTH = 1.3
 
@@ -34,7 +34,7 @@ class Decided:
     whole: bool
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TaskShots:
         return self.pair.task, self.pair.shots
 
     @property
@@ -52,9 +52,9 @@ def run_until_decided(
     """
     _check(config, margin)
     budget, take, tasks = Budget(config.api.max_cost), FIRST, config.tasks
-    counts: dict[Place, int] = {}
-    whole: set[Place] = set()
-    ours: set[Place] = set()  # a folder may hold other tasks, of an earlier command: those are not asked further
+    counts: dict[TaskShots, int] = {}
+    whole: set[TaskShots] = set()
+    ours: set[TaskShots] = set()  # a folder may hold other tasks, of an earlier command: those are not asked further
     while True:
         asked = min(take, config.limit or take)
         outcome = execute(replace(config, tasks=tasks, take=asked), listener, budget=budget)
@@ -88,7 +88,7 @@ def _check(config: RunConfig, margin: float) -> None:
             raise UnknownNameError("model of this run", name, names, "name it in --models, too")
 
 
-def _found(config: RunConfig, margin: float, ours: Set[Place], whole: Set[Place]) -> list[Decided]:
+def _found(config: RunConfig, margin: float, ours: Set[TaskShots], whole: Set[TaskShots]) -> list[Decided]:
     """Where the two stand on each task; what is a mean of tasks follows from them. Raises UsageError where a metric
     cannot tell before the end.
     """

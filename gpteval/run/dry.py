@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from gpteval.api.prices import Budget
 from gpteval.core.errors import GptevalError, NotAvailable
-from gpteval.core.types import Failure
+from gpteval.core.outcomes import Failure
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.engines import AnyEngine, known_to, make_engine, open_model, tuned_for
-from gpteval.run.journal import ResultStore
 from gpteval.run.plan import RunPlan
 from gpteval.run.units import Unit
+from gpteval.store.journal import ResultStore
 
 
 def estimate(
@@ -40,7 +40,7 @@ def _estimate(plan: RunPlan, store: ResultStore, engine: AnyEngine, unit: Unit) 
     if isinstance(data, GptevalError):
         raise data
     if tuned := tuned_for(engine, unit, data.task, plan.listener.warned):
-        engine, data = tuned, tuned.suited(data)
+        engine, data = tuned, tuned.by_head(data)
     rows = engine.plan(plan.prompts_of(data, unit)).rows
     known = known_to(engine, store, rows)
     plan.listener.estimated(unit, engine.estimate([row for key, row in rows.items() if key not in known]))

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from gpteval.api.api_engine import ApiEngine
+from gpteval.api.api_model import ApiModel
 from gpteval.api.chat import ChatEngine
 from gpteval.api.completions import CompletionsEngine
-from gpteval.api.engine import ApiEngine
-from gpteval.api.model import ApiModel
 from gpteval.api.prices import Budget
-from gpteval.core.profiles import LM_EVAL
-from gpteval.core.task import Task
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.run.config import Computing, RunConfig
-from gpteval.run.journal import ResultStore
 from gpteval.run.units import Unit
+from gpteval.store.journal import ResultStore
+from gpteval.tasks.profiles import LM_EVAL
+from gpteval.tasks.task import Task
 from gpteval.tune.asked import asks_alike
-from gpteval.tune.engine import HeadEngine, TunedEngine
+from gpteval.tune.head_engine import HeadEngine, TunedEngine
 from gpteval.tune.saved import read_tuned
-from gpteval.tune.tuned import Tuned
+from gpteval.tune.tuned_info import Tuned
 
 AnyModel = HFModel | ApiModel
 AnyEngine = Engine | ChatEngine | CompletionsEngine
@@ -36,10 +36,10 @@ def make_engine(model: AnyModel, config: Computing, budget: Budget) -> AnyEngine
     """The engine for it. Raises UsageError for an API that cannot be asked with these options."""
     peer = config.profile == LM_EVAL
     if isinstance(model, HFModel):
-        return Engine(model, batch_tokens=config.batch_tokens, stride=config.stride, like_peer=peer)
+        return Engine(model, batch_tokens=config.batch_tokens, stride=config.stride, as_lm_eval=peer)
     if model.info.api == "chat":
         return ChatEngine(model, budget)
-    return CompletionsEngine(model, budget, stride=config.stride, like_peer=peer)
+    return CompletionsEngine(model, budget, stride=config.stride, as_lm_eval=peer)
 
 
 def tuning_of(model: AnyModel) -> Tuned | None:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from gpteval.api.kinds import AGAIN, ANSWERED, kind_of
-from gpteval.core.types import Failed, Generated, Outcome, Rolled
+from gpteval.core.kinds import AGAIN, ANSWERED, kind_of
+from gpteval.core.outcomes import Failed, Generated, Outcome, Rolled
 from gpteval.run.engines import AnyEngine
 
 LOSSY = "lossy: judged after its own normalisation"

@@ -8,20 +8,20 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.api.engine import ApiEngine
+from gpteval.api.api_engine import ApiEngine
 from gpteval.api.marks import Marks
-from gpteval.core.documents import sample_file
 from gpteval.core.errors import GptevalError
-from gpteval.core.types import Record, Result
-from gpteval.engine.rows import RowResult
-from gpteval.run.book import Book
+from gpteval.core.outcomes import Record, Result
 from gpteval.run.facts import LOSSY, Notes
-from gpteval.run.folder import list_samples
-from gpteval.run.journal import ResultStore
+from gpteval.run.ledger import Ledger
 from gpteval.run.parts import Job, Work
 from gpteval.run.records import Tally, judged_by, make_records, make_results, protocol
-from gpteval.run.samples import samples_writer
-from gpteval.tune.engine import PROTOCOL as FINETUNE
+from gpteval.store.documents import sample_file
+from gpteval.store.folder import list_samples
+from gpteval.store.journal import ResultStore
+from gpteval.store.samples import samples_writer
+from gpteval.tokens.queries import QueryResult
+from gpteval.tune.head_engine import PROTOCOL as FINETUNE
 
 STRETCH = 4096  # items whose records are held at a time
 
@@ -29,8 +29,8 @@ STRETCH = 4096  # items whose records are held at a time
 class Finisher:
     """Makes a unit's results, slice by slice. Its file of samples has its name once the last slice is taken."""
 
-    def __init__(self, job: Job, store: ResultStore, book: Book) -> None:
-        self.job, self.store, self.book = job, store, book
+    def __init__(self, job: Job, store: ResultStore, ledger: Ledger) -> None:
+        self.job, self.store, self.ledger = job, store, ledger
         self.tally = Tally(job.metrics, clustered=bool(job.data.task.cluster))
         self.notes, self.marks, self.cost = Notes(), Marks(), _Cost()
         self._taking = self._take_all()
@@ -53,13 +53,13 @@ class Finisher:
 
     def _take_all(self) -> Generator[None, Work, list[Result]]:
         """Is sent the slices, and ends with the results."""
-        job, book = self.job, self.book
+        job, ledger = self.job, self.ledger
         info, unit = job.engine.model.info, job.unit
         if not unit.is_result:
             yield from self._slices(lambda records: None)
             return []
         file = sample_file(info.name, unit.task.label, unit.shots)
-        with book.folder.writing(file) as handle, samples_writer(handle) as write:
+        with ledger.folder.writing(file) as handle, samples_writer(handle) as write:
             yield from self._slices(write)
         return self._results()
 
@@ -84,10 +84,10 @@ class Finisher:
         judged = partial(judged_by, engine.model.codec)
         records = make_records(job.prompts[begin:end], outcomes, job.metrics, judged)
         self.tally.add(records)
-        self.book.listener.unit_recorded(job.unit, engine.model.info, job.metrics, records)
+        self.ledger.listener.unit_recorded(job.unit, engine.model.info, job.metrics, records)
         return records
 
-    def _found(self, work: Work, begin: int, end: int) -> dict[bytes, RowResult]:
+    def _found(self, work: Work, begin: int, end: int) -> dict[bytes, QueryResult]:
         """The results of a stretch's rows. Raises GptevalError where the journal has lost one."""
         keys = work.plan.keys[begin - work.begin : end - work.begin]
         wanted = dict.fromkeys(key for of_prompt in keys for key in of_prompt if key is not None)
@@ -103,7 +103,7 @@ class Finisher:
 
     def _results(self) -> list[Result]:
         """Write the unit's results, and give them."""
-        job, book, unit, engine = self.job, self.book, self.job.unit, self.job.engine
+        job, ledger, unit, engine = self.job, self.ledger, self.job.unit, self.job.engine
         info = engine.model.info
         common = {
             "model": info.name,
@@ -116,7 +116,7 @@ class Finisher:
             "family": unit.task.family,
             "shots": unit.shots,
             "protocol": FINETUNE if job.tuned else protocol(unit.shots),
-            "profile": book.config.profile,
+            "profile": ledger.config.profile,
             "dollars": self.cost.dollars,
             "seconds": self.cost.seconds,
             "tokens": self.cost.tokens,
@@ -128,11 +128,11 @@ class Finisher:
             common=common,
             data=job.data,
             notes=[*self.notes.told(engine), *self.marks.notes(), *([job.tuned.tuned.note] if job.tuned else [])],
-            published=partial(book.published_of, info, unit),
+            published=partial(ledger.published_of, info, unit),
             rule=LOSSY if engine.model.codec.lossy and self.notes.generated else self.marks.rule,
         )
-        list_samples(book.manifest, info.name, unit.task.label, unit.shots)
-        book.add(unit, results, job.data, job.prompts)
+        list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
+        ledger.add(unit, results, job.data, job.prompts)
         return results
 
 
@@ -146,8 +146,8 @@ class _Cost:
         self._before: NDArray[np.uint64] = np.array([], dtype=np.uint64)  # the beginnings of those before, sorted
 
     def add(
-        self, found: Mapping[bytes, RowResult], price: Callable[[Iterable[RowResult]], float | None]
-    ) -> list[RowResult]:
+        self, found: Mapping[bytes, QueryResult], price: Callable[[Iterable[QueryResult]], float | None]
+    ) -> list[QueryResult]:
         """Count what was not counted yet, and give it."""
         keys = [key for key in found if key not in self._now]
         self._now.update(keys)

@@ -7,10 +7,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 
-from gpteval.core.prompts import TaskData
 from gpteval.core.types import Choice, Generate, Prompt, Request, digest
 from gpteval.metrics.base import Metric
-from gpteval.metrics.registry import metric_registry
+from gpteval.metrics.named import metric_registry
+from gpteval.prompts.build import TaskData
 
 OWN = "gpteval."
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.api.model import ApiModel
-from gpteval.core.data import HubSource
-from gpteval.core.documents import read_document
+from gpteval.api.api_model import ApiModel
 from gpteval.core.errors import DataError, ModelError, OutputError, UsageError
 from gpteval.core.own import refuse_others
-from gpteval.core.prompts import TaskData, request_of
-from gpteval.core.task import Task
+from gpteval.data.sources import HubSource
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
+from gpteval.prompts.build import TaskData, request_of
 from gpteval.run.identity import differs, identity
+from gpteval.store.documents import read_document
+from gpteval.tasks.task import Task
 
 VERSION = 2  # 1 held neither examples nor golds
 _COMMIT = re.compile("[0-9a-f]{40}")

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gpteval.core.errors import GptevalError
-from gpteval.core.prompts import TaskData
 from gpteval.core.types import Prompt
 from gpteval.engine.engine import Plan
-from gpteval.engine.rows import Row, RowResult
 from gpteval.metrics.base import Metric
+from gpteval.prompts.build import TaskData
 from gpteval.run.engines import AnyEngine
 from gpteval.run.units import Unit
-from gpteval.tune.engine import TunedEngine
+from gpteval.tokens.queries import Query, QueryResult
+from gpteval.tune.head_engine import TunedEngine
 
 SLICE = 32_768  # items of a unit that are planned together; numbers depend on it, not on who computes
 Facts = Mapping[str, Any]
@@ -54,7 +54,7 @@ class Work:
     left: int = 0
 
     @property
-    def rows(self) -> Mapping[bytes, Row]:
+    def rows(self) -> Mapping[bytes, Query]:
         return self.plan.rows
 
     @property
@@ -92,17 +92,17 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Step:
+class PartResult:
     """What came of a part: a batch of results; with ``done`` it was the last. ``facts``: what ran, for the manifest."""
 
     part: Part
-    batch: Mapping[bytes, RowResult] = field(default_factory=dict)
+    batch: Mapping[bytes, QueryResult] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     error: GptevalError | None = None
     done: bool = False
 
 
-Steps = Generator[Step, None, None]
+PartResults = Generator[PartResult, None, None]
 
 
 class Executor(Protocol):
@@ -113,7 +113,7 @@ class Executor(Protocol):
 
     workers: int
 
-    def compute(self, parts: Iterator[Part]) -> Steps:
+    def compute(self, parts: Iterator[Part]) -> PartResults:
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is
         ``done``. Closed before the end, it leaves no worker behind.
         """

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from gpteval.core.controls import ORDER, RANDOM_LABELS, other_orders
-from gpteval.core.downloads import told
 from gpteval.core.errors import GptevalError, UsageError
-from gpteval.core.letters import with_letters
-from gpteval.core.prompts import TaskData, build_prompts, load_task, takes_examples, with_template
-from gpteval.core.task import DEFAULT, Task
 from gpteval.core.types import Prompt
+from gpteval.data.downloads import told
 from gpteval.models.catalogue import ModelInfo
+from gpteval.prompts.build import TaskData, build_prompts, load_task, takes_examples, with_template
+from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
+from gpteval.prompts.letters import with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.lock import Lock
 from gpteval.run.units import Listener, Unit
+from gpteval.tasks.task import DEFAULT, Task
 
 
 @dataclass

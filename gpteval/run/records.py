@@ -10,24 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.core.errors import GptevalError, TaskError
-from gpteval.core.prompts import TaskData
-from gpteval.core.types import (
-    Choice,
-    Failed,
-    Generate,
-    Outcome,
-    Prompt,
-    Record,
-    Request,
-    Result,
-)
+from gpteval.core.outcomes import Failed, Outcome, Record, Result
+from gpteval.core.types import Choice, Generate, Prompt, Request
 from gpteval.metrics.base import Metric
-from gpteval.metrics.intervals import Estimate, estimate
-from gpteval.metrics.jackknife import TEXTS
-from gpteval.metrics.registry import metric_registry
-from gpteval.models.tokenizer import Codec
+from gpteval.metrics.named import metric_registry
+from gpteval.prompts.build import TaskData
 from gpteval.run.identity import definition, golds
-from gpteval.run.samples import is_truncated
+from gpteval.stats.interval import Estimate, estimate
+from gpteval.stats.jackknife import TEXTS
+from gpteval.store.samples import is_truncated
+from gpteval.tokens.tokenizer import Codec
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -49,7 +41,7 @@ def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
                 f"task {data.task.name}: {metric.name} needs a neutral context in every Choice",
                 'give one, for example neutral="Answer:"',
             )
-    return [metric.suited([prompt.request for prompt in prompts]) for metric in metrics]
+    return [metric.for_texts([prompt.request for prompt in prompts]) for metric in metrics]
 
 
 def judged_by(codec: Codec, request: Request) -> Request:

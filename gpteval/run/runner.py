@@ -14,34 +14,34 @@ from functools import partial
 from typing import TypeVar
 
 from gpteval.api.prices import Budget
-from gpteval.core.downloads import told
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
-from gpteval.core.registry import select_tasks, task_registry, with_templates
-from gpteval.core.task import Task
-from gpteval.core.types import Result
+from gpteval.core.outcomes import Result
+from gpteval.data.downloads import told
 from gpteval.engine.engine import Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
-from gpteval.run.book import Book
+from gpteval.run.benchmark_results import groups_with
 from gpteval.run.config import RunConfig
 from gpteval.run.dry import estimate
 from gpteval.run.engines import AnyEngine, known_to, make_engine, open_model, tuned_for
-from gpteval.run.executors import make_executor
+from gpteval.run.executors.choose import make_executor
+from gpteval.run.executors.inline import Inline
+from gpteval.run.executors.part_queue import cut
 from gpteval.run.finish import Finisher
-from gpteval.run.folder import JOURNAL, RunFolder
-from gpteval.run.groups import groups_with
-from gpteval.run.handout import cut
-from gpteval.run.inline import Inline
-from gpteval.run.journal import Journal, ResultStore, cache_path
+from gpteval.run.ledger import Ledger
 from gpteval.run.lock import read_lock
-from gpteval.run.parts import Executor, Job, Part, Step, Work
+from gpteval.run.parts import Executor, Job, Part, PartResult, Work
 from gpteval.run.plan import RunPlan
-from gpteval.run.progress import Progress
 from gpteval.run.records import task_metrics
 from gpteval.run.units import Listener, RunOutcome, Unit
+from gpteval.store.folder import JOURNAL, RunFolder
+from gpteval.store.journal import Journal, ResultStore, cache_path
+from gpteval.store.progress import Progress
+from gpteval.tasks.registry import select_tasks, task_registry, with_templates
+from gpteval.tasks.task import Task
 
 Units = Mapping[ModelInfo, Sequence[Unit]]
-Failed = tuple[Unit, GptevalError]
+FailedUnit = tuple[Unit, GptevalError]
 Made = TypeVar("Made")
 
 
@@ -51,12 +51,12 @@ class _Run:
 
     plan: RunPlan
     store: ResultStore
-    book: Book
+    ledger: Ledger
     listener: Listener
     budget: Budget
     progress: Progress
     live: HFModel | None = None
-    queue: deque[Work | Failed | ModelInfo] = field(default_factory=deque)
+    queue: deque[Work | FailedUnit | ModelInfo] = field(default_factory=deque)
     finisher: Finisher | None = None  # of the unit whose slices are at the queue's front
 
     def execute(self, executor: Executor, units: Units) -> None:
@@ -108,7 +108,7 @@ class _Run:
                 model = self.live or open_model(info, self.plan.config)
             if lock:
                 lock.check_model(model)
-            self.book.note_model(model)
+            self.ledger.note_model(model)
             return make_engine(model, self.plan.config.computing, self.budget)
         except StoreError:
             raise
@@ -122,7 +122,7 @@ class _Run:
         if isinstance(data, GptevalError):
             raise data
         if tuned := tuned_for(engine, unit, data.task, self.listener.warned):
-            engine, data = tuned, tuned.suited(data)
+            engine, data = tuned, tuned.by_head(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
         return Job(unit, engine, data, prompts, task_metrics(data, prompts))
@@ -142,7 +142,7 @@ class _Run:
                 self.listener.advanced(job.unit, there)
         return Work(job, begin, end, plan, known)
 
-    def _take(self, executor: Executor, step: Step) -> None:
+    def _take(self, executor: Executor, step: PartResult) -> None:
         """Store what came of a part, and tell of it."""
         work = step.part.work
         if step.batch:
@@ -150,7 +150,7 @@ class _Run:
             work.known |= step.batch.keys()
             self._tell(executor, work.job, sum(work.rows[key].length for key in step.batch))
         if step.facts:
-            self.book.note_facts(work.job.engine.model.info.name, step.facts)
+            self.ledger.note_facts(work.job.engine.model.info.name, step.facts)
         work.job.error = work.job.error or step.error
         work.left -= step.done
 
@@ -175,7 +175,7 @@ class _Run:
                 case (unit, error):
                     self._fail(unit, error)
                 case ModelInfo():
-                    self.book.add_groups(first)
+                    self.ledger.add_groups(first)
             self.queue.popleft()
 
     def _finish(self, work: Work) -> None:
@@ -183,7 +183,7 @@ class _Run:
         job = work.job
         results: list[Result] | None = None
         if job.error is None:
-            self.finisher = self.finisher or Finisher(job, self.store, self.book)
+            self.finisher = self.finisher or Finisher(job, self.store, self.ledger)
             made = _attempt(partial(self.finisher.take, work))
             if isinstance(made, GptevalError):
                 job.error = made
@@ -201,7 +201,7 @@ class _Run:
         self.finisher = None
 
     def _fail(self, unit: Unit, error: GptevalError) -> None:
-        self.book.fail(unit, error)
+        self.ledger.fail(unit, error)
         self.progress.state.finished += 1
         self.progress.state.failed += not isinstance(error, NotAvailable)
 
@@ -243,30 +243,30 @@ def execute(
     store: ResultStore | None = None
     progress: Progress | None = None
     try:
-        book = Book.of(config, folder, listener)
+        ledger = Ledger.of(config, folder, listener)
         store = _store(config, folder, listener)
         plan = RunPlan(config, listener, lock)
         asked = plan.load_all(tasks, by_letter=any(model.api == "chat" for model in models))
-        book.groups = groups_with(registry, asked)
+        ledger.groups = groups_with(registry, asked)
         units: Units = {model: plan.units_of(model, asked) for model in models}
         budget = budget or Budget(config.api.max_cost)
         all_units = [unit for of_model in units.values() for unit in of_model]
-        book.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
+        ledger.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
         if config.retry_failed:
-            units = _failed_of(units, book.table.failed_units())
+            units = _failed_of(units, ledger.table.failed_units())
         if config.dry_run:
             return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         count = sum(map(len, units.values()))
         progress = Progress(folder.path, count)
-        run = _Run(plan, store, book, listener, budget, progress, live)
+        run = _Run(plan, store, ledger, listener, budget, progress, live)
         listener.began(count, folder.path)
         inline = Inline(listener)
         executor = inline if live else make_executor(config, listener)
         computed = {model: of_model for model, of_model in units.items() if executor.workers and not model.api}
         run.execute(executor, computed)
         run.execute(inline, {model: of_model for model, of_model in units.items() if model not in computed})
-        book.save()
-        book.tell_same_weights(units)
+        ledger.save()
+        ledger.tell_same_weights(units)
         progress.state.ended = True
     finally:
         if progress is not None:
@@ -274,7 +274,7 @@ def execute(
         if store is not None:
             store.close()
         folder.close()
-    return RunOutcome(folder.path, tuple(book.results), tuple(book.failures))
+    return RunOutcome(folder.path, tuple(ledger.results), tuple(ledger.failures))
 
 
 def _failed_of(units: Units, failed: Collection[tuple[str, str, int]]) -> Units:

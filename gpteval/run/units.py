@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpteval.core.task import Task
-from gpteval.core.types import Failure, Record, Result
-from gpteval.engine.engine import Estimate
+from gpteval.core.outcomes import Failure, Record, Result
+from gpteval.engine.engine import CostEstimate
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
-from gpteval.run.progress import State
+from gpteval.store.progress import State
+from gpteval.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Listener:
     def groups_done(self, results: Sequence[Result]) -> None:
         """What a model's tasks are worth together."""
 
-    def estimated(self, unit: Unit, estimate: Estimate) -> None:
+    def estimated(self, unit: Unit, estimate: CostEstimate) -> None:
         """In a dry run: what the unit would take."""
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None: ...

@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
+from gpteval.core.atomic import put, remove, told_when_full, whole, write_whole
 from gpteval.core.errors import OutputError
-from gpteval.core.whole import put, remove, told_when_full, whole, write_whole
 from gpteval.models.loader import pick_device
-from gpteval.models.tokenizer import Codec
-from gpteval.train.card import model_card
+from gpteval.tokens.tokenizer import Codec
 from gpteval.train.initial import BETAS, WEIGHT_DECAY, initial_model, optimizer_of
 from gpteval.train.recipe import PIECES, Recipe
 from gpteval.train.tokenizers import train_tokenizer
+from gpteval.train.training_card import model_card
 from gpteval.train.windows import Windows, pack, some
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
@@ -38,7 +38,7 @@ TOKENIZER_DOCUMENTS = 20_000
 HELD_OUT = "held_out.jsonl"  # beside the model: text that it was not trained on
 
 
-class Progress:
+class TrainingProgress:
     """Is told how a training goes on; this one keeps silent."""
 
     def stage(self, text: str) -> None:
@@ -57,7 +57,7 @@ def pretrain(
     seed: int = 0,
     device: str = "auto",
     checkpoints: int = 0,
-    progress: Progress | None = None,
+    progress: TrainingProgress | None = None,
 ) -> Path:
     """Train ``recipe`` and save the model to ``out``. Continues from a checkpoint that lies there.
 
@@ -71,9 +71,9 @@ def pretrain(
     import transformers
     from torch.utils.tensorboard import SummaryWriter
 
-    from gpteval.train.checkpoints import last_checkpoint
+    from gpteval.train.resume import last_checkpoint
 
-    progress = progress or Progress()
+    progress = progress or TrainingProgress()
     steps = steps or recipe.steps
     device = pick_device(device)
     _take(out)
@@ -200,7 +200,7 @@ def _trainer(short_steps: int) -> type[Any]:
     """The Trainer with short windows in its first steps; the windows come in the order in which they lie."""
     import torch
 
-    from gpteval.train.checkpoints import WholeCheckpoints
+    from gpteval.train.resume import WholeCheckpoints
 
     class Trainer(WholeCheckpoints):
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -244,7 +244,7 @@ class _Watcher:
 
     steps: int
     max_minutes: float | None
-    progress: Progress
+    progress: TrainingProgress
     log: Any
     file: Path
     settings: Mapping[str, Any]

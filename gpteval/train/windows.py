@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.models.tokenizer import Codec
+from gpteval.tokens.tokenizer import Codec
 from gpteval.train.recipe import Recipe
 
 AT_A_TIME = 2000  # documents that are encoded together

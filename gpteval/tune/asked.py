@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpteval.core.errors import DataError, TaskError
-from gpteval.core.items import all_items, subset
-from gpteval.core.prompts import TaskData, build_prompts, posable
-from gpteval.core.task import Task
 from gpteval.core.types import Choice, Item, Prompt, digest
+from gpteval.prompts.build import TaskData, build_prompts, usable_items
+from gpteval.prompts.items import all_items, subset
+from gpteval.tasks.task import Task
 
 HELD = 16  # items of the evaluated split
 
@@ -21,7 +21,7 @@ def asked_of(task: Task) -> dict[str, Any]:
     """
     chosen = subset(all_items(task, task.source.load().rows), HELD, 0)
     try:
-        items, _ = posable(task, chosen, 1.0)
+        items, _ = usable_items(task, chosen, 1.0)
     except DataError:
         raise
     except TaskError:

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.atomic import write_whole
 from gpteval.core.errors import ModelError
-from gpteval.core.whole import write_whole
-from gpteval.tune.card import model_card
-from gpteval.tune.tuned import ABOUT, HEAD, ITEMS, Tuned
+from gpteval.tune.tuned_card import model_card
+from gpteval.tune.tuned_info import ABOUT, HEAD, ITEMS, Tuned
 
 # A model tuned to go on where a prompt ends has no roles: a chat server gives it the messages one behind the other.
 MESSAGES = "{% for message in messages %}{{ message['content'] }}{% endfor %}"

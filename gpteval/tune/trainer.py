@@ -14,10 +14,10 @@ import torch
 import transformers
 
 from gpteval.core.errors import ModelError
-from gpteval.train.checkpoints import WholeCheckpoints
-from gpteval.tune.examples import Example
+from gpteval.train.resume import WholeCheckpoints
+from gpteval.tune.head_model import Batch
+from gpteval.tune.inputs import Example
 from gpteval.tune.methods import RATES
-from gpteval.tune.model import Batch
 
 WEIGHTS = "model.safetensors"
 SHARES = "shares"  # a batch's field with the weights of its two means in the update's loss

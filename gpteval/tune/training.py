@@ -11,19 +11,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.atomic import PARTIAL, remove, told_when_full, write_whole
 from gpteval.core.errors import ModelError, OutputError, UsageError
-from gpteval.core.memory import peak_memory
-from gpteval.core.task import Task
-from gpteval.core.whole import PARTIAL, remove, told_when_full, write_whole
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.models.memory import peak_memory
+from gpteval.tasks.task import Task
 from gpteval.tune.asked import asked_of
-from gpteval.tune.data import Split, split_of
-from gpteval.tune.examples import Example, Form, form_of, make_examples
+from gpteval.tune.inputs import Example, InputForm, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
 from gpteval.tune.saved import read_tuned, write_tuned
 from gpteval.tune.settings import Settings
-from gpteval.tune.tuned import Tuned
+from gpteval.tune.splits import Split, split_of
+from gpteval.tune.tuned_info import Tuned
 
 CHECKPOINTS, BEGUN = "checkpoints", "settings.json"  # while it trains
 TRACKERS = ("tensorboard", "wandb")
@@ -66,21 +66,23 @@ def tune(
     asked = asked_of(task)
     told.stage(f"the files of {info.name}")
     model = HFModel(info, load)
-    lesson = _lesson_of(split, model, task, settings)
+    training_set = _training_set_of(split, model, task, settings)
     told.stage(f"the weights of {info.name}")
 
-    from gpteval.train.checkpoints import last_checkpoint
-    from gpteval.tune.model import accuracy
+    from gpteval.train.resume import last_checkpoint
+    from gpteval.tune.head_model import accuracy
     from gpteval.tune.trainer import Losses, make_trainer
 
-    pupil = _pupil_of(model, lesson.form, settings)
+    trainee = _trainee_of(model, training_set.form, settings)
     out.mkdir(parents=True, exist_ok=True)
     with told_when_full(str(out)):
         write_whole(out / BEGUN, json.dumps(wanted, indent=1))
-    told.stage(f"training {pupil.trained:,} of {pupil.parameters:,} weights on {len(lesson.train):,} examples")
+    told.stage(
+        f"training {trainee.trained:,} of {trainee.parameters:,} weights on {len(training_set.train):,} examples"
+    )
     losses = Losses(told.step)
-    data = lesson.train, lesson.validation
-    trainer = make_trainer(pupil.module, *data, out / CHECKPOINTS, settings, model.device, losses, track)
+    data = training_set.train, training_set.validation
+    trainer = make_trainer(trainee.module, *data, out / CHECKPOINTS, settings, model.device, losses, track)
     last = last_checkpoint(out / CHECKPOINTS)
     if last:
         told.stage(f"goes on from {last.name}")
@@ -99,17 +101,17 @@ def tune(
             f"the loss on the validation examples is not finite: nothing of the training in {out} is kept",
             "train with a lower --learning-rate",
         )
-    right = accuracy(pupil.module, trainer.get_eval_dataloader()) if lesson.is_held_out else None
-    pupil.module.causal = merged(pupil.adapted)
+    right = accuracy(trainee.module, trainer.get_eval_dataloader()) if training_set.is_held_out else None
+    trainee.module.causal = merged(trainee.adapted)
     about = Tuned(
         base=info.name,
         task=task.label,
-        **{name: getattr(lesson.form, name) for name in ("kind", "classes", "vocabulary", "window", "reads")},
+        **{name: getattr(training_set.form, name) for name in ("kind", "classes", "vocabulary", "window", "reads")},
         method=settings.method,
         settings=asdict(settings) | _used(settings) | {"revision": split.revision},
-        trained=pupil.trained,
-        parameters=pupil.parameters,
-        examples=len(lesson.train),
+        trained=trainee.trained,
+        parameters=trainee.parameters,
+        examples=len(training_set.train),
         validation=len(split.validation),
         seconds=time.monotonic() - began,
         peak_memory=peak_memory(model.device),
@@ -118,18 +120,18 @@ def tune(
         validation_accuracy=right,
         asked=asked,
     )
-    seen = [*_ids(lesson.train), *(prompt.item_id for prompt in split.validation)]
+    seen = [*_ids(training_set.train), *(prompt.item_id for prompt in split.validation)]
     with told_when_full(str(out)):
-        write_tuned(out, about, pupil.module, model.codec.tokenizer, seen)
+        write_tuned(out, about, trainee.module, model.codec.tokenizer, seen)
     _leave(out)
     return about
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _TrainingSet:
     """Examples as tokens: those that are trained on, and those whose loss says when to stop."""
 
-    form: Form
+    form: InputForm
     train: Sequence[Example]
     validation: Sequence[Example]
 
@@ -139,7 +141,7 @@ class _Lesson:
         return self.form.kind != "texts" and self.validation is not self.train
 
 
-def _lesson_of(split: Split, model: HFModel, task: Task, settings: Settings) -> _Lesson:
+def _training_set_of(split: Split, model: HFModel, task: Task, settings: Settings) -> _TrainingSet:
     """Raises GptevalError for examples that the method or the window cannot take."""
     reads = _used(settings)["size"] if settings.method == "prefix" else 0
     vocabulary = max(model.config.get_text_config().vocab_size, len(model.codec.tokenizer))
@@ -151,11 +153,11 @@ def _lesson_of(split: Split, model: HFModel, task: Task, settings: Settings) -> 
         )
     train = make_examples(split.train, form, model.codec, cut=settings.cut)
     several = len(split.validation) > 1
-    return _Lesson(form, train, make_examples(split.validation, form, model.codec, cut=True) if several else train)
+    return _TrainingSet(form, train, make_examples(split.validation, form, model.codec, cut=True) if several else train)
 
 
 @dataclass(frozen=True)
-class _Pupil:
+class _Trainee:
     """What is trained: ``module``, whose language model is ``adapted`` by the method; numbers of weights, with what
     the method adds."""
 
@@ -165,11 +167,11 @@ class _Pupil:
     parameters: int
 
 
-def _pupil_of(model: HFModel, form: Form, settings: Settings) -> _Pupil:
+def _trainee_of(model: HFModel, form: InputForm, settings: Settings) -> _Trainee:
     import transformers
 
     from gpteval.tune.added import added
-    from gpteval.tune.model import TextModel, TunedModel
+    from gpteval.tune.head_model import TextModel, TunedModel
 
     transformers.set_seed(settings.seed)
     used = _used(settings)
@@ -179,7 +181,7 @@ def _pupil_of(model: HFModel, form: Form, settings: Settings) -> _Pupil:
     module: Any = TextModel(causal)
     if form.kind != "texts":
         module = TunedModel(causal, form, extra, weight=used["weight"], dropout=settings.dropout)
-    return _Pupil(module, adapted, trained(module), sum(weight.numel() for weight in module.parameters()))
+    return _Trainee(module, adapted, trained(module), sum(weight.numel() for weight in module.parameters()))
 
 
 def _used(settings: Settings) -> dict[str, Any]:

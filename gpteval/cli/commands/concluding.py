@@ -10,6 +10,7 @@ import typer
 from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import command_line, document_only, resumable, say
 from gpteval.cli.options import Device, Dtype, Json, Out, Tokenizer
+from gpteval.core.errors import UsageError
 
 
 def compare(
@@ -106,8 +107,18 @@ def report(
         Path | None, typer.Option(help="the HTML file; default: report.html in the first run's folder")
     ] = None,
     kind: Annotated[str, typer.Option(help="a folder of reports/")] = "leaderboard",
+    form: Annotated[
+        str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
+    ] = "html",
+    full: Annotated[bool, typer.Option("--full", help="every result, not the leaderboard; not for html")] = False,
 ) -> None:
-    """Make one HTML file of one or more runs."""
+    """Make one HTML file of one or more runs, or a table of their results."""
+    from gpteval.cli.reporting import table_command
     from gpteval.report import build_report
 
+    if form != "html":
+        table_command(runs, form, out, full)
+        return
+    if full:
+        raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
     say(str(build_report(runs, out or runs[0] / "report.html", kind=kind)))

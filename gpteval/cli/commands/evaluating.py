@@ -111,7 +111,7 @@ def run(
 
     Stopped for whatever reason, the same command continues where it was.
     """
-    from gpteval.api.options import ApiOptions
+    from gpteval.api.api_options import ApiOptions
     from gpteval.cli.running import dry_command, print_results, run_command
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
@@ -161,7 +161,7 @@ def worker(
 ) -> None:
     """Compute what a run hands out through its folder, on this or another machine, until it ends."""
     from gpteval.models.loader import LoadOptions
-    from gpteval.run.worker import work
+    from gpteval.run.executors.folder_worker import work
 
     load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
     with resumable():

@@ -44,8 +44,8 @@ def generate(
 ) -> None:
     """Continue a prompt."""
     from gpteval.cli.showing import show_generated
-    from gpteval.engine.rows import Sampling
     from gpteval.models.loader import LoadOptions
+    from gpteval.tokens.queries import Sampling
 
     if temperature is None:
         temperature = 1.0 if n > 1 else 0.0
@@ -68,7 +68,7 @@ def pretrain(
     ] = 0,
 ) -> None:
     """Train a model from nothing: an embedded one on text that the project generates, or your own on your text."""
-    from gpteval.cli.training import pretrain_command
+    from gpteval.cli.pretraining import pretrain_command
 
     with resumable():
         pretrain_command(recipe, config, out, steps, max_minutes, seed, device, checkpoints)
@@ -140,10 +140,10 @@ def protocols(
 ) -> None:
     """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
     from gpteval.cli.finetuning import protocols_command
-    from gpteval.experiments.protocols import Asked
+    from gpteval.experiments.prompt_or_tune import Conditions
     from gpteval.tune.settings import Settings
 
-    asked = Asked(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
+    asked = Conditions(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     with resumable():
         code = protocols_command(
             model, task, asked, Settings(epochs=epochs, learning_rate=learning_rate), out, device, task_dir or []
@@ -163,7 +163,8 @@ def convert(
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Write another program's checkpoint as a folder of the Hub's format. `run --models` takes it also as it is."""
-    from gpteval.models.foreign import convert as convert_checkpoint
+    from gpteval.models.foreign.convert import convert as convert_checkpoint
     from gpteval.models.library import Trust
+    from gpteval.models.loader import open_base
 
-    print(convert_checkpoint(checkpoint, folder, tokenizer, Trust(trust_remote_code, allow_pickle)))
+    print(convert_checkpoint(checkpoint, folder, open_base, tokenizer, Trust(trust_remote_code, allow_pickle)))

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from gpteval.core.errors import UnknownNameError
-from gpteval.core.types import Generate, Generated
-from gpteval.metrics.registry import metric_registry
+from gpteval.core.outcomes import Generated
+from gpteval.core.types import Generate
+from gpteval.metrics.named import metric_registry
 
 _HERE = Path(__file__).parent
 

@@ -12,7 +12,7 @@ from gpteval.metrics.hf import score_texts
 CITATION = "Post 2018, A Call for Clarity in Reporting BLEU Scores; Popovic 2015, chrF"
 
 
-class Bleu(evaluate.Metric):  # type: ignore[misc]
+class BleuModule(evaluate.Metric):  # type: ignore[misc]
     """``bleu`` and ``chrf`` of the whole corpus; texts may differ in their number of references."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -12,7 +12,7 @@ from gpteval.metrics.hf import score_texts
 CITATION = "Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries"
 
 
-class Rouge(evaluate.Metric):  # type: ignore[misc]
+class RougeModule(evaluate.Metric):  # type: ignore[misc]
     """``rouge1``, ``rouge2``, ``rougeL`` and ``rougeLsum``, against the best reference, mean over items."""
 
     def _info(self) -> evaluate.MetricInfo:

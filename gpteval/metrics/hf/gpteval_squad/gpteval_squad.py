@@ -12,7 +12,7 @@ from gpteval.metrics.hf import score_texts
 CITATION = "Rajpurkar et al. 2016, SQuAD: 100,000+ Questions for Machine Comprehension of Text"
 
 
-class Squad(evaluate.Metric):  # type: ignore[misc]
+class SquadModule(evaluate.Metric):  # type: ignore[misc]
     """``exact_match`` and ``f1``, against the best reference, mean over items."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -1,0 +1,133 @@
+"""Conditions on a comparison, for the CI of somebody who trains models."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from gpteval.comparison.answers import Answers
+from gpteval.comparison.compare import Comparison
+from gpteval.comparison.results import Pair
+from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.stats.interval import Estimate, estimate
+
+BY = ("value", "interval")
+FORM = "a gate is [MODEL:]TASK[@SHOTS]>=VALUE, for example 'sst2>=0.9', 'mine:piqa@5>=0.6', or <= for a perplexity"
+_GATE = re.compile(r"\s*(.*?)\s*([<>]=)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+
+_Place = tuple[str, str, int | None]  # model, task, number of examples; None: any
+
+
+def checked_gates(
+    gates: Sequence[str], answers: Sequence[Answers], failures: Sequence[Mapping[str, str]], by: str = "value"
+) -> tuple[list[str], list[str]]:
+    """What fails, and what holds by its value only, a line each.
+
+    A gate without a model asks it of every model of the runs; one that failed on the task, or has no such result, fails
+    the gate. ``by``: the value itself, or the end of its 95 % interval. Raises UsageError for a text that is no gate,
+    UnknownNameError for one of a model or task that these runs do not have.
+    """
+    if by not in BY:
+        raise UnknownNameError("way to hold a gate", by, BY)
+    causes = {(one["model"], one["task"]): one["error"] for one in failures}
+    ran = [(one.model, one.task, one.shots) for one in answers]
+    named = _names([*ran, *((model, task, None) for model, task in causes)])
+    by_place = {(one.model, one.task, one.shots): one for one in answers}
+    failed, doubtful = [], []
+    for gate in gates:
+        found = _GATE.fullmatch(gate)
+        if found is None:
+            raise UsageError(f"{gate!r} is no gate", FORM)
+        name, sign, bound = found[1], found[2], float(found[3])
+        if name not in named:
+            raise UnknownNameError("model or task of these runs", name, named, FORM)
+        for model, task, shots in named[name]:
+            met = [one for place, one in by_place.items() if place[:2] == (model, task) and shots in (None, place[2])]
+            if not met:
+                where = task if shots is None else f"{task} ({shots}-shot)"
+                failed.append(f"{model} on {where} has no result: {causes.get((model, task), 'it was not run')}")
+            for one in met:
+                line, holds = _held(one, sign, bound, by)
+                if not holds:
+                    failed.append(line)
+                elif line:
+                    doubtful.append(line)
+    return failed, doubtful
+
+
+def _names(places: Sequence[_Place]) -> dict[str, list[_Place]]:
+    """All that a gate may name, and for which models, tasks and numbers of examples it then stands."""
+    models = dict.fromkeys(model for model, _, _ in places)
+    named: dict[str, dict[_Place, None]] = defaultdict(dict)
+    for model, task, shots in places:
+        numbers: list[tuple[str, int | None]] = [("", None)]
+        numbers += [(f"@{shots}", shots)] if shots is not None else []
+        for suffix, number in numbers:
+            named[f"{model}:{task}{suffix}"][model, task, number] = None
+            named[f"{task}{suffix}"] |= {(other, task, number): None for other in models}
+    return {name: list(found) for name, found in named.items()}
+
+
+def _held(one: Answers, sign: str, bound: float, by: str) -> tuple[str, bool]:
+    """Whether a gate holds, and what is to be said of it."""
+    found = estimate(one.metric, one.stats, clusters=one.units)
+    at_least = sign == ">="
+
+    def meets(value: float | None) -> bool:
+        return value is not None and (value >= bound if at_least else value <= bound)
+
+    by_value, surely = meets(found.value), meets(found.ci_low if at_least else found.ci_high)
+    where = f"{one.model} on {one.task} ({one.shots}-shot)"
+    if not (surely if by == "interval" else by_value):
+        what = f"{found.value:.4g}" if by == "value" else f"{found.value:.4g}, {_reach(found)},"
+        return f"{where}: {what} is not {sign} {bound:g}", False
+    if not surely:
+        return (
+            f"{where}: {found.value:.4g} is {sign} {bound:g}, {_reach(found)} is not: --gate-by interval asks it",
+            True,
+        )
+    return "", True
+
+
+def _reach(found: Estimate) -> str:
+    if found.ci_low is None or found.ci_high is None:
+        return f"without an interval ({found.why})"
+    return f"its interval {found.ci_low:.4g} to {found.ci_high:.4g}"
+
+
+def inferior(comparison: Comparison, answers: Sequence[Answers], model: str, margin: float) -> list[str]:
+    """Where a model may be worse than ``model`` by more than ``margin`` points of its metric, a line each.
+
+    Non-inferiority: the lower end of the row's own 95 % interval of (other minus ``model``) must lie above -margin; in
+    the metric's good direction, and for a ratio in percent. The comparison must have ``model`` as its baseline. What
+    ``model`` ran and another did not is not shown either.
+    """
+    others = [name for name in comparison.models if name != model]
+    wanted = {(name, *one.unit) for one in answers if one.model == model for name in others}
+    missing = wanted - {(pair.model_a, pair.task, pair.shots) for pair in comparison.pairs}
+    said = [f"{name} on {task} ({shots}-shot) has nothing to hold against {model}" for name, task, shots in missing]
+    return sorted(said) + [_worse(pair, margin) for pair in comparison.pairs if not _worst(pair) > -margin]
+
+
+def _worst(pair: Pair) -> float:
+    """How far A may lie behind B, below 0, in the pair's unit; NaN where that cannot be told."""
+    low, high = pair.figure.ci_low, pair.figure.ci_high
+    if pair.by_ratio:
+        return 100 * (low - 1 if pair.higher_is_better else 1 - high)
+    return pair.told(low if pair.higher_is_better else -high)
+
+
+def _worse(pair: Pair, margin: float) -> str:
+    figure, worst = pair.figure, _worst(pair)
+    where = f"{pair.model_a} on {pair.task} ({pair.shots}-shot)"
+    if math.isnan(worst):
+        return f"{where} cannot be held against {pair.model_b}: {figure.why}"
+    unit = f" {pair.unit}" if pair.unit else ""
+    seen = pair.told(figure.effect) * (1 if pair.higher_is_better else -1)
+    room, half = seen + margin, seen - worst
+    needed = "no number of items shows a difference that was seen beyond the margin"
+    if room > 0:
+        needed = f"about {math.ceil(figure.n * (half / room) ** 2):,} items would show it if the difference stayed"
+    return f"{where} may be worse than {pair.model_b} by {-worst:.2f}{unit}, more than {margin:g}; {needed}"

@@ -1,0 +1,61 @@
+"""Choices by letter: the options stand in the prompt, and a letter answers.
+
+It is how models behind a chat interface, which give no log-probabilities of a prompt, can be asked the same as base
+models. Results stand under a template of their own, ``task:letters``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from string import ascii_uppercase
+
+from gpteval.core.types import Choice, Item, Request
+from gpteval.prompts.build import TaskData, request_of, usable_items
+from gpteval.tasks.task import DEFAULT, Task
+
+NAME = "letters"
+PROTOCOLS = ("default", NAME, "both")
+_CUES = ("Answer:", "A:")  # at the end of a context, where the letters' own cue comes instead
+
+
+def by_letter(request: Choice) -> Choice:
+    """The request with its options in the prompt and letters as continuations; as it is, where it has that already."""
+    letters = tuple(f" {letter}" for letter in ascii_uppercase[: len(request.continuations)])
+    if tuple(text.strip() for text in request.continuations) == tuple(letter.strip() for letter in letters):
+        return request
+    context = request.context.rstrip()
+    for cue in _CUES:
+        if context.endswith(f"\n{cue}"):
+            context = context.removesuffix(cue).rstrip()
+    options = [f"{letter.strip()}. {text.strip()}" for letter, text in zip(letters, request.answers, strict=True)]
+    asked = "\n".join([*([context] if context else []), *options, "Answer:"])
+    return Choice(asked, letters, request.gold)
+
+
+def is_lettered(task: Task) -> bool:
+    """Whether a task is one that ``with_letters`` made."""
+    return task.template_name == NAME or task.template_name.endswith(f"-{NAME}")
+
+
+def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
+    """The same items with their choices by letter; None where there are no choices, or letters already.
+
+    The metrics are those that look at the chosen answer alone. Raises TaskError.
+    """
+    task = data.task
+    first = request_of(task, data.items[0])
+    if not isinstance(first, Choice) or not 1 < len(first.continuations) <= len(ascii_uppercase):
+        return None
+    if by_letter(first) is first:
+        return None
+    name = NAME if task.template_name == DEFAULT else f"{task.template_name}-{NAME}"
+
+    def prompt(item: Item) -> Request:
+        request = task.prompt(item)
+        return by_letter(request) if isinstance(request, Choice) else request
+
+    metrics = ("acc" if metric.startswith("acc_") else metric for metric in task.all_metrics)
+    metric, *others = dict.fromkeys(metrics)
+    lettered = task.with_prompt(name, prompt, metric=metric, metrics=tuple(others))
+    items, left_out = usable_items(lettered, data.items, max_bad_rows)
+    return replace(data, task=lettered, items=items, notes=data.notes + left_out)

@@ -1,0 +1,74 @@
+"""The view of tuned models: what was trained, what it took, how the loss fell, and the score beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpteval.report.charts import SYMBOLS, plain
+from gpteval.report.training_view import DASHES, trace
+from gpteval.store.runs import Loaded
+
+ID = "tuning"
+
+
+@dataclass(frozen=True)
+class TunedRow:
+    """A tuned model. ``about``: what its folder says of its tuning. ``row``: its result on the task, if any."""
+
+    model: str
+    generation: str
+    about: Mapping[str, Any]
+    row: Mapping[str, Any] | None
+
+    @property
+    def share(self) -> float:
+        """Weights trained, of 100."""
+        return 100 * float(self.about["trained"]) / float(self.about["parameters"])
+
+
+def tuned(loaded: Loaded) -> tuple[TunedRow, ...]:
+    """The tuned models of all runs, by task and name."""
+    found = {}
+    for manifest in loaded.manifests:
+        for model, facts in (manifest.get("models") or {}).items():
+            if about := facts.get("finetune"):
+                rows = [
+                    r for r in loaded.rows if r["model"] == model and r["task"] == about["task"] and r.get("primary")
+                ]
+                row = next((r for r in rows if r["protocol"] == "finetune"), None)
+                found[model] = TunedRow(model, str(facts.get("generation") or "other"), about, row)
+    return tuple(sorted(found.values(), key=lambda one: (one.about["task"], one.model)))
+
+
+def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
+    """A plotly figure: for each model the loss on what it trains on, thin, and on what it only watches, with points."""
+    data: list[dict[str, Any]] = []
+    symbols = list(SYMBOLS.values())
+    for number, one in enumerate(rows):  # of one generation, and so one colour: told apart by marks and dashes
+        like = {"generation": one.generation}
+        for losses, what, line in (("losses", "training", 1.0), ("validation_losses", "validation", 2.5)):
+            steps = [step for step, _ in one.about[losses]]
+            values = [loss for _, loss in one.about[losses]]
+            told = [plain(f"{one.model}, step {s:,}: {what} loss {v:.3f}") for s, v in zip(steps, values, strict=True)]
+            data.append(
+                trace(like, steps, values, one.model)
+                | {
+                    "text": told,
+                    "mode": "lines" if what == "training" else "lines+markers",
+                    "line": {"width": line, "dash": DASHES[number % len(DASHES)]},
+                    "marker": {"size": 7, "symbol": symbols[number % len(symbols)]},
+                    "opacity": 0.5 if what == "training" else 1.0,
+                    "showlegend": what == "validation",
+                }
+            )
+    layout = {
+        "meta": {"kind": "curve"},
+        "xaxis": {"title": {"text": "update"}},
+        "yaxis": {"title": {"text": "loss"}},
+        "hovermode": "closest",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+    return {"data": data, "layout": layout}

@@ -1,0 +1,158 @@
+"""The executor of several processes on this machine: one a GPU, or each with its share of the cores.
+
+Results come back batch by batch. A worker that dies, or gives nothing for long, is replaced, and its part is handed out
+again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from gpteval.core.errors import ModelError
+from gpteval.run.config import Computing, RunConfig
+from gpteval.run.executors.computer import Computer, Message, order_of, step_of
+from gpteval.run.executors.part_queue import TRIES, PartQueue
+from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.tokens.queries import Query
+
+LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
+
+
+@dataclass
+class _Worker:
+    """A process, its end of the pipe, what it is at, whose rows it has, and when it gave something last."""
+
+    process: Any
+    pipe: Connection
+    part: Part | None = None
+    has: Work | None = None
+    heard: float = 0.0
+
+
+class Pool:
+    """``workers`` processes."""
+
+    def __init__(self, config: RunConfig, workers: int) -> None:
+        self.config, self.workers = config, workers
+        self._alive: list[_Worker] = []
+
+    def compute(self, parts: Iterator[Part]) -> PartResults:
+        """A part whose workers die one after the other ends with a ModelError."""
+        part_queue = PartQueue(parts, self.workers)
+        try:
+            while True:
+                if part_queue.hungry and not self._talking(0):
+                    part_queue.pull()
+                idle = [worker for worker in self._alive if worker.part is None]
+                while part_queue and (idle or len(self._alive) < self.workers):
+                    part = part_queue.next()
+                    if part.is_wanted:
+                        self._hand(idle.pop() if idle else self._start(), part)
+                    else:
+                        yield PartResult(part, done=True)
+                if part_queue.over() and not any(worker.part for worker in self._alive):
+                    return
+                for worker in self._talking(0 if part_queue.hungry else LOOK_SECONDS):
+                    try:
+                        yield self._heard(worker, worker.pipe.recv())
+                    except (EOFError, OSError):
+                        lost = self._end(worker)
+                        if not part_queue.lost(lost):
+                            yield PartResult(
+                                lost, error=lost_error("worker processes", self.config.worker_timeout), done=True
+                            )
+                self._end_silent()
+        finally:
+            for worker in list(self._alive):
+                self._end(worker)
+
+    def _talking(self, seconds: float) -> list[_Worker]:
+        """The workers at work that gave something, or died; waited for at most so long."""
+        busy = {worker.pipe: worker for worker in self._alive if worker.part is not None}
+        return [busy[pipe] for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
+
+    def _end_silent(self) -> None:
+        """Kill workers that gave nothing for too long; the next look finds them dead."""
+        for worker in self._alive:
+            if worker.part and time.monotonic() - worker.heard > self.config.worker_timeout:
+                worker.process.kill()
+
+    def _heard(self, worker: _Worker, message: Message) -> PartResult:
+        assert worker.part is not None
+        worker.heard = time.monotonic()
+        step = step_of(worker.part, message)
+        worker.part = None if step.done else worker.part
+        return step
+
+    def _hand(self, worker: _Worker, part: Part) -> None:
+        rows = None if worker.has is part.work else dict(part.work.rows)
+        worker.part, worker.has, worker.heard = part, part.work, time.monotonic()
+        with suppress(OSError):  # it died: the next wait finds that out
+            worker.pipe.send((order_of(part), rows))
+
+    def _start(self) -> _Worker:
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        number = next(n for n in range(self.workers) if all(w.process.name != f"gpteval-{n}" for w in self._alive))
+        process = spawn.Process(
+            target=_work,
+            args=(theirs, self.config.computing, number, self.workers),
+            name=f"gpteval-{number}",
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._alive.append(worker)
+        return worker
+
+    def _end(self, worker: _Worker) -> Part:
+        self._alive.remove(worker)
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
+        return worker.part  # type: ignore[return-value]  # asked of those that are at one
+
+
+def lost_error(workers: str, timeout: float) -> ModelError:
+    """Of a part that nobody could compute."""
+    return ModelError(
+        f"{TRIES} {workers}, one after the other, died or gave nothing for {timeout:g} s",
+        "most often for want of memory: fewer --workers, --batch-tokens 512; slow ones need a longer --worker-timeout",
+    )
+
+
+def _work(pipe: Connection, config: Computing, number: int, count: int) -> None:
+    """A worker: computes what it is handed until the pipe ends."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it
+    computer: Computer | None = None
+    rows: dict[bytes, Query] = {}
+    while True:
+        try:
+            order, new = pipe.recv()
+        except (EOFError, OSError):
+            return
+        rows = new or rows
+        computer = computer or Computer(_own_device(config, number, count))  # after the first order was taken
+        for message in computer.messages(order, rows):
+            pipe.send(message)
+
+
+def _own_device(config: Computing, number: int, count: int) -> Computing:
+    """With a GPU of its own for worker ``number`` of ``count``, or its share of the cores."""
+    import torch
+
+    if gpus := torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0:
+        return replace(config, load=replace(config.load, device=f"cuda:{number % gpus}"))
+    if "OMP_NUM_THREADS" not in os.environ:  # which is for the user to choose
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    return config

@@ -1,0 +1,193 @@
+"""The executor of Ray: actors that hold a model each, on a cluster or on this machine.
+
+A part whose actor is lost, with its process or its whole node, goes to another one. Actors are asked only once they
+run: one for which the cluster has no room any more keeps nobody waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gpteval.core.errors import UsageError
+from gpteval.run.config import Computing, RunConfig
+from gpteval.run.executors.computer import Computer, Message, Order, order_of, step_of
+from gpteval.run.executors.part_queue import TRIES, PartQueue
+from gpteval.run.executors.processes import LOOK_SECONDS, lost_error
+from gpteval.run.parts import Part, PartResult, PartResults, Work
+
+KNOCK_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class _Actor:
+    """``asked``: what is waited for, its start or the stream of a part's batches."""
+
+    handle: Any
+    asked: Any
+    heard: float
+    part: Part | None = None
+    runs: bool = False
+
+
+class RayPool:
+    """``workers`` actors; by default one a GPU of the cluster, or one a core where it has none.
+
+    Raises UsageError where Ray is not installed or the cluster cannot be reached.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.ray = _connected(config.ray_address)
+        there = self.ray.cluster_resources()
+        self._gpus = 1 if there.get("GPU") and config.load.device in ("auto", "cuda") else 0
+        self.workers = config.workers or int(there.get("GPU" if self._gpus else "CPU", 1))
+        self._alive: list[_Actor] = []
+        self._failed_starts = 0
+        self._rows: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
+
+    def compute(self, parts: Iterator[Part]) -> PartResults:
+        """A part whose actors die one after the other ends with a ModelError."""
+        part_queue = PartQueue(parts, self.workers)
+        try:
+            while True:
+                if part_queue.hungry:
+                    part_queue.pull()
+                if part_queue and len(self._alive) < self.workers:
+                    self._alive.append(self._start())
+                for actor in self._alive:
+                    if actor.runs and actor.part is None and part_queue:
+                        part = part_queue.next()
+                        if part.is_wanted:
+                            self._hand(actor, part)
+                        else:
+                            yield PartResult(part, done=True)
+                if part_queue.over() and not any(actor.part for actor in self._alive):
+                    return
+                for actor in self._talking(0 if part_queue.hungry else LOOK_SECONDS):
+                    found = self._heard(actor)
+                    if isinstance(found, PartResult):
+                        yield found
+                    elif found is not None and not part_queue.lost(found):
+                        yield PartResult(found, error=lost_error("actors", self.config.worker_timeout), done=True)
+                self._end_silent()
+        finally:
+            for actor in self._alive:
+                self.ray.kill(actor.handle)
+            self._alive.clear()
+
+    def _start(self) -> _Actor:
+        options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+        handle = self.ray.remote(_Worker).options(**options).remote(self.config.computing)
+        return _Actor(handle, handle.runs.remote(), time.monotonic())
+
+    def _hand(self, actor: _Actor, part: Part) -> None:
+        work = part.work
+        if self._rows[0] is not work:
+            self._rows = work, self.ray.put(dict(work.rows))
+        actor.part, actor.heard = part, time.monotonic()
+        actor.asked = actor.handle.compute.options(num_returns="streaming").remote(order_of(part), self._rows[1])
+
+    def _talking(self, seconds: float) -> list[_Actor]:
+        """The actors that gave something or were lost; waited for at most so long."""
+        asked = {actor.asked: actor for actor in self._alive if actor.part or not actor.runs}
+        if not asked:
+            return []
+        found, _ = self.ray.wait(list(asked), num_returns=1, timeout=seconds, fetch_local=False)
+        return [asked[one] for one in found]
+
+    def _heard(self, actor: _Actor) -> PartResult | Part | None:
+        """What came of an actor's part; the part itself where the actor was lost."""
+        part, actor.heard = actor.part, time.monotonic()
+        try:
+            said = self.ray.get(actor.asked if part is None else next(actor.asked))
+        except (self.ray.exceptions.RayError, StopIteration) as error:
+            self._alive.remove(actor)
+            if not actor.runs:
+                self._count_stillborn(error)
+            return part
+        if part is None:
+            actor.runs, self._failed_starts = True, 0
+            return None
+        step = step_of(part, said)
+        actor.part = None if step.done else part
+        return step
+
+    def _count_stillborn(self, error: Exception) -> None:
+        """Raise UsageError where one actor after the other dies before it runs."""
+        self._failed_starts += 1
+        if self._failed_starts >= TRIES * self.workers:
+            reason = " ".join(str(error).split())[-300:]
+            raise UsageError(
+                f"no worker starts on the Ray cluster: {reason}", "install gpteval on all nodes, in the same versions"
+            )
+
+    def _end_silent(self) -> None:
+        """Kill actors that gave nothing for too long; the next look finds them dead. Raises UsageError where none
+        could be started in that time.
+        """
+        silent = [a for a in self._alive if time.monotonic() - a.heard > self.config.worker_timeout]
+        if silent and not any(actor.runs for actor in self._alive):
+            raise UsageError(
+                f"the Ray cluster had no room for a worker in {self.config.worker_timeout:g} s",
+                f"each needs {'a GPU' if self._gpus else 'a core'}: look at `ray status`",
+            )
+        for actor in silent:
+            if actor.part:
+                self.ray.kill(actor.handle)
+
+
+class _Worker:
+    """What an actor is."""
+
+    def __init__(self, config: Computing) -> None:
+        self.computer = Computer(config)
+
+    def runs(self) -> bool:
+        return True
+
+    def compute(self, order: Order, rows: Any) -> Iterator[Message]:
+        yield from self.computer.messages(order, rows)
+
+
+def _connected(address: str) -> Any:
+    """Ray, connected to the cluster at ``address``, or to one of this machine alone that ends with this process."""
+    if not address:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # Ray's word for: no other machine, loopback only
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # an actor without GPUs leaves the variables alone
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError("--executor ray needs Ray", "pip install 'gpteval[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    quiet: dict[str, Any] = {"logging_level": "error", "log_to_driver": False}
+    terminate = signal.getsignal(signal.SIGTERM)  # Ray puts one in its place that raises SystemExit wherever it is
+    try:
+        if address:
+            _check_address(address)
+            ray.init(address=address, **quiet)
+        else:
+            ray.init(address="local", include_dashboard=False, **quiet)
+    except Exception as error:  # of a cluster that cannot be reached Ray raises many kinds
+        raise UsageError(
+            f"the Ray cluster {address or 'of this machine'} cannot be used: {error}",
+            "start one with: ray start --head",
+        ) from error
+    finally:
+        if terminate is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)
+    return ray
+
+
+def _check_address(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()

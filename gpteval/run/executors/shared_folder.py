@@ -1,0 +1,201 @@
+"""The executor of a shared folder: workers on any machine that sees it, started by Slurm or by hand.
+
+Nothing but files and their renaming is used, which one machine does at a time even where the folder is on a network.
+In ``work/`` of the run's folder:
+
+    ID.rows            a slice's rows
+    waiting/PART       an order; a worker that begins moves it to
+    claimed/PART       and changes its time while it lives
+    said/PART.NUMBER   a message, each whole when it has this name
+    ended              nobody is to come any more
+
+A worker whose order does not change its time for ``LEASE`` seconds, as this machine's clock passes, is taken for lost.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from gpteval.core.atomic import write_whole
+from gpteval.core.errors import OutputError, StoreError
+from gpteval.run.config import RunConfig
+from gpteval.run.executors.computer import order_of, step_of
+from gpteval.run.executors.part_queue import PartQueue
+from gpteval.run.executors.processes import lost_error
+from gpteval.run.executors.wire import dump_order, dump_rows, load_message
+from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.units import Listener
+
+WORK = "work"
+WAITING, CLAIMED, SAID = "waiting", "claimed", "said"
+ENDED = "ended"
+MARK = ".gpteval"  # a folder that has it was made for workers
+BEAT = 5.0  # seconds between two signs of life
+LEASE = 12 * BEAT
+LOOK_SECONDS = 0.2
+CALL_SECONDS = 10.0  # without a worker, until that is told
+WORKERS = 8  # that are expected where their number is not told
+KEPT = 4  # slices whose rows stay in the folder
+
+
+@dataclass
+class _Given:
+    """A part that was handed out: when its order last changed its time, and when its worker last said something."""
+
+    part: Part
+    stamp: float = 0.0
+    beat: float = 0.0
+    heard: float = 0.0
+    said: int = 0
+
+
+class SharedFolder:
+    """Waits for workers, hands out orders, and takes what they say. Raises StoreError where files cannot be written."""
+
+    def __init__(self, config: RunConfig, listener: Listener) -> None:
+        self.config, self.listener, self.workers = config, listener, config.workers or WORKERS
+        self.folder = config.folder / WORK
+        self._given: dict[str, _Given] = {}
+        self._rows: dict[Work, str] = {}
+        self._alone, self._began = True, time.monotonic()
+
+    def compute(self, parts: Iterator[Part]) -> PartResults:
+        """A part whose workers are lost one after the other ends with a ModelError."""
+        part_queue = PartQueue(parts, self.workers)
+        try:
+            self._open()
+            while True:
+                self._mend()
+                if part_queue.hungry:
+                    part_queue.pull()
+                while part_queue and len(self._given) < 2 * self.workers:
+                    part = part_queue.next()
+                    if part.is_wanted:
+                        self._give(part)
+                    else:
+                        yield PartResult(part, done=True)
+                if part_queue.over() and not self._given:
+                    return
+                heard = False
+                for name, given in list(self._given.items()):
+                    for step in self._messages(name, given):
+                        heard = True
+                        yield step
+                    if name in self._given and self._is_lost(name, given):
+                        self._forget(name)
+                        if not part_queue.lost(given.part):
+                            yield PartResult(
+                                given.part, error=lost_error("workers", self.config.worker_timeout), done=True
+                            )
+                if not heard and not part_queue.hungry:
+                    time.sleep(LOOK_SECONDS)
+                self._call_workers()
+        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+            raise StoreError(
+                f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
+            ) from error
+        finally:
+            if (self.folder / MARK).is_file():
+                with suppress(OSError):
+                    (self.folder / ENDED).touch()
+
+    def _open(self) -> None:
+        """Begin anew: what earlier commands handed out is in the journal, or is handed out again. Raises OutputError
+        for a folder of that name which no such run made.
+        """
+        if self.folder.exists() and not (self.folder / MARK).is_file() and any(self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder} was not made by gpteval and is left as it is, but workers need a folder of that name",
+                "choose another folder with --out",
+            )
+        for name in (WAITING, CLAIMED, SAID):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._make()
+        for path in (*self.folder.glob("*.rows"), self.folder / ENDED):  # upon which workers begin
+            path.unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        for name in (WAITING, CLAIMED, SAID):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / MARK).touch()
+
+    def _mend(self) -> None:
+        """Hand out again what somebody has removed from the folder, or the folder itself."""
+        gone = [name for name in self._given if not self._is_there(name)]
+        if gone:
+            self.listener.warned(f"{WORK}/ has lost {len(gone)} orders that were handed out: they are handed out again")
+        if gone or not (self.folder / MARK).is_file():
+            self._make()
+        for name in gone:
+            self._give(self._given.pop(name).part)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an order waits or is claimed; it moves from the one place to the other."""
+        return any((self.folder / place / name).exists() for place in (WAITING, CLAIMED))
+
+    def _call_workers(self) -> None:
+        """Say once how to start workers, where none has come for a while."""
+        if self._alone and any((self.folder / CLAIMED).glob("*")):
+            self._alone = False
+        if self._alone and time.monotonic() - self._began > CALL_SECONDS:
+            self._alone = False
+            self.listener.warned(f"nobody computes yet; here or elsewhere: gpteval worker {self.config.folder}")
+
+    def _give(self, part: Part) -> None:
+        work = part.work
+        if work in self._rows and not (self.folder / self._rows[work]).exists():
+            del self._rows[work]
+        if work not in self._rows:
+            while len(self._rows) >= KEPT and (old := next((w for w in self._rows if not w.left), None)):
+                (self.folder / self._rows.pop(old)).unlink(missing_ok=True)
+            self._rows[work] = f"{uuid4().hex}.rows"
+            self._write(self.folder / self._rows[work], dump_rows(work.rows))
+        name = uuid4().hex
+        config = self.config.computing
+        settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
+        settings |= {"tokenizer": config.load.tokenizer}
+        order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
+        self._write(self.folder / WAITING / name, json.dumps(order))
+        self._given[name] = _Given(part)
+
+    def _write(self, path: Path, text: str) -> None:
+        """The folder may be removed meanwhile, once: then it is made again."""
+        try:
+            write_whole(path, text)
+        except FileNotFoundError:
+            self._make()
+            write_whole(path, text)
+
+    def _messages(self, name: str, given: _Given) -> Iterator[PartResult]:
+        """What was said of a part, in order."""
+        while (path := self.folder / SAID / f"{name}.{given.said}").exists():
+            step = step_of(given.part, load_message(path.read_text(encoding="utf-8")))
+            given.said, given.heard = given.said + 1, time.monotonic()
+            path.unlink()
+            if step.done:
+                self._forget(name)
+            yield step
+
+    def _is_lost(self, name: str, given: _Given) -> bool:
+        """Whether the worker that claimed a part is gone, or says nothing for too long."""
+        now = time.monotonic()
+        try:
+            stamp = (self.folder / CLAIMED / name).stat().st_mtime
+        except FileNotFoundError:
+            return False  # nobody claimed it yet
+        given.heard = given.heard or now
+        if stamp != given.stamp:
+            given.stamp, given.beat = stamp, now
+        return now - given.beat > LEASE or now - given.heard > self.config.worker_timeout
+
+    def _forget(self, name: str) -> None:
+        """A worker that is still at it finds its order gone, and leaves it."""
+        del self._given[name]
+        (self.folder / CLAIMED / name).unlink(missing_ok=True)

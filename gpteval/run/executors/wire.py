@@ -1,0 +1,88 @@
+"""Rows, orders and messages as JSON, for workers that share nothing but a folder. No pickle: a file is only data."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from gpteval.models.catalogue import ModelInfo
+from gpteval.run.executors.computer import Message, Order
+from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, Tokens
+from gpteval.tune.head_engine import HeadQuery
+
+
+def dump_rows(rows: Mapping[bytes, Query]) -> str:
+    """A line a row."""
+    return "".join(json.dumps([key.hex(), *_row(row)]) + "\n" for key, row in rows.items())
+
+
+def load_rows(text: str) -> dict[bytes, Query]:
+    """Raises ValueError where a line is no row."""
+    return {bytes.fromhex(key): _row_of(*rest) for key, *rest in map(json.loads, text.splitlines())}
+
+
+def _row(row: Any) -> list[Any]:
+    match row:
+        case ScoreQuery():
+            return ["score", *map(_text, (row.context, row.targets, row.barred, row.parts))]
+        case GenerateQuery():
+            return ["generate", _text(row.prompt), row.max_new_tokens, row.stop, asdict(row.sampling)]
+        case HeadQuery():
+            return ["head", list(map(_text, row.sequences)), row.answer]
+    raise TypeError(f"{type(row).__name__} is no row of a model with weights")
+
+
+def _row_of(kind: str, *values: Any) -> Any:
+    if kind == "score":
+        return ScoreQuery(*map(_tokens, values))
+    if kind == "generate":
+        prompt, most, stop, sampling = values
+        return GenerateQuery(_tokens(prompt), most, tuple(stop), Sampling(**sampling))
+    if kind == "head":
+        sequences, answer = values
+        return HeadQuery(tuple(map(_tokens, sequences)), answer)
+    raise ValueError(f"unknown kind of row {kind!r}")
+
+
+def _text(tokens: Tokens) -> str:
+    return b64encode(tokens.tobytes()).decode("ascii")
+
+
+def _tokens(text: str) -> Tokens:
+    return Tokens.of_bytes(b64decode(text))
+
+
+def dump_order(order: Order) -> dict[str, Any]:
+    """As a document of JSON."""
+    return asdict(order) | {"known": [key.hex() for key in order.known]}
+
+
+def load_order(document: Mapping[str, Any]) -> Order:
+    """Raises ValueError or TypeError where the document is no order."""
+    model = document["model"]
+    model = {field.name: model[field.name] for field in fields(ModelInfo) if field.name in model}
+    info = ModelInfo(**model | {"aliases": tuple(model.get("aliases", ()))})
+    known = frozenset(map(bytes.fromhex, document["known"]))
+    plain = {name: document[name] for name in ("source", "key", "version", "dtype", "device", "tuned", "number", "of")}
+    return Order(model=info, known=known, **plain)
+
+
+def dump_message(message: Message) -> str:
+    """As a line of JSON."""
+    kind, value = message
+    if kind == "batch":
+        value = [[key.hex(), result.dumps()] for key, result in value.items()]
+    return json.dumps([kind, value])
+
+
+def load_message(text: str) -> Message:
+    """Raises ValueError or TypeError where the text is no message."""
+    kind, value = json.loads(text)
+    if kind == "batch":
+        return kind, {bytes.fromhex(key): QueryResult.loads(result) for key, result in value}
+    if kind not in ("facts", "failed"):
+        raise ValueError(f"unknown kind of message {kind!r}")
+    return kind, value

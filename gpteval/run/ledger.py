@@ -1,0 +1,190 @@
+"""A run's bookkeeping: results, failures and facts as they come, and the files that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import gpteval
+from gpteval.core.errors import GptevalError, NotAvailable
+from gpteval.core.outcomes import Failure, Result
+from gpteval.core.text import without_paths
+from gpteval.core.types import Prompt, digest
+from gpteval.models.catalogue import ModelInfo
+from gpteval.prompts.build import TaskData
+from gpteval.reference.counterpart import beside
+from gpteval.run.benchmark_results import add_groups
+from gpteval.run.config import RunConfig
+from gpteval.run.engines import AnyModel, tuning_of
+from gpteval.run.facts import hardware, versions
+from gpteval.run.identity import identity
+from gpteval.run.parts import Facts
+from gpteval.run.units import Listener, Unit
+from gpteval.store.folder import SCHEMA, ResultTable, RunFolder
+from gpteval.store.judged import judged_apart
+from gpteval.store.same import same_weights
+from gpteval.tasks.task import DEFAULT, Task
+
+
+@dataclass
+class Ledger:
+    """``results`` and ``failures`` are those of this command; ``table`` has the folder's. ``groups``: their tasks."""
+
+    config: RunConfig
+    folder: RunFolder
+    table: ResultTable
+    manifest: dict[str, Any]
+    listener: Listener
+    results: list[Result] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    _identities: dict[str, dict[str, str]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, config: RunConfig, folder: RunFolder, listener: Listener) -> Ledger:
+        """The folder's, with what earlier commands wrote. Raises OutputError where that has other settings."""
+        manifest = folder.read_json("manifest.json", listener.warned)
+        results = folder.read_json("results.json", listener.warned)
+        config.refuse_other(folder.path, manifest.get("config") or results.get("run") or {})
+        manifest = {
+            "schema": SCHEMA,
+            "gpteval": gpteval.__version__,
+            "command": config.command,
+            "created": manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds"),
+            "config": config.settings,
+            "versions": versions(),
+            "hardware": hardware(),
+            "models": manifest.get("models") or {},
+            "tasks": manifest.get("tasks") or {},
+            "samples": manifest.get("samples") or [],
+        }
+        return cls(config, folder, ResultTable(results), manifest, listener)
+
+    def add(self, unit: Unit, results: Sequence[Result], data: TaskData, prompts: Sequence[Prompt]) -> None:
+        """Take a unit's results."""
+        self._note_task(unit, data, prompts)
+        self.table.add(results)
+        for sentence in judged_apart(self.table.rows, unit.task.label):
+            if sentence not in self._told:
+                self._told.add(sentence)
+                self.listener.warned(sentence)
+        self.results += results
+        self.save()
+
+    def fail(self, unit: Unit, error: GptevalError) -> None:
+        """Take a failure."""
+        failure = Failure(
+            unit.model.name, unit.task.label, without_paths(str(error)), unit.shots, isinstance(error, NotAvailable)
+        )
+        self.failures.append(failure)
+        if unit.is_result:
+            self.table.fail(failure)
+            self.save()
+        self.listener.unit_failed(unit, failure)
+
+    def note_facts(self, model: str, facts: Facts) -> None:
+        """What ran, once weights are loaded."""
+        known = self.manifest["models"].setdefault(model, {})
+        peak = max(known.get("peak_memory_bytes", 0), facts.get("peak_memory_bytes", 0))
+        known.update(facts, peak_memory_bytes=peak)
+
+    def tell_same_weights(self, models: Iterable[ModelInfo]) -> None:
+        """Warn of those of ``models`` that are another of the folder's under another name."""
+        for sentence in same_weights(self.manifest["models"], [info.name for info in models]):
+            self.listener.warned(sentence)
+
+    def note_model(self, model: AnyModel) -> None:
+        """What the model is; results that other weights made are marked."""
+        info = model.info
+        if stale := self.table.mark_stale(info.name, model.fingerprint):
+            self.listener.warned(
+                f"{stale} earlier results of {info.name} were made with other weights; they are marked as stale "
+                "until their tasks are run again"
+            )
+        known = self.manifest["models"].get(info.name, {})
+        self.manifest["models"][info.name] = known | {
+            "location": "local" if info.local else info.location,
+            "revision": model.revision,
+            "fingerprint": model.fingerprint,
+            "generation": info.generation,
+            "n_params": info.n_params,
+            "family": info.family,
+            "step": info.step,
+            "window": model.window,
+            "release_date": info.release_date,
+            "licence": info.licence,
+            "architecture": model.config.model_type,
+            "dtype": model.dtype,
+            "device": model.device,
+            "lossy_tokenizer": model.codec.lossy,
+            "notes": list(model.codec.notes),
+        }
+        if tuning := tuning_of(model):
+            self.manifest["models"][info.name]["finetune"] = asdict(tuning)
+
+    def _note_task(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
+        task = unit.task
+        entry = self.manifest["tasks"].setdefault(task.label, {})
+        entry |= {
+            "family": task.family,
+            "source": task.source.label,
+            "revision": data.revision,
+            "licence": task.licence,
+            "version": task.version,
+            "description": task.description,
+            "template": task.template_name,
+            "items": len(data.items),
+            "examples_revision": data.pool_revision or entry.get("examples_revision", ""),
+            "identity": self._identity(task, data, prompts),
+        }
+        entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
+
+    def _identity(self, task: Task, data: TaskData, prompts: Sequence[Prompt]) -> dict[str, str]:
+        """Of the task as it is declared, whatever of it a tuned model is asked; made once."""
+        if task.label not in self._identities:
+            requests = {prompt.item_id: prompt.request for prompt in prompts}
+            self._identities[task.label] = identity(replace(data, task=task), requests)
+        return self._identities[task.label]
+
+    def add_groups(self, info: ModelInfo) -> None:
+        """Add the results of groups that are complete by now."""
+        results = add_groups(
+            info.name,
+            self.groups,
+            folder=self.folder,
+            table=self.table,
+            manifest=self.manifest,
+            published=partial(self._published, info),
+            warn=self.listener.warned,
+        )
+        if results:
+            self.results += results
+            self.save()
+            self.listener.groups_done(results)
+
+    def published_of(self, info: ModelInfo, unit: Unit, metric: str) -> Mapping[str, Any] | None:
+        """What was published for the model on a task; of other templates nothing was."""
+        if unit.task.template_name != DEFAULT:
+            return None
+        split = getattr(unit.task.source, "split", "test")
+        return self._published(info, unit.task.name, metric, unit.shots, split=split)
+
+    def _published(
+        self, info: ModelInfo, task: str, metric: str, shots: int, *, split: str = ""
+    ) -> Mapping[str, Any] | None:
+        if info.local:
+            return None
+        names = {info.name, info.location, *info.aliases}
+        limit, profile = self.config.items, self.config.profile
+        asked = info.revision if "@" in info.name else None  # not one that a lock gives
+        return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
+
+    def save(self) -> None:
+        """Write results and facts. Raises StoreError."""
+        run = {"name": self.folder.path.name, "command": self.config.command, "gpteval": gpteval.__version__}
+        self.folder.write_json("results.json", self.table.document(run | self.config.settings))
+        self.folder.write_json("manifest.json", self.manifest)

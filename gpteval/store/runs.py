@@ -1,0 +1,209 @@
+"""Reading run folders: results, failures, manifests, samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gpteval.core.errors import UsageError
+from gpteval.store.apart import names_apart
+from gpteval.store.documents import read_document, sample_file
+from gpteval.store.judged import judged_apart
+from gpteval.store.same import same_weights
+
+_NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
+_DEFAULTS: dict[str, Any] = {
+    "generation": "other",
+    "family": "other",
+    "shots": 0,
+    "higher_is_better": True,
+    "n": 0,
+    "coverage": 1.0,
+    "truncated": 0,
+    "notes": (),
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One or more runs as one: rows of results.json, failures, manifests, and remarks on the merging.
+
+    ``samples`` maps (task, shots) to each model's file.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    failures: tuple[Mapping[str, str], ...]
+    manifests: tuple[Mapping[str, Any], ...]
+    samples: Mapping[tuple[str, int], Mapping[str, Path]]
+    remarks: tuple[str, ...]
+
+
+def load_each(runs: Sequence[Path]) -> list[Loaded]:
+    """Read run folders, each for itself, but for the names of models: see ``names_apart``. Keys that a row lacks get a
+    default, so that the files of another version can be shown too.
+
+    Raises UsageError for what is no run's folder, StoreError for a damaged file.
+    """
+    documents, manifests, names = _read(runs)
+    return [_loaded(*of_run) for of_run in zip(runs, documents, manifests, names, strict=True)]
+
+
+def names_of(runs: Sequence[Path]) -> list[dict[str, str]]:
+    """For each run what its models are called where all the runs are shown together."""
+    return _read(runs)[2]
+
+
+def _read(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]], list[dict[str, str]]]:
+    """The runs' results, with how many of their rows are ``unread``, their manifests, and the names of their models."""
+    documents: list[dict[str, Any]] = []
+    manifests: list[Mapping[str, Any]] = []
+    for run in runs:
+        if not (run / "results.json").is_file():
+            raise UsageError(f"{run} is no run's folder: it has no results.json", "give the folder of a gpteval run")
+        document = read_document(run / "results.json", members=False)
+        documents.append(document)
+        manifests.append(read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {})
+        whole = document.get("results") or []
+        document["results"] = [row for raw in whole if (row := _row(raw)) is not None]
+        document["unread"] = len(whole) - len(document["results"])
+    fingerprints = [_fingerprints(*both) for both in zip(documents, manifests, strict=True)]
+    return documents, manifests, names_apart(runs, fingerprints)
+
+
+def load_runs(runs: Sequence[Path]) -> Loaded:
+    """Read and merge run folders, as ``load_each``; of a result that two have, the later one counts."""
+    rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    failures: dict[tuple[str, str], Mapping[str, str]] = {}
+    manifests: list[Mapping[str, Any]] = []
+    samples: dict[tuple[str, int], dict[str, Path]] = {}
+    remarks: list[str] = []
+    for one in load_each(runs):
+        (name,), (manifest,) = one.names, one.manifests
+        keys = {(r["model"], r["task"], r["shots"], r["metric"]): r for r in one.rows}
+        if replaced := len(keys.keys() & rows.keys()):
+            verb = "result was" if replaced == 1 else "results were"
+            remarks.append(f"{replaced} {verb} in several runs: those of {name} are shown")
+        rows |= keys
+        for model, task in {(r["model"], r["task"]) for r in one.rows}:
+            failures.pop((model, task), None)  # an earlier run's failure that was mended
+        failures |= {(failure["model"], failure["task"]): failure for failure in one.failures}
+        remarks += [*one.remarks, *_changed(manifests, manifest)]
+        manifests.append(manifest)
+        for unit, of_models in one.samples.items():
+            samples.setdefault(unit, {}).update(of_models)
+    if not rows:
+        raise UsageError("these runs have no results", "see their failures in results.json")
+    names = tuple(run.resolve().name for run in runs)
+    every = tuple(rows.values()), tuple(failures.values()), tuple(manifests)
+    found = Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
+    return replace(found, remarks=(*found.remarks, *same_weights(facts_of(found)), *judged_apart(found.rows)))
+
+
+def _fingerprints(document: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Of each model of a run, whose rows and failures it has; "" where nothing says it."""
+    models = manifest.get("models") or {}
+    found = {row["model"]: str(row.get("fingerprint") or "") for row in document["results"] if not row.get("stale")}
+    named = [row.get("model", "?") for row in (*document["results"], *_failures(document))]
+    return {name: str((models.get(name) or {}).get("fingerprint") or found.get(name, "")) for name in named}
+
+
+def _failures(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in document.get("failures") or [] if isinstance(one, dict)]
+
+
+def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], names: Mapping[str, str]) -> Loaded:
+    """A run, its models by these names."""
+    rows: list[dict[str, Any]] = []
+    samples: dict[tuple[str, int], dict[str, Path]] = {}
+    for model, task, shots, path in _samples(run, manifest, document["results"]):
+        samples.setdefault((task, shots), {})[names.get(model, model)] = path
+    for row in document["results"]:
+        name = names[row["model"]]
+        family = row.get("model_family")
+        if name != row["model"] and family:
+            row = row | {"model_family": f"{name.removesuffix(row['model'])}{family}"}
+        rows.append(row | {"model": name})
+    failures = [
+        {"model": names.get(one.get("model", "?"), "?"), "task": one.get("task", "?")}
+        | {"error": str(one.get("error", "no cause given"))}
+        for one in _failures(document)
+    ]
+    if manifest.get("models"):
+        manifest = {**manifest, "models": {names.get(name, name): facts for name, facts in manifest["models"].items()}}
+    told = [f"{document['unread']} rows of {run.resolve().name} name no result"] if document["unread"] else []
+    if any(new != old for old, new in names.items()):
+        told.append("models of one name with other weights are told apart by the folders of their runs")
+    models = (manifest.get("config") or {}).get("until_decided")
+    if isinstance(models, list) and models:
+        told.append(
+            f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
+            "allow for that, the intervals of single models do not"
+        )
+    _mark_primary(rows)
+    return Loaded((run.resolve().name,), tuple(rows), tuple(failures), (manifest,), samples, tuple(told))
+
+
+def facts_of(loaded: Loaded) -> dict[str, Mapping[str, Any]]:
+    """What the manifests say of each model; of two that have it the later one."""
+    return {name: facts for one in loaded.manifests for name, facts in (one.get("models") or {}).items()}
+
+
+def parts_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    """The tasks, with their numbers of examples, for which a benchmark stands in one of ``rows``; which one."""
+    return {(row["task"], row["shots"]): str(row["part_of"]) for row in rows if row.get("part_of")}
+
+
+def _row(raw: object) -> dict[str, Any] | None:
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(k), str) for k in ("model", "task", "metric")):
+        return None
+    if not isinstance(raw.get("shots", 0), int) or not isinstance(raw.get("notes") or [], list | tuple):
+        return None
+    row = _DEFAULTS | {key: value for key, value in raw.items() if value is not None}
+    for key in _NUMBERS:
+        value = row.get(key)
+        row[key] = value if isinstance(value, (int, float)) and math.isfinite(value) else None
+    if row.get("stale"):
+        row["notes"] = [*row["notes"], "stale: the model of this name has other weights by now; run the task again"]
+    return row
+
+
+def _mark_primary(rows: Any) -> None:
+    """Where no metric of a task says that it is the primary one, the first is."""
+    by_task: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_task.setdefault((row["model"], row["task"], row["shots"]), []).append(row)
+    for group in by_task.values():
+        if not any(row.get("primary") for row in group):
+            group[0]["primary"] = True
+
+
+def _changed(earlier: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> list[str]:
+    """What two runs call by one name although it is not the same."""
+    remarks = []
+    for kind, facts in (("tasks", ("revision", "version")), ("models", ("fingerprint",))):
+        for name, new in (manifest.get(kind) or {}).items():
+            for old in (m[kind][name] for m in earlier if name in (m.get(kind) or {})):
+                remarks += [
+                    f"{name} is not the same in these runs: its {fact} was {old[fact]} and is {new[fact]}"
+                    for fact in facts
+                    if old.get(fact) and new.get(fact) and old[fact] != new[fact]
+                ]
+    return list(dict.fromkeys(remarks))
+
+
+def _samples(
+    run: Path, manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, int, Path]]:
+    """The samples that the manifest lists, or without a list those that are named like the results."""
+    listed = [
+        (s["model"], s["task"], s.get("shots", 0), run / "samples" / Path(s["file"]).name)
+        for s in manifest.get("samples") or []
+    ]
+    if not listed:
+        units = {(r["model"], r["task"], r["shots"]) for r in rows}
+        listed = [(*unit, run / sample_file(*unit)) for unit in units]
+    return [entry for entry in listed if entry[3].is_file()]

@@ -1,0 +1,235 @@
+"""Declaring a task: data source, prompt function, metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gpteval.core.errors import GptevalError, TaskError, UnknownNameError
+from gpteval.core.types import FAMILIES, Family, Item, Request
+from gpteval.data.sources import Source
+from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
+
+PromptFunction = Callable[[Item], Request]
+Prepare = Callable[[Sequence[Mapping[str, Any]]], Iterable[Mapping[str, Any]]]
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+DEFAULT = "default"  # the name of a task's own prompt among its templates
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark: where its rows come from, the request each row makes, and how answers are scored.
+
+    ``metric`` names the primary metric, ``metrics`` further ones. ``shots`` is the default number
+    of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
+    item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
+    subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
+    where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
+    two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
+    ``cluster`` names a column whose equal values make items depend on each other (questions of one passage,
+    sentences of one document): intervals and tests then resample clusters.
+    Raise ``version`` when a change alters results.
+
+    ``templates`` are other prompts for the same rows, by name, among them ``default``, the task's own; they are
+    declared with :meth:`template`. ``template_name`` is the one that is in force.
+
+    ``profiles`` are the protocols that the task follows as it stands; others are declared with :meth:`as_in`.
+    ``profile`` is the one that is in force. ``evaluates_validation``: whether the peer has no test split for it, so
+    that its examples are drawn from what may be the evaluated rows; by default told by the split's name. ``shown``:
+    how an example shows a request with its answer, if not one after the other.
+    """
+
+    name: str
+    family: Family
+    source: Source
+    prompt: PromptFunction
+    metric: str
+    metrics: tuple[str, ...] = ()
+    shots: int = 0
+    shots_from: str | None = None
+    shots_group: str | None = None
+    shots_may_repeat: bool = False
+    separator: str = "\n\n"
+    preamble: str = ""
+    prepare: Prepare | None = None
+    chance: float | None = None
+    cluster: str | None = None
+    licence: str = ""
+    suites: tuple[str, ...] = ()
+    version: int = 1
+    description: str = ""
+    template_name: str = DEFAULT
+    profiles: tuple[str, ...] = ()
+    profile: str = GPTEVAL
+    evaluates_validation: bool | None = None
+    shown: Callable[[Request], str] | None = None
+    templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
+    variants: dict[str, Variant] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_NAME, self.name):
+            raise TaskError(f"task name {self.name!r} may hold only letters, digits, '_', '-' and '.'")
+        if self.family not in FAMILIES:
+            raise TaskError(f"task {self.name}: unknown family {self.family!r}; one of {', '.join(FAMILIES)}")
+        if self.shots < 0:
+            raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
+        object.__setattr__(self, "templates", {self.template_name: self.prompt})
+        object.__setattr__(self, "variants", {name: Variant(self.prompt, {}) for name in self.profiles})
+
+    def template(self, name: str) -> Callable[[PromptFunction], PromptFunction]:
+        """Decorator: the function is another prompt of this task, ``name`` its name."""
+        if not re.fullmatch(_NAME, name) or name in ("all", *self.templates):
+            raise TaskError(
+                f"task {self.name}: a template cannot be named {name!r}",
+                f"letters, digits, '_', '-' and '.'; not all, {', '.join(self.templates)}",
+            )
+
+        def declare(prompt: PromptFunction) -> PromptFunction:
+            self.templates[name] = prompt
+            return prompt
+
+        return declare
+
+    def with_template(self, name: str) -> Task:
+        """The task with another of its prompts in force. Raises UnknownNameError."""
+        if name not in self.templates:
+            has = f"it has {', '.join(self.templates)}"
+            raise UnknownNameError(f"template of {self.name}", name, self.templates, has)
+        return self._with(prompt=self.templates[name], template_name=name)
+
+    def with_prompt(self, name: str, prompt: PromptFunction, **changes: Any) -> Task:
+        """The task with one more prompt, ``name``, which is in force; ``changes`` are fields that differ with it."""
+        task = self._with(prompt=prompt, template_name=name, **changes)
+        object.__setattr__(task, "templates", {**self.templates, name: prompt})
+        return task
+
+    def with_source(self, source: Source) -> Task:
+        """The task with its rows from elsewhere."""
+        return self._with(source=source)
+
+    def _with(self, **changes: Any) -> Task:
+        task = replace(self, **changes)
+        for declared in ("templates", "variants"):
+            object.__setattr__(task, declared, getattr(self, declared))
+        return task
+
+    def as_in(self, profile: str, **changes: Any) -> Callable[[PromptFunction], PromptFunction]:
+        """Decorator: the function is the task's prompt under a profile; ``changes`` are fields that differ there."""
+        if profile not in PROFILES or profile in self.variants:
+            raise TaskError(f"task {self.name}: no further profile {profile!r}", f"one of {', '.join(PROFILES)}")
+
+        def declare(prompt: PromptFunction) -> PromptFunction:
+            self.variants[profile] = Variant(prompt, changes)
+            return prompt
+
+        return declare
+
+    def under(self, profile: str) -> Task | None:
+        """The task as a profile has it; None where it is not known how."""
+        if profile == GPTEVAL:
+            return self
+        variant = self.variants.get(profile)
+        if variant is None or self.template_name != DEFAULT:
+            return None
+        return replace(self, prompt=variant.prompt, profile=profile, **variant.changes)
+
+    @property
+    def label(self) -> str:
+        """What results are kept under: the name, and behind a colon the template where it is another one."""
+        return self.name if self.template_name == DEFAULT else f"{self.name}:{self.template_name}"
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """The primary metric first."""
+        return (self.metric, *(m for m in self.metrics if m != self.metric))
+
+
+# While a plugin file is read: the faults of its tasks, with their lines.
+_gathering: ContextVar[list[tuple[int, GptevalError]] | None] = ContextVar("gathering", default=None)
+
+
+@contextmanager
+def gathered(faults: list[tuple[int, GptevalError]]) -> Iterator[None]:
+    """Put what is wrong with a task into ``faults``, in the place of raising it."""
+    before = _gathering.set(faults)
+    try:
+        yield
+    finally:
+        _gathering.reset(before)
+
+
+class _NoTask:
+    """In the place of a task that could not be made, whose prompts are for nobody."""
+
+    def template(self, *_: Any, **__: Any) -> Callable[[PromptFunction], PromptFunction]:
+        return lambda prompt: prompt
+
+    as_in = template
+
+
+def task(
+    *,
+    family: Family,
+    source: Source,
+    metric: str,
+    metrics: Iterable[str] = (),
+    name: str | None = None,
+    shots: int = 0,
+    shots_from: str | None = None,
+    shots_group: str | None = None,
+    shots_may_repeat: bool = False,
+    separator: str = "\n\n",
+    preamble: str = "",
+    prepare: Prepare | None = None,
+    chance: float | None = None,
+    cluster: str | None = None,
+    licence: str = "",
+    suites: Iterable[str] = (),
+    profiles: Iterable[str] = (),
+    version: int = 1,
+) -> Callable[[PromptFunction], Task]:
+    """Turn a prompt function into a :class:`Task` named after it (or ``name``).
+
+    The loader finds the task as a module-level name, or in a module-level list of tasks.
+    The function's docstring is the task's description.
+    """
+
+    def decorate(prompt: PromptFunction) -> Task:
+        try:
+            return make(prompt)
+        except GptevalError as error:
+            gathering = _gathering.get()
+            if gathering is None:
+                raise
+            gathering.append((prompt.__code__.co_firstlineno, error))
+            return _NoTask()  # type: ignore[return-value]  # it only takes the decorators that follow
+
+    def make(prompt: PromptFunction) -> Task:
+        return Task(
+            name=name or prompt.__name__,
+            family=family,
+            source=source,
+            prompt=prompt,
+            metric=metric,
+            metrics=tuple(metrics),
+            shots=shots,
+            shots_from=shots_from,
+            shots_group=shots_group,
+            shots_may_repeat=shots_may_repeat,
+            separator=separator,
+            preamble=preamble,
+            prepare=prepare,
+            chance=chance,
+            cluster=cluster,
+            licence=licence,
+            suites=tuple(suites),
+            profiles=tuple(profiles),
+            version=version,
+            description=" ".join((prompt.__doc__ or "").split()),
+        )
+
+    return decorate

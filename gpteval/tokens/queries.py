@@ -1,0 +1,181 @@
+"""Rows: what goes through the model once. Their content is their identity, so equal rows are computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, pairwise
+from typing import overload
+
+ENGINE_VERSION = 9  # raise when a change alters numbers: cached results of older versions are then not used
+
+
+class Tokens(Sequence[int]):
+    """Token ids that never change, in four bytes each, where a tuple takes eight and the numbers' own."""
+
+    __slots__ = ("_data",)
+    _data: bytes
+
+    def __init__(self, ids: Iterable[int] = ()) -> None:
+        self._data = array("i", ids).tobytes()
+
+    @classmethod
+    def of_bytes(cls, data: bytes) -> Tokens:
+        """What ``tobytes`` gave."""
+        tokens = cls.__new__(cls)
+        tokens._data = data
+        return tokens
+
+    def __len__(self) -> int:
+        return len(self._data) // 4
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Tokens: ...
+    def __getitem__(self, index: int | slice) -> int | Tokens:
+        if isinstance(index, int):
+            return memoryview(self._data).cast("i")[index]
+        begin, end, step = index.indices(len(self))
+        if step != 1:
+            raise ValueError("tokens are cut in whole stretches")
+        return Tokens.of_bytes(self._data[4 * begin : 4 * end])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(memoryview(self._data).cast("i"))
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens.of_bytes(self._data + other._data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokens) and self._data == other._data
+
+    def __lt__(self, other: Tokens) -> bool:
+        """An order in which what begins alike stands together; not that of the numbers."""
+        return self._data < other._data
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+    def __repr__(self) -> str:
+        return f"Tokens({list(self)})"
+
+    def tobytes(self) -> bytes:
+        return self._data
+
+
+NONE = Tokens()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreQuery:
+    """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1].
+
+    ``barred``: tokens that the greedy flag passes over at the first target. ``parts``: how many targets each part of a
+    long text has, where their sums are wanted one by one.
+    """
+
+    context: Tokens
+    targets: Tokens
+    barred: Tokens = NONE
+    parts: Tokens = NONE
+
+    @property
+    def input(self) -> Tokens:
+        """What the model reads. Rows that differ in their last target only read the same."""
+        return self.context + self.targets[:-1]
+
+    @property
+    def length(self) -> int:
+        return len(self.context) + len(self.targets) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen: greedy at temperature 0, else drawn from the ``top_k`` likeliest (0: all)."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateQuery:
+    """Continue ``prompt`` (token ids) until a stop string, an end token, or ``max_new_tokens``."""
+
+    prompt: Tokens
+    max_new_tokens: int
+    stop: tuple[str, ...]
+    sampling: Sampling = Sampling()
+
+    @property
+    def input(self) -> Tokens:
+        return self.prompt
+
+    @property
+    def length(self) -> int:
+        return len(self.prompt) + self.max_new_tokens
+
+
+Query = ScoreQuery | GenerateQuery
+_KINDS = {ScoreQuery: "ScoreRow", GenerateQuery: "GenerateRow"}  # in the keys of journals
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What the model gave for a row. Score rows fill ``logprob`` and ``greedy``, generate rows ``text`` and ``finish``.
+
+    ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
+    ``extra``: what an engine notes besides, a JSON object; of a row in parts, their sums.
+    """
+
+    tokens: int
+    logprob: float = 0.0
+    greedy: bool = False
+    text: str = ""
+    finish: str = ""
+    error: str = ""
+    seconds: float = 0.0
+    processed: int = 0
+    extra: str = ""
+
+    @property
+    def parts(self) -> list[float]:
+        """Sums of log-probabilities of a row's parts."""
+        return [float(total) for total in json.loads(self.extra).get("parts", ())] if self.extra else []
+
+    def dumps(self) -> str:
+        return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str) -> QueryResult:
+        """Raises ValueError or TypeError when ``text`` is not what ``dumps`` wrote."""
+        values = json.loads(text)
+        result = cls(*values)
+        if not isinstance(result.tokens, int) or not isinstance(result.text, str):
+            raise ValueError("not a row result")
+        return result
+
+
+def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
+    """The sums of a row's parts, as ``QueryResult.extra`` keeps them; "" for a row without."""
+    ends = list(accumulate(parts))
+    sums = [math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]
+    return json.dumps({"parts": sums}) if sums else ""
+
+
+def query_key(model_key: str, row: Query) -> bytes:
+    """Content address of a row's result: the model and everything of the row that determines it."""
+    if isinstance(row, ScoreQuery):
+        rest: object
+        first, second, rest = row.context.tobytes(), row.targets.tobytes(), list(row.barred) or ""
+        rest = {"barred": rest, "parts": list(row.parts)} if row.parts else rest
+    else:
+        first, second = row.prompt.tobytes(), b""
+        rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])
+    head = json.dumps([ENGINE_VERSION, model_key, _KINDS[type(row)], len(first), rest])
+    return hashlib.blake2b(head.encode() + b"\0" + first + second, digest_size=16).digest()

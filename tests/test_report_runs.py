@@ -1,0 +1,113 @@
+"""Several runs in one report, odd files, and errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
+from gpteval.report import build_report
+from gpteval.store.runs import load_runs
+from tests.report_runs import (
+    result,
+    rewritten,
+    run,  # noqa: F401  (fixtures)
+    visible,
+)
+
+
+class TestMerging:
+    def test_the_later_run_counts_and_the_page_says_so(self, run: Path, tmp_path: Path) -> None:
+        document = json.loads((run / "results.json").read_text())
+        document["results"] = [r | {"value": 0.99} for r in document["results"] if r["task"] == "sst2"]
+        (tmp_path / "results.json").write_text(json.dumps(document))
+        both = load_runs([run, tmp_path])
+        assert [r["value"] for r in both.rows if r["task"] == "sst2"] == [0.99] * 4
+        assert len(both.rows) == 19
+        text = visible(build_report([run, tmp_path], tmp_path / "r.html"))
+        assert f"4 results were in several runs: those of {tmp_path.name} are shown" in text
+
+    def test_a_failure_that_a_later_run_mended_is_gone(self, run: Path, tmp_path: Path) -> None:
+        row = result("neo", "gpt3", 10, "wmt", "translation", "bleu", 5.0)
+        (tmp_path / "results.json").write_text(json.dumps({"results": [row]}))
+        assert load_runs([run, tmp_path]).failures == ()
+        assert [f["task"] for f in load_runs([tmp_path, run]).failures] == ["wmt"]
+
+    def test_other_data_under_the_same_name_is_remarked_on(self, run: Path, tmp_path: Path) -> None:
+        folders = []
+        for revision in ("a", "b"):
+            folder = tmp_path / revision
+            folder.mkdir()
+            folders.append(rewritten(run, folder, lambda r: False))
+            (folder / "manifest.json").write_text(json.dumps({"tasks": {"piqa": {"revision": revision}}}))
+        assert "piqa is not the same in these runs: its revision was a and is b" in load_runs(folders).remarks
+
+
+class TestTolerance:
+    def test_a_row_with_three_keys_is_enough(self, tmp_path: Path) -> None:
+        rows = [{"model": "m", "task": "t", "metric": "mine", "value": 3}, {"model": "m"}, "no row"]
+        (tmp_path / "results.json").write_text(json.dumps({"results": rows}))
+        text = visible(build_report([tmp_path], tmp_path / "r.html"))
+        assert "3.00" in text
+        assert "2 rows of" in text
+        assert "no manifest.json" in text
+
+    def test_infinite_values_are_missing_values(self, run: Path, tmp_path: Path) -> None:
+        folder = rewritten(run, tmp_path, lambda r: r["task"] == "wikitext2", value=float("inf"), ci_high=float("nan"))
+        assert "the value is not finite" in visible(build_report([folder], tmp_path / "r.html"))
+
+    def test_samples_are_found_without_a_manifest(self, run: Path, tmp_path: Path) -> None:
+        rewritten(run, tmp_path, lambda r: False)
+        (tmp_path / "samples").mkdir()
+        source = run / "samples" / "gpt2__piqa.parquet"
+        (tmp_path / "samples" / "gpt2__piqa__0shot.parquet").write_bytes(source.read_bytes())
+        assert list(load_runs([tmp_path]).samples) == [("piqa", 0)]
+
+    def test_a_manifest_cannot_point_outside_its_run(self, run: Path, tmp_path: Path) -> None:
+        rewritten(run, tmp_path, lambda r: False)
+        elsewhere = {"model": "gpt2", "task": "piqa", "shots": 0, "file": str(run / "samples" / "gpt2__piqa.parquet")}
+        (tmp_path / "manifest.json").write_text(json.dumps({"samples": [elsewhere]}))
+        assert load_runs([tmp_path]).samples == {}
+
+
+class TestErrors:
+    def test_a_folder_that_is_no_runs(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"no results\.json"):
+            build_report([tmp_path], tmp_path / "r.html")
+
+    def test_a_broken_file(self, tmp_path: Path) -> None:
+        (tmp_path / "results.json").write_text('{"results": [')
+        with pytest.raises(StoreError, match=r"results\.json cannot be read"):
+            build_report([tmp_path], tmp_path / "r.html")
+
+    def test_a_broken_samples_file(self, run: Path, tmp_path: Path) -> None:
+        for path in run.iterdir():
+            if path.is_file():
+                (tmp_path / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "samples").mkdir()
+        (tmp_path / "samples" / "gpt2__piqa.parquet").write_text("no parquet")
+        with pytest.raises(StoreError, match=r"gpt2__piqa\.parquet cannot be read"):
+            build_report([tmp_path], tmp_path / "r.html")
+
+    def test_an_unknown_kind(self, run: Path, tmp_path: Path) -> None:
+        with pytest.raises(UnknownNameError, match="leaderboard"):
+            build_report([run], tmp_path / "r.html", kind="leaderbord")
+
+    def test_a_place_that_cannot_be_written(self, run: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError, match="cannot write"):
+            build_report([run], tmp_path / "file" / "r.html")
+
+
+def test_nothing_heavy_is_imported(run: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from gpteval.report import build_report\n"
+        f"build_report([Path({str(run)!r})], Path({str(tmp_path / 'r.html')!r}))\n"
+        "print([m for m in ('torch', 'transformers', 'datasets', 'evaluate') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
