@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import gpteval
 from gpteval.core.errors import TaskError, UnknownNameError, UsageError
 from gpteval.core.types import Choice, Generate, Item
-from gpteval.prompts.build import TaskData, build_prompts, load_task, with_template
+from gpteval.prompts.build import TaskData, build_prompts, load_task
 from gpteval.prompts.controls import RANDOM_LABELS, order_of, other_orders, reordered
 from gpteval.tasks.registry import select_tasks, task_registry, with_templates
 from gpteval.tasks.task import Task
@@ -42,7 +42,7 @@ def numbers(**fields: Any) -> Task:
 
 
 def data_of(task: Task, template: str = "default", shots: int = 4) -> TaskData:
-    return with_template(load_task(task, shots=shots), template)
+    return load_task(task.with_template(template), shots=shots)
 
 
 class TestDeclaring:
@@ -87,7 +87,7 @@ class TestDeclaring:
             data = load_task(task, limit=20)
             texts = set()
             for name in task.templates:
-                prompts = build_prompts(with_template(data, name))
+                prompts = build_prompts(load_task(task.with_template(name), limit=20))
                 texts.add(prompts[0].request.prompt + "".join(getattr(prompts[0].request, "continuations", ())))
                 for prompt, plain in zip(prompts, build_prompts(data), strict=True):
                     one, other = prompt.request, plain.request

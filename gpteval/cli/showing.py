@@ -13,7 +13,7 @@ from gpteval.core.errors import ItemError, UsageError
 from gpteval.core.outcomes import Generated
 from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice, Generate, Prompt
-from gpteval.prompts.build import ShotsMode, build_prompts, load_task, with_template
+from gpteval.prompts.build import ShotsMode, build_prompts, load_task
 from gpteval.store.documents import read_document
 from gpteval.tasks.registry import task_registry
 
@@ -34,8 +34,7 @@ def show_prompt(
         raise UsageError(f"--shots-mode is per-item or fixed, not {mode!r}")
     base, _, named = name.partition(":")
     task = task_registry(folders)[base]
-    wanted = task.with_template(named or template).template_name
-    data = with_template(load_task(task, shots=shots, seed=seed), wanted)
+    data = load_task(task.with_template(named or template), shots=shots, seed=seed)
     chosen = [i for i in data.items if item is None or i.id == item][:1]
     if not chosen:
         raise UsageError(f"task {base} has no item {item!r}", f"ids look like {data.items[0].id}; see gpteval samples")

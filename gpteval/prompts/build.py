@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Literal
 
-from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, ItemError, TaskError
-from gpteval.core.types import Item, Prompt, Request, Rolling, digest
+from gpteval.core.errors import PLUGIN_ERRORS, DataError, GptevalError, TaskError
+from gpteval.core.types import Item, Prompt, Rolling, digest
 from gpteval.data.sources import HubSource, Rows
 from gpteval.prompts.controls import order_of, random_answers, reordered
 from gpteval.prompts.items import LazyItems, all_items, by_digest, first, places_at_random, subset
 from gpteval.prompts.lm_eval import draws
+from gpteval.prompts.requests import Requests
 from gpteval.tasks.profiles import LM_EVAL
 from gpteval.tasks.task import Task
 
@@ -26,7 +27,8 @@ class TaskData:
     """A task's items, in the rows' order, and its pool of examples, by id. Loaded once a run, shared by all models.
 
     ``pool_revision``: of the rows that examples come from; "" where none are taken. ``order``: the items' ids in the
-    order in which a limit takes them, where ``nested``: those of a large split are not.
+    order in which a limit takes them, where ``nested``: those of a large split are not. ``requests``: those that were
+    made of items and pool, under all templates.
     """
 
     task: Task
@@ -37,6 +39,23 @@ class TaskData:
     pool_revision: str = ""
     order: tuple[str, ...] = ()
     nested: bool = False
+    requests: Requests = field(default_factory=Requests, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class TaskItems:
+    """What is read for a task, whatever its template: the items that a limit leaves, and the pool of examples.
+
+    ``large``: a split that is not read as a whole, whose items a limit does not take in a fixed order.
+    """
+
+    chosen: tuple[Item, ...]
+    pool: Sequence[Item]
+    revision: str
+    pool_revision: str
+    notes: tuple[str, ...]
+    large: bool
+    requests: Requests = field(default_factory=Requests, repr=False, compare=False)
 
 
 def load_task(
@@ -44,11 +63,18 @@ def load_task(
 ) -> TaskData:
     """Load the evaluated split, cut it to ``limit`` items, and load the pool of examples if ``shots`` > 0.
 
+    Items that give no request are left out, and a note says so; TaskError when they are more than one and more
+    than the share ``max_bad_rows``.
+    """
+    return under_template(load_items(task, shots=shots, limit=limit, seed=seed), task, seed, max_bad_rows)
+
+
+def load_items(task: Task, *, shots: int = 0, limit: int | None = None, seed: int = 0) -> TaskItems:
+    """Read a task's data; all its templates share them.
+
     ``limit`` takes a subset that is nested in that of any larger limit (``gpteval.prompts.items.subset``); under
     the peer's profile the first rows.
     Where the split for examples cannot be had, they come from the evaluated split, and a note says so.
-    Items that give no request are left out, and a note says so; TaskError when they are more than one and more
-    than the share ``max_bad_rows``.
     """
     as_peer = task.profile == LM_EVAL
     try:
@@ -57,7 +83,6 @@ def load_task(
         if not every:
             raise DataError(f"{loaded.origin} gives no items")
         chosen = first(every, limit) if as_peer else subset(every, limit, seed)
-        items, left_out = usable_items(task, chosen, max_bad_rows)
         pool: Sequence[Item] = ()
         notes: tuple[str, ...] = ()
         pool_revision = ""
@@ -69,9 +94,22 @@ def load_task(
         raise _about(task, error) from error
     except PLUGIN_ERRORS as error:  # a generator's or prepare's own
         raise DataError(f"task {task.name}: its data cannot be made: {type(error).__name__}: {error}") from error
-    large = isinstance(every, LazyItems)
-    order = tuple(item.id for item in (items if as_peer or large else by_digest(items, seed)))
-    return TaskData(task, items, pool, loaded.revision, left_out + notes, pool_revision, order, nested=not large)
+    return TaskItems(chosen, pool, loaded.revision, pool_revision, notes, isinstance(every, LazyItems))
+
+
+def under_template(read: TaskItems, task: Task, seed: int, max_bad_rows: float = MAX_BAD_ROWS) -> TaskData:
+    """The data under the task's template. Raises TaskError where too many items give no request."""
+    try:
+        items, left_out = usable_items(task, read.chosen, max_bad_rows, read.requests)
+    except GptevalError as error:
+        raise _about(task, error) from error
+    order = items if task.profile == LM_EVAL or read.large else by_digest(items, seed)
+    return TaskData(
+        *(task, items, read.pool, read.revision, left_out + read.notes, read.pool_revision),
+        order=tuple(item.id for item in order),
+        nested=not read.large,
+        requests=read.requests,
+    )
 
 
 def _about(task: Task, error: GptevalError) -> GptevalError:
@@ -81,15 +119,13 @@ def _about(task: Task, error: GptevalError) -> GptevalError:
     return type(error)(f"task {task.name}: {error.message}", error.hint)
 
 
-def usable_items(task: Task, items: tuple[Item, ...], max_bad_rows: float) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+def usable_items(
+    task: Task, items: tuple[Item, ...], max_bad_rows: float, requests: Requests
+) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """The items that give a request, and a note on the others. Raises what is wrong with too many of them."""
-    posed, bad = [], []
-    for item in items:
-        try:
-            request_of(task, item)
-            posed.append(item)
-        except TaskError as error:
-            bad.append(error)
+    faults = [requests.fits(task, item) for item in items]
+    bad = [fault for fault in faults if fault is not None]
+    posed = [item for item, fault in zip(items, faults, strict=True) if fault is None]
     if not bad:
         return items, ()
     first = bad[0]
@@ -120,14 +156,7 @@ def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Ite
 
 def takes_examples(data: TaskData) -> bool:
     """Whether examples can go before this task's prompts: not where whole texts are scored."""
-    return not isinstance(request_of(data.task, data.items[0]), Rolling)
-
-
-def with_template(data: TaskData, name: str, max_bad_rows: float = MAX_BAD_ROWS) -> TaskData:
-    """The same items and examples under another of the task's templates. Raises UnknownNameError, TaskError."""
-    task = data.task.with_template(name)
-    items, left_out = usable_items(task, data.items, max_bad_rows)
-    return replace(data, task=task, items=items, notes=data.notes + left_out)
+    return not isinstance(data.requests.of(data.task, data.items[0]), Rolling)
 
 
 def build_prompts(
@@ -142,7 +171,7 @@ def build_prompts(
     instead). ``control`` shows the same examples in another way (``gpteval.prompts.controls``).
     Raises TaskError when the pool is too small, ItemError or ColumnError naming the item.
     """
-    task = data.task
+    task, requests = data.task, data.requests
     if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
     if task.profile == LM_EVAL:
@@ -155,12 +184,12 @@ def build_prompts(
     def seen(other: Item) -> tuple[str, ...]:
         """An item as an example, under each template."""
         if other.id not in shown:
-            shown[other.id] = tuple(_example(variant, other) for variant in variants)
+            shown[other.id] = tuple(_example(variant, other, requests) for variant in variants)
         return shown[other.id]
 
     prompts = []
     for item in data.items:
-        request = request_of(task, item)
+        request = requests.of(task, item)
         examples: tuple[str, ...] = ()
         if shots:
             group = item[task.shots_group] if task.shots_group else ""
@@ -175,10 +204,10 @@ def build_prompts(
             chosen = list(islice(fitting, shots))
             if len(chosen) < shots:
                 among = f" with {task.shots_group} {group!r}" if task.shots_group else ""
-                raise _too_few(task, shots, len(chosen), among, pool)
+                raise _too_few(data, shots, len(chosen), among, pool)
             examples = tuple(seen(other)[variant] for other in chosen)
             if control:
-                examples = _controlled(data.task, control, chosen, examples, pool, key)
+                examples = _controlled(data, control, chosen, examples, pool, key)
         cluster = digest(item[task.cluster]) if task.cluster else ""
         prompts.append(Prompt(item.id, request, examples, task.preamble, cluster))
     return prompts
@@ -194,22 +223,19 @@ def _as_peer(data: TaskData, shots: int) -> list[Prompt]:
     prompts = []
     try:
         for item, others in zip(data.items, drawn, strict=True):
-            examples = tuple(_example(task, other) for other in others)
+            examples = tuple(_example(task, other, data.requests) for other in others)
             cluster = digest(item[task.cluster]) if task.cluster else ""
-            prompts.append(Prompt(item.id, request_of(task, item), examples, task.preamble, cluster))
+            prompts.append(Prompt(item.id, data.requests.of(task, item), examples, task.preamble, cluster))
     except ValueError:
-        raise _too_few(task, shots, len(data.pool), "", data.pool) from None
+        raise _too_few(data, shots, len(data.pool), "", data.pool) from None
     return prompts
 
 
-def _too_few(task: Task, shots: int, found: int, among: str, pool: Sequence[Item]) -> TaskError:
+def _too_few(data: TaskData, shots: int, found: int, among: str, pool: Sequence[Item]) -> TaskError:
     """Why there are not as many examples as are asked for."""
-    unfit = []
-    for item in pool:
-        try:
-            request_of(task, item)
-        except TaskError as error:
-            unfit.append(error.message)
+    task = data.task
+    faults = (data.requests.fits(task, item) for item in pool)
+    unfit = [fault.message for fault in faults if fault is not None]
     why = f": {len(unfit):,} of {len(pool):,} rows cannot be shown as examples, the first: {unfit[0]}" if unfit else ""
     hint = f"use --shots {found} or fewer" if found else "use --shots 0"
     return TaskError(
@@ -219,21 +245,27 @@ def _too_few(task: Task, shots: int, found: int, among: str, pool: Sequence[Item
 
 
 def _controlled(
-    task: Task, control: str, chosen: Sequence[Item], shown: Sequence[str], pool: Sequence[Item], key: Sequence[object]
+    data: TaskData,
+    control: str,
+    chosen: Sequence[Item],
+    shown: Sequence[str],
+    pool: Sequence[Item],
+    key: Sequence[object],
 ) -> tuple[str, ...]:
+    task, request_of = data.task, partial(data.requests.of, data.task)
     number = order_of(control)
     if number is not None:
         return tuple(reordered(shown, number, key))
-    answers = random_answers(chosen, pool, partial(request_of, task), key)
+    answers = random_answers(chosen, pool, request_of, key)
     return tuple(
-        request_of(task, item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
+        request_of(item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
     )
 
 
-def _example(task: Task, item: Item) -> str:
+def _example(task: Task, item: Item, requests: Requests) -> str:
     """The item as it is shown as an example; "" for one that gives no request."""
     try:
-        request = request_of(task, item)
+        request = requests.of(task, item)
     except TaskError:
         return ""
     return (task.shown(request) if task.shown else request.prompt + request.answer) + task.separator
@@ -252,18 +284,3 @@ def _pools(data: TaskData) -> Mapping[object, Sequence[Item]]:
     for item in data.pool:
         pools.setdefault(item[column], []).append(item)
     return pools
-
-
-def request_of(task: Task, item: Item) -> Request:
-    """The request that a task makes of an item. Raises ItemError, ColumnError."""
-    try:
-        request = task.prompt(item)
-        if not isinstance(request, Request):
-            raise ItemError(f"the prompt function gave a {type(request).__name__}, not a Choice, Rolling or Generate")
-        return request
-    except GptevalError as error:
-        if item.id in error.message:
-            raise type(error)(f"task {task.name}: {error.message}", error.hint) from error
-        raise type(error)(f"task {task.name}, item {item.id}: {error.message}", error.hint) from error
-    except PLUGIN_ERRORS as error:  # the prompt function's own
-        raise ItemError(f"task {task.name}, item {item.id}: {type(error).__name__}: {error}") from error

@@ -10,8 +10,8 @@ from dataclasses import replace
 from string import ascii_uppercase
 
 from gpteval.core.types import Choice, Item, Request
-from gpteval.prompts.build import TaskData, request_of, usable_items
-from gpteval.tasks.task import DEFAULT, Task
+from gpteval.prompts.build import TaskData, usable_items
+from gpteval.tasks.task import DEFAULT
 
 NAME = "letters"
 PROTOCOLS = ("default", NAME, "both")
@@ -32,18 +32,13 @@ def by_letter(request: Choice) -> Choice:
     return Choice(asked, letters, request.gold)
 
 
-def is_lettered(task: Task) -> bool:
-    """Whether a task is one that ``with_letters`` made."""
-    return task.template_name == NAME or task.template_name.endswith(f"-{NAME}")
-
-
 def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
     """The same items with their choices by letter; None where there are no choices, or letters already.
 
     The metrics are those that look at the chosen answer alone. Raises TaskError.
     """
     task = data.task
-    first = request_of(task, data.items[0])
+    first = data.requests.of(task, data.items[0])
     if not isinstance(first, Choice) or not 1 < len(first.continuations) <= len(ascii_uppercase):
         return None
     if by_letter(first) is first:
@@ -51,11 +46,11 @@ def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
     name = NAME if task.template_name == DEFAULT else f"{task.template_name}-{NAME}"
 
     def prompt(item: Item) -> Request:
-        request = task.prompt(item)
+        request = data.requests.of(task, item)
         return by_letter(request) if isinstance(request, Choice) else request
 
     metrics = ("acc" if metric.startswith("acc_") else metric for metric in task.all_metrics)
     metric, *others = dict.fromkeys(metrics)
     lettered = task.with_prompt(name, prompt, metric=metric, metrics=tuple(others))
-    items, left_out = usable_items(lettered, data.items, max_bad_rows)
+    items, left_out = usable_items(lettered, data.items, max_bad_rows, data.requests)
     return replace(data, task=lettered, items=items, notes=data.notes + left_out)

@@ -15,7 +15,7 @@ from gpteval.core.own import refuse_others
 from gpteval.data.sources import HubSource
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
-from gpteval.prompts.build import TaskData, request_of
+from gpteval.prompts.build import TaskData
 from gpteval.run.identity import differs, identity
 from gpteval.store.documents import read_document
 from gpteval.tasks.task import Task
@@ -103,7 +103,7 @@ class Lock:
         if data.pool_revision:
             now["examples_revision"] = data.pool_revision
         _insist(f"task {data.task.label}", locked, now, DataError)
-        requests = {item.id: request_of(data.task, item) for item in data.items}
+        requests = {item.id: data.requests.of(data.task, item) for item in data.items}
         then = locked.get("identity") or {}
         moved = differs(then, identity(data, requests, then))
         if moved is None:

@@ -10,13 +10,13 @@ from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.data.downloads import told
 from gpteval.models.catalogue import ModelInfo
-from gpteval.prompts.build import TaskData, build_prompts, load_task, takes_examples, with_template
+from gpteval.prompts.build import TaskData, TaskItems, build_prompts, load_items, takes_examples, under_template
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
 from gpteval.prompts.letters import with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.lock import Lock
 from gpteval.run.units import Listener, Unit
-from gpteval.tasks.task import DEFAULT, Task
+from gpteval.tasks.task import Task
 
 
 @dataclass
@@ -29,6 +29,7 @@ class RunPlan:
     data: dict[str, TaskData | GptevalError] = field(default_factory=dict)
     prompts: dict[tuple[str, int], list[Prompt]] = field(default_factory=dict)
     letters: dict[str, Task] = field(default_factory=dict)
+    _read: dict[str, TaskItems] = field(default_factory=dict)
 
     def load_all(self, tasks: Sequence[Task], *, by_letter: bool) -> Sequence[Task]:
         """Load what tasks need, with their choices by letter where that is asked; the tasks that are to be run."""
@@ -48,10 +49,10 @@ class RunPlan:
         most = max(self.config.shots or (task.shots,))
         try:
             task = self.lock.pin_task(task) if self.lock else task
-            data = load_task(task, shots=most, limit=config.items, seed=config.seed, max_bad_rows=config.max_bad_rows)
+            if task.name not in self._read:  # once for all of its templates
+                self._read[task.name] = load_items(task, shots=most, limit=config.items, seed=config.seed)
+            data = under_template(self._read[task.name], task, config.seed, config.max_bad_rows)
             takes_examples(data)
-            if task.template_name != DEFAULT:
-                data = with_template(data, task.template_name, config.max_bad_rows)
             if self.lock:
                 self.lock.check_task(data)
             for note in data.notes:

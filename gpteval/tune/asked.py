@@ -9,6 +9,7 @@ from gpteval.core.errors import DataError, TaskError
 from gpteval.core.types import Choice, Item, Prompt, digest
 from gpteval.prompts.build import TaskData, build_prompts, usable_items
 from gpteval.prompts.items import all_items, subset
+from gpteval.prompts.requests import Requests
 from gpteval.tasks.task import Task
 
 HELD = 16  # items of the evaluated split
@@ -19,14 +20,15 @@ def asked_of(task: Task) -> dict[str, Any]:
     ``forms``: digests of their prompts without what comes from the rows. Nothing where they cannot be asked, as where
     they have no labels. Raises DataError.
     """
+    requests = Requests()
     chosen = subset(all_items(task, task.source.load().rows), HELD, 0)
     try:
-        items, _ = usable_items(task, chosen, 1.0)
+        items, _ = usable_items(task, chosen, 1.0, requests)
     except DataError:
         raise
     except TaskError:
         return {}
-    prompts = build_prompts(TaskData(task, items, (), ""))
+    prompts = build_prompts(TaskData(task, items, (), "", requests=requests))
     forms = {_form(item, prompt) for item, prompt in zip(items, prompts, strict=True)}
     return {"items": {prompt.item_id: _asked(prompt) for prompt in prompts}, "forms": sorted(forms)}
 

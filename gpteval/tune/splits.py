@@ -9,6 +9,7 @@ from gpteval.core.errors import DataError, TaskError, UsageError
 from gpteval.core.types import Item, Prompt
 from gpteval.prompts.build import MAX_BAD_ROWS, TaskData, build_prompts, usable_items
 from gpteval.prompts.items import all_items, subset
+from gpteval.prompts.requests import Requests
 from gpteval.tasks.task import Task
 
 VALIDATION = 500  # examples, at most, by which is told when to stop
@@ -71,5 +72,6 @@ def _without(items: Sequence[Item], others: Sequence[Item]) -> list[Item]:
 
 
 def _prompts(task: Task, items: Sequence[Item]) -> tuple[Prompt, ...]:
-    posed, _ = usable_items(task, tuple(items), MAX_BAD_ROWS)
-    return tuple(build_prompts(TaskData(task, posed, (), "")))
+    requests = Requests()
+    usable, _ = usable_items(task, tuple(items), MAX_BAD_ROWS, requests)
+    return tuple(build_prompts(TaskData(task, usable, (), "", requests=requests)))
