@@ -11,7 +11,7 @@ import gpteval
 from tests.tiny import save_tiny
 
 ITEMS, POOL = 40, 60
-TASK = f'''
+TASK = f"""
 from pathlib import Path
 from gpteval import Choice, generated, task
 
@@ -32,7 +32,7 @@ def counted(item):
 def _(item):
     note("others", f"{{item['split']}} {{item['n']}}")
     return Choice(f"Is {{item['n']}} even or odd? It is", [" even", " odd"], gold=item["n"] % 2)
-'''
+"""
 
 
 @pytest.fixture

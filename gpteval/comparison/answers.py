@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from gpteval.core.errors import StoreError, UsageError
 from gpteval.metrics.base import Floats, Metric
-from gpteval.metrics.named import metric_registry
+from gpteval.metrics.stored import metric_of
 from gpteval.stats.jackknife import TEXTS
 from gpteval.store.documents import AGAIN, read_statistics
 from gpteval.tasks.task import DEFAULT
 
-OPEN_ENDED = ("acc", "exact_match")  # how metrics begin whose chance level is 0 where they give none
 PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make prompts or data other ones
 NOTED = ("seed", "limit", "stride", "dtype", "signature", "stale")  # facts that may differ, and are then told
 
@@ -86,24 +85,31 @@ def centre(metric: Metric, chance: float | None) -> tuple[float, float] | None:
     These are the metrics with a chance level, and right answers that guessing does not find (the last word of a
     passage, an exact match): their chance is 0. BLEU, ROUGE and perplexities have no such score.
     """
-    if chance is None and metric.name.startswith(OPEN_ENDED):
-        chance = 0.0
+    chance = metric.floor if chance is None else chance
     if metric.scale is None or chance is None or chance >= metric.scale:
         return None
     return chance, metric.scale - chance
 
 
 def read_answers(
-    run: Path, rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], files: Mapping[tuple[Any, ...], Path]
+    run: Path,
+    rows: Sequence[Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    files: Mapping[tuple[Any, ...], Path],
+    remarks: list[str],
 ) -> list[Answers]:
     """The answers behind ``rows`` of a run's results.json, one metric each; ``files`` by (model, task, shots).
 
+    ``remarks`` is told of metrics that cannot be computed here.
+
     Raises UsageError for a row whose samples are missing, StoreError for samples that cannot be read.
     """
-    known = metric_registry()
     found = []
     for row in rows:
-        if row["metric"] not in known or row.get("value") is None:
+        metric = metric_of(row)
+        if metric is None:
+            remarks.append(f"{row['task']} is left out: {row['metric']} is no metric that is known here")
+        if metric is None or row.get("value") is None:
             continue
         path = files.get((row["model"], row["task"], row["shots"]))
         if path is None:
@@ -111,7 +117,6 @@ def read_answers(
                 f"{run} has no samples of {row['model']} on {row['task']} ({row['shots']}-shot)",
                 "a comparison needs each item's answers: run the same command again",
             )
-        metric = known[row["metric"]]
         columns = read_statistics(path)
         golds = zip(columns["gold"], columns["references"], strict=True)
         columns["golds"] = [gold if texts is None else tuple(texts) for gold, texts in golds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -82,10 +82,12 @@ def compare(
     UsageError for results that differ in their prompts or data unless ``force`` and for a single side, UnknownNameError
     for a model that is not there, StoreError for damaged files.
     """
-    answers = load(runs, metric)
+    remarks: list[str] = []
+    answers = load(runs, metric, remarks)
     grown = any(one.facts.get("until_decided") for one in answers)
     options = {"common_items": common_items, "force": force, "anytime": anytime or grown}
-    return compared(answers, baseline, margin, sides, **options, seed=seed, draws=draws)
+    found = compared(answers, baseline, margin, sides, **options, seed=seed, draws=draws)
+    return replace(found, remarks=(*dict.fromkeys(remarks), *found.remarks))
 
 
 def compared(
@@ -153,10 +155,12 @@ def _sides(asked: Mapping[str, Sequence[str]] | None, models: Sequence[str]) -> 
     return asked or {}
 
 
-def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[Answers]:
+def load(
+    runs: str | Path | Sequence[str | Path], metric: str | None, remarks: list[str] | None = None
+) -> list[Answers]:
     """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts.
 
-    A benchmark stands for its parts.
+    A benchmark stands for its parts. ``remarks`` is told what is left out.
     """
     paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
     found: dict[tuple[str, str, int], Answers] = {}
@@ -164,7 +168,7 @@ def load(runs: str | Path | Sequence[str | Path], metric: str | None) -> list[An
         asked = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
         rows = [row for row in asked if not row.get("part_of")]
         files = {(m, *unit): file for unit, of_models in loaded.samples.items() for m, file in of_models.items()}
-        for one in read_answers(path, rows, loaded.manifests[0], files):
+        for one in read_answers(path, rows, loaded.manifests[0], files, [] if remarks is None else remarks):
             found[one.model, one.task, one.shots] = one
     if not found:
         named = f"no results by {metric!r}" if metric else "no results to compare"

@@ -31,7 +31,11 @@ class PairedAnswers:
         self.of: dict[tuple[str, int], dict[str, Answers]] = defaultdict(dict)
         for one in sorted(answers, key=lambda one: (one.family, one.task, one.shots)):
             self.of[one.unit][one.model] = one
-        self.remarks: list[str] = []
+        floorless = {(one.task, one.metric.name) for one in answers if one.metric.kind == "binary" and not one.centre}
+        self.remarks = [
+            f"{task} is not in means: {metric} has no chance level and states no floor"
+            for task, metric in sorted(floorless)
+        ]
         self._weights: tuple[tuple[str, ...], Any] = ((), None)
         self._drawn: dict[tuple[str, int, str, bytes], Floats] = {}
         self.sides: dict[tuple[Any, ...], tuple[float, Floats]] = {}  # of means
@@ -95,7 +99,7 @@ class PairedAnswers:
         models = self.of[unit]
         made = []
         for a, b in asked:
-            if a in models and b in models and models[a].metric is models[b].metric:
+            if a in models and b in models and models[a].metric == models[b].metric:
                 found = self.match(unit, a, b)
                 if len(found.a):
                     made.append(self._pair(models[a], models[b], found))
@@ -192,7 +196,7 @@ def figure_of(
         effect = float(np.divide(value_a, value_b)) if ratio else value_a - value_b
     low, high = evidence.interval(0.95)
     higher = of.metric.higher_is_better
-    sacre = of.metric.name in ("bleu", "chrf")
+    sacre = of.metric.sacrebleu_p
     return Figure(
         n=n,
         value_a=value_a,

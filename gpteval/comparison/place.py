@@ -32,6 +32,7 @@ class OnTask:
     """The model against a known one on a task. ``p``: two-sided, adjusted over all meetings of its kind.
 
     ``source``: of a published number; "" where both ran and were compared as pairs. ``stderr``: of the difference.
+    ``full``: a perfect answer's value, where the metric has one.
     """
 
     task: str
@@ -43,14 +44,14 @@ class OnTask:
     p: float
     source: str = ""
     stderr: float = math.nan
+    full: float | None = None
 
     @property
     def lead(self) -> float:
         """How far the model is ahead, below 0 behind: a share of the metric's scale, else of the logarithm."""
-        scale = metric_registry()[self.metric].scale
         sign = 1 if self.higher_is_better else -1
-        if scale is not None:
-            return sign * (self.own - self.other) / scale
+        if self.full is not None:
+            return sign * (self.own - self.other) / self.full
         return sign * math.log(self.own / self.other) if min(self.own, self.other) > 0 else sign * -math.inf
 
     @property
@@ -237,6 +238,7 @@ def _meeting(pair: Pair) -> OnTask:
         other=figure.value_a,
         p=pair.p_adjusted,
         stderr=figure.stderr,
+        full=pair.full,
     )
 
 
@@ -283,7 +285,7 @@ def _mean_p(meetings: Sequence[OnTask]) -> float:
     for meeting in meetings:
         if not meeting.stderr:
             return 1.0
-        width = metric_registry()[meeting.metric].scale or meeting.own
+        width = meeting.full or meeting.own
         by_task[meeting.task] = by_task.get(meeting.task, 0.0) + meeting.stderr / width
     z = sum(meeting.lead for meeting in meetings) / math.hypot(*by_task.values())
     return math.erfc(abs(z) / math.sqrt(2))
@@ -296,6 +298,8 @@ def _read(row: ResultRow, published: Mapping[str, Any]) -> OnTask:
         error = max(error, (row["ci_high"] - row["ci_low"]) / (2 * Z))
     error *= math.sqrt(2)  # either number has one
     p = math.erfc(abs(own - other) / error / math.sqrt(2)) if error else 1.0
-    higher = metric_registry()[row["metric"]].higher_is_better
+    metric = metric_registry()[row["metric"]]  # what is published, gpteval has
     source = f"{published['source']}, {published['locator']}"
-    return OnTask(row["task"], row["shots"], row["metric"], higher, own, other, p, source, error)
+    return OnTask(
+        row["task"], row["shots"], row["metric"], metric.higher_is_better, own, other, p, source, error, metric.scale
+    )

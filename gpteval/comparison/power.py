@@ -134,7 +134,7 @@ def needs(
         if seen is not None:
             pair, share, spread, source = seen
             found.append(_need(task.label, pair.metric, effect, share, spread, source, power, margin))
-        elif task.metric.startswith(("acc", "exact_match")):
+        elif task.metric_named(task.metric).kind == "binary":
             share, source = _assumed(task, disagreement, models)
             found.append(_need(task.label, task.metric, effect, share, math.sqrt(share), source, power, margin))
         else:

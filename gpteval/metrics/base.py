@@ -28,6 +28,10 @@ class Metric(ABC):
     ``ratio``.
     ``scale`` is the value of a perfect answer where there is one (1.0; BLEU and chrF 100.0), else None.
     ``bottom`` is the least value, where there is a scale.
+    ``floor`` is what guessing reaches where ``chance`` gives nothing: 0.0 for answers that nobody guesses. One with
+    neither has no place between guessing and perfect, and is left out of means.
+    ``of_choice`` names the metric that takes its place where only the chosen option is known, as of letters and heads.
+    ``published_as`` are the names under which published tables have it.
     """
 
     name: str
@@ -36,6 +40,10 @@ class Metric(ABC):
     scale: float | None = 1.0
     bottom: float = 0.0
     by_ratio: bool = False  # two models are compared by their ratio, not their difference: perplexities
+    floor: float | None = None
+    of_choice: str = ""
+    published_as: tuple[str, ...] = ()
+    sacrebleu_p: bool = False  # pairs have the p-value of ``sacrebleu --paired-bs`` too
     needs_neutral: bool = False  # the request must have a neutral context
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
 

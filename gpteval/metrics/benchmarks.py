@@ -32,8 +32,9 @@ class MeanOfTasks(Metric):
     sums over any resample of all items give each task's score, and their mean.
     """
 
-    def __init__(self, name: str, parts: Mapping[str, Term]) -> None:
+    def __init__(self, name: str, parts: Mapping[str, Term], published_as: tuple[str, ...] = ()) -> None:
         self.name = name
+        self.published_as = published_as
         self.parts = parts
         ends = np.cumsum([part.width for part in parts.values()])
         self._places = {
@@ -81,5 +82,6 @@ GLUE_SCORE = MeanOfTasks(
 SUPERGLUE_SCORE = MeanOfTasks(
     "superglue_score",
     {task: Term() for task in ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")},
+    published_as=("average",),
 )
 GROUP_METRICS = (GLUE_SCORE, SUPERGLUE_SCORE)

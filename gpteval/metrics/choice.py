@@ -56,9 +56,14 @@ class Accuracy(MeanMetric):
 
     kind: MetricKind = "binary"
     requests = (Choice,)
+    floor = 0.0
+    of_choice = "acc"
 
-    def __init__(self, name: str, normalise: Normalise, *, needs_neutral: bool = False) -> None:
+    def __init__(
+        self, name: str, normalise: Normalise, *, needs_neutral: bool = False, published_as: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
+        self.published_as = published_as
         self.needs_neutral = needs_neutral
         self._normalise = normalise
 
@@ -81,12 +86,14 @@ def _per_token(score: Score) -> float:
 
 ACCURACIES = (
     # The sum of log-probs (lm-evaluation-harness: acc).
-    Accuracy("acc", lambda choice, scored, n: _told(scored.scores[n])),
+    Accuracy("acc", lambda choice, scored, n: _told(scored.scores[n]), published_as=("accuracy",)),
     # Per token, as the GPT-3 paper scores most of its multiple-choice tasks (section 2.4).
-    Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n])),
+    Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n]), published_as=("accuracy",)),
     # Per character (lm-evaluation-harness: acc_norm).
     Accuracy(
-        "acc_char", lambda choice, scored, n: _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n])))
+        "acc_char",
+        lambda choice, scored, n: _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]))),
+        published_as=("accuracy_norm",),
     ),
     # Per UTF-8 byte.
     Accuracy(
@@ -100,6 +107,7 @@ ACCURACIES = (
         "acc_uncond",
         lambda choice, scored, n: _told(scored.scores[n]) - _told(scored.neutral[n]),
         needs_neutral=True,
+        published_as=("accuracy",),
     ),
 )
 
@@ -109,6 +117,9 @@ class GreedyAccuracy(MeanMetric):
 
     name = "acc_greedy"
     kind: MetricKind = "binary"
+    floor = 0.0
+    of_choice = "acc"
+    published_as = ("accuracy",)
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
@@ -123,6 +134,7 @@ class AnyGreedy(MeanMetric):
 
     name = "any_greedy"
     kind: MetricKind = "binary"
+    published_as = ("exact_match", "accuracy")
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
@@ -137,6 +149,7 @@ class TargetPerplexity(Metric):
     """
 
     name = "target_perplexity"
+    published_as = ("perplexity",)
     by_ratio = True
     requests = (Choice,)
     higher_is_better = False
@@ -227,6 +240,7 @@ class MatthewsCorrelation(ClassMetric):
     """
 
     name = "mcc"
+    published_as = ("mcc",)
     bottom = -1.0
 
     def value(self, sums: Floats) -> Floats:

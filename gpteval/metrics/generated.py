@@ -61,6 +61,8 @@ class ExactMatch(MeanMetric):
 
     name = "exact_match"
     kind: MetricKind = "binary"
+    floor = 0.0
+    published_as = ("exact_match", "accuracy")
     requests = (Generate,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
@@ -77,6 +79,8 @@ class PeerExactMatch(MeanMetric):
 
     kind: MetricKind = "binary"
     requests = (Generate,)
+    floor = 0.0
+    published_as = ("exact_match", "accuracy")
 
     def __init__(self, name: str, *, bare: bool) -> None:
         self.name = name
@@ -99,6 +103,7 @@ class TokenF1(MeanMetric):
     """
 
     name = "f1"
+    published_as = ("f1",)
     requests = (Generate,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
@@ -127,9 +132,11 @@ class SacreMetric(Metric):
 
     scale = 100.0
     requests = (Generate,)
+    sacrebleu_p = True
 
     def __init__(self, name: str, kind: str, tokenize: str | None = None) -> None:
         self.name = name
+        self.published_as = ("bleu_sacrebleu", "bleu") if name == "bleu" else ()
         self._class = kind
         self._tokenize = tokenize
 
@@ -252,6 +259,7 @@ class Rouge(MeanMetric):
 
     def __init__(self, name: str, kind: str) -> None:
         self.name = name
+        self.published_as = ("rouge1",) if name == "rouge1" else ()
         self._kind = kind
 
     def score(self, request: Request, outcome: Outcome) -> float:

@@ -29,8 +29,11 @@ class TextMetric(Metric):
     scale = None
     requests = (Rolling,)
 
-    def __init__(self, name: str, formula: Callable[[Floats], Floats], description: str) -> None:
+    def __init__(
+        self, name: str, formula: Callable[[Floats], Floats], description: str, published_as: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
+        self.published_as = published_as
         self.__doc__ = description
         self._formula = formula
         self.by_ratio = name.endswith("perplexity")
@@ -79,12 +82,18 @@ def _perplexity(unit: int) -> Callable[[Floats], Floats]:
 
 TEXT_METRICS = (
     TextMetric("token_perplexity", _perplexity(TOKENS), "exp(nats / scored tokens); compares models of one tokenizer"),
-    TextMetric("word_perplexity", _perplexity(WORDS), "exp(nats / words of the original text)"),
+    TextMetric(
+        "word_perplexity",
+        _perplexity(WORDS),
+        "exp(nats / words of the original text)",
+        published_as=("word_perplexity", "perplexity"),
+    ),
     TextMetric("byte_perplexity", _perplexity(BYTES), "exp(nats / bytes of the original text)"),
     TextMetric(
         "bits_per_byte",
         lambda sums: divide(sums[..., NATS], sums[..., BYTES] * math.log(2)),
         "nats / (bytes of the original text * ln 2); compares models of any tokenizer",
+        published_as=("bits_per_byte", "bits_per_character"),
     ),
     TextMetric(
         "tokens_per_byte",

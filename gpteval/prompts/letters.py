@@ -49,8 +49,6 @@ def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
         request = data.requests.of(task, item)
         return by_letter(request) if isinstance(request, Choice) else request
 
-    metrics = ("acc" if metric.startswith("acc_") else metric for metric in task.all_metrics)
-    metric, *others = dict.fromkeys(metrics)
-    lettered = task.with_prompt(name, prompt, metric=metric, metrics=tuple(others))
+    lettered = task.by_choice().with_prompt(name, prompt)
     items, left_out = usable_items(lettered, data.items, max_bad_rows, data.requests)
     return replace(data, task=lettered, items=items, notes=data.notes + left_out)

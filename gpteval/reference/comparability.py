@@ -23,26 +23,6 @@ KINDS: Mapping[str, str] = {
     "karpathy/llm.c comment quoting lm-evaluation-harness": "lm-eval",
 }
 
-# Metrics of published.csv that count what one of ours counts.
-METRICS: Mapping[str, tuple[str, ...]] = {
-    "acc": ("accuracy",),
-    "acc_char": ("accuracy_norm",),
-    "acc_greedy": ("accuracy",),
-    "acc_token": ("accuracy",),
-    "acc_uncond": ("accuracy",),
-    "target_perplexity": ("perplexity",),
-    "word_perplexity": ("word_perplexity", "perplexity"),
-    "bits_per_byte": ("bits_per_byte", "bits_per_character"),
-    "exact_match": ("exact_match", "accuracy"),
-    "exact_match_bare": ("exact_match", "accuracy"),
-    "exact_match_verbatim": ("exact_match", "accuracy"),
-    "any_greedy": ("exact_match", "accuracy"),
-    "f1": ("f1",),
-    "mcc": ("mcc",),
-    "bleu": ("bleu_sacrebleu", "bleu"),
-    "rouge1": ("rouge1",),
-    "superglue_score": ("average",),
-}
 UNITS: Mapping[str, float] = {"percent": 0.01, "rouge_f1_x100": 0.01, "mcc_x100": 0.01}
 SPLITS: Mapping[str, str] = dict.fromkeys(("dev", "val", "validation_matched", "validation_mismatched"), "validation")
 

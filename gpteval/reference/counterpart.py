@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from gpteval.reference.comparability import AS_LM_EVAL, METRICS, OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
+from gpteval.metrics.named import metric_registry
+from gpteval.reference.comparability import AS_LM_EVAL, OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
 from gpteval.reference.published import Published, published_for
 from gpteval.tasks.profiles import GPTEVAL, PAPER
 
@@ -62,7 +63,8 @@ def _counts_the_same(row: Published, metric: str) -> bool:
         return kind_of(row.source).endswith("paper")
     if metric in ("acc_token", "acc_uncond") and kind_of(row.source) != "GPT-3 paper":
         return False  # its accuracies are by likelihood per token, or against that without a context; no one else's are
-    return row.metric in METRICS.get(metric, ())
+    known = metric_registry()
+    return metric in known and row.metric in known[metric].published_as
 
 
 def _reasons(

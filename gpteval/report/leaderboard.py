@@ -12,6 +12,7 @@ from gpteval.comparison.answers import centre
 from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.named import metric_registry
+from gpteval.metrics.stored import metric_of
 from gpteval.store.runs import Loaded, parts_of
 from gpteval.tasks.profiles import GPTEVAL
 from gpteval.tasks.task import DEFAULT
@@ -30,7 +31,9 @@ WILD = 20  # largest over smallest value from which a lower-is-better axis is lo
 
 @dataclass(frozen=True)
 class Column:
-    """A task with a number of examples, and its primary metric. ``base``: the task without its template."""
+    """A task with a number of examples, and its primary metric. ``base``: the task without its template.
+    ``answers_right``: whether the metric says of each answer that it is right or wrong.
+    """
 
     task: str
     shots: int
@@ -42,6 +45,7 @@ class Column:
     high: float
     log: bool = False
     base: str = ""
+    answers_right: bool = False
 
     @property
     def id(self) -> str:
@@ -166,9 +170,8 @@ def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
 
     The error is never less than the interval's half width says: at 0 or 1 the usual formula gives none.
     """
-    known = metric_registry()
-    value, error = row.get("value"), row.get("stderr")
-    found = centre(known[row["metric"]], row.get("chance")) if row["metric"] in known else None
+    metric, value, error = metric_of(row), row.get("value"), row.get("stderr")
+    found = None if metric is None else centre(metric, row.get("chance"))
     if found is None or value is None:
         return None
     chance, width = found
@@ -238,6 +241,7 @@ def _columns(rows: Any) -> list[Column]:
                 low=low,
                 high=high,
                 log=not first["higher_is_better"] and low > 0 and high / low > WILD,
+                answers_right=(metric := metric_of(first)) is not None and metric.kind == "binary",
                 base=first["task"].removesuffix(f":{first.get('template') or DEFAULT}"),
             )
         )

@@ -84,11 +84,8 @@ def _answer(row: Mapping[str, Any], column: Column, prompt: str) -> dict[str, An
 
 def _right(row: Mapping[str, Any], column: Column) -> bool | None:
     """By the primary metric where it is a yes or no, else by plain accuracy."""
-    for metric in (column.metric, "acc"):
-        value = row["values"].get(metric)
-        if value in (0, 1) and (metric.startswith("acc") or metric == "exact_match"):
-            return bool(value)
-    return None
+    value = row["values"].get(column.metric if column.answers_right else "acc")
+    return bool(value) if value in (0, 1) else None
 
 
 def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -112,7 +112,8 @@ def _scored_by(group: Group, tasks: Sequence[tuple[str, str | None]]) -> tuple[M
     shared = names.pop()
     if names or shared is None:
         return None, []
-    return metric_registry()[shared], [(task, shared) for task, _ in tasks]
+    known = metric_registry()
+    return (known.get(shared, None)), [(task, shared) for task, _ in tasks]
 
 
 def group_result(folder: Path, members: Members) -> tuple[Result, bytes]:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from gpteval.core.types import Choice, Generate, Prompt, Request, digest
 from gpteval.metrics.base import Metric
-from gpteval.metrics.named import metric_registry
 from gpteval.prompts.build import TaskData
 
 OWN = "gpteval."
@@ -38,8 +37,8 @@ def identity(data: TaskData, requests: Mapping[str, Request], also: Iterable[str
     others. A smaller ``--limit`` takes the first of a larger one (``TaskData.order``), so runs with different limits
     can be held to each other by the largest number that both have.
     """
-    task, known = data.task, metric_registry()
-    judged = [definition(known[name], task.chance) for name in task.all_metrics]
+    task = data.task
+    judged = [definition(task.metric_named(name), task.chance) for name in task.all_metrics]
     head = (judged, task.separator)
     order = [item for item in data.order if item in requests]
     asked = [Prompt(item, requests[item], preamble=task.preamble) for item in order]

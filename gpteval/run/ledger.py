@@ -13,6 +13,7 @@ from gpteval.core.errors import GptevalError, NotAvailable
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.text import without_paths
 from gpteval.core.types import Prompt, digest
+from gpteval.metrics.stored import facts_of_metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData
 from gpteval.reference.counterpart import beside
@@ -60,6 +61,7 @@ class Ledger:
             "hardware": hardware(),
             "models": manifest.get("models") or {},
             "tasks": manifest.get("tasks") or {},
+            "metrics": manifest.get("metrics") or {},
             "samples": manifest.get("samples") or [],
         }
         return cls(config, folder, ResultTable(results), manifest, listener)
@@ -141,6 +143,8 @@ class Ledger:
             "examples_revision": data.pool_revision or entry.get("examples_revision", ""),
             "identity": self._identity(task, data, prompts),
         }
+        for metric in task.own_metrics:
+            self.manifest["metrics"][metric.name] = facts_of_metric(metric)
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
 
     def _identity(self, task: Task, data: TaskData, prompts: Sequence[Prompt]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from gpteval.core.errors import GptevalError, TaskError
 from gpteval.core.outcomes import Failed, Outcome, Record, Result
 from gpteval.core.types import Choice, Generate, Prompt, Request
 from gpteval.metrics.base import Metric
-from gpteval.metrics.named import metric_registry
 from gpteval.prompts.build import TaskData
 from gpteval.run.identity import definition, golds
 from gpteval.stats.interval import Estimate, estimate
@@ -26,7 +25,7 @@ PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
 def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
     """The task's metrics, the primary first. Raises UnknownNameError, or TaskError for a missing neutral context."""
-    metrics = [metric_registry()[name] for name in data.task.all_metrics]
+    metrics = [data.task.metric_named(name) for name in data.task.all_metrics]
     kinds = {type(prompt.request) for prompt in prompts}
     for metric in metrics:
         if wrong := kinds - set(metric.requests):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import UsageError
+from gpteval.metrics.stored import FACTS
 from gpteval.store.apart import names_apart
 from gpteval.store.documents import read_document, sample_file
 from gpteval.store.judged import judged_apart
@@ -126,7 +127,8 @@ def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], na
         family = row.get("model_family")
         if name != row["model"] and family:
             row = row | {"model_family": f"{name.removesuffix(row['model'])}{family}"}
-        rows.append(row | {"model": name})
+        facts = (manifest.get("metrics") or {}).get(row["metric"])
+        rows.append(row | {"model": name} | ({FACTS: facts} if facts else {}))
     failures = [
         {"model": names.get(one.get("model", "?"), "?"), "task": one.get("task", "?")}
         | {"error": str(one.get("error", "no cause given"))}

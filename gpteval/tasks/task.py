@@ -12,6 +12,8 @@ from typing import Any
 from gpteval.core.errors import GptevalError, TaskError, UnknownNameError
 from gpteval.core.types import FAMILIES, Family, Item, Request
 from gpteval.data.sources import Source
+from gpteval.metrics.base import Metric
+from gpteval.metrics.named import metric_registry
 from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
 
 PromptFunction = Callable[[Item], Request]
@@ -24,7 +26,8 @@ DEFAULT = "default"  # the name of a task's own prompt among its templates
 class Task:
     """A benchmark: where its rows come from, the request each row makes, and how answers are scored.
 
-    ``metric`` names the primary metric, ``metrics`` further ones. ``shots`` is the default number
+    ``metric`` names the primary metric, ``metrics`` further ones; ``own_metrics`` are those of them that are the task's
+    own, which the decorator takes as objects. ``shots`` is the default number
     of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
     item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
     subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
@@ -67,6 +70,7 @@ class Task:
     profile: str = GPTEVAL
     evaluates_validation: bool | None = None
     shown: Callable[[Request], str] | None = None
+    own_metrics: tuple[Metric, ...] = field(default=(), compare=False, repr=False)
     templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
     variants: dict[str, Variant] = field(init=False, repr=False, compare=False)
 
@@ -77,6 +81,9 @@ class Task:
             raise TaskError(f"task {self.name}: unknown family {self.family!r}; one of {', '.join(FAMILIES)}")
         if self.shots < 0:
             raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
+        for metric in self.own_metrics:
+            if metric.name in metric_registry():
+                raise TaskError(f"task {self.name}: gpteval has a metric {metric.name} itself", "rename the task's own")
         object.__setattr__(self, "templates", {self.template_name: self.prompt})
         object.__setattr__(self, "variants", {name: Variant(self.prompt, {}) for name in self.profiles})
 
@@ -147,6 +154,17 @@ class Task:
         """The primary metric first."""
         return (self.metric, *(m for m in self.metrics if m != self.metric))
 
+    def metric_named(self, name: str) -> Metric:
+        """The task's own metric, or gpteval's of this name. Raises UnknownNameError."""
+        return next((metric for metric in self.own_metrics if metric.name == name), None) or metric_registry()[name]
+
+    def by_choice(self) -> Task:
+        """The task with the metrics that look at the chosen answer alone."""
+        known = {*metric_registry(), *(metric.name for metric in self.own_metrics)}
+        names = ((name in known and self.metric_named(name).of_choice) or name for name in self.all_metrics)
+        metric, *others = dict.fromkeys(names)
+        return self._with(metric=metric, metrics=tuple(others))
+
 
 # While a plugin file is read: the faults of its tasks, with their lines.
 _gathering: ContextVar[list[tuple[int, GptevalError]] | None] = ContextVar("gathering", default=None)
@@ -175,8 +193,8 @@ def task(
     *,
     family: Family,
     source: Source,
-    metric: str,
-    metrics: Iterable[str] = (),
+    metric: str | Metric,
+    metrics: Iterable[str | Metric] = (),
     name: str | None = None,
     shots: int = 0,
     shots_from: str | None = None,
@@ -195,8 +213,11 @@ def task(
     """Turn a prompt function into a :class:`Task` named after it (or ``name``).
 
     The loader finds the task as a module-level name, or in a module-level list of tasks.
-    The function's docstring is the task's description.
+    The function's docstring is the task's description. A metric is a name, or an object where it is the task's own.
     """
+    asked = [metric, *metrics]
+    own = tuple(one for one in asked if isinstance(one, Metric))
+    names = [one.name if isinstance(one, Metric) else one for one in asked]
 
     def decorate(prompt: PromptFunction) -> Task:
         try:
@@ -214,8 +235,9 @@ def task(
             family=family,
             source=source,
             prompt=prompt,
-            metric=metric,
-            metrics=tuple(metrics),
+            metric=names[0],
+            metrics=tuple(names[1:]),
+            own_metrics=own,
             shots=shots,
             shots_from=shots_from,
             shots_group=shots_group,

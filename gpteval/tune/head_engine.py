@@ -44,9 +44,7 @@ class HeadQuery:
 
 def by_prediction(data: TaskData) -> TaskData:
     """The task with the metrics that look at the chosen answer alone: a head gives no likelihood of a text."""
-    metrics = ("acc" if metric.startswith("acc_") else metric for metric in data.task.all_metrics)
-    metric, *others = dict.fromkeys(metrics)
-    return replace(data, task=replace(data.task, metric=metric, metrics=tuple(others)))
+    return replace(data, task=data.task.by_choice())
 
 
 class TunedEngine(Engine):

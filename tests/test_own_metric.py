@@ -1,0 +1,117 @@
+"""A task that brings its own metric is one file: run, compared and reported like any other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gpteval
+from gpteval.comparison.compare import compare
+from gpteval.core.errors import PluginError
+from gpteval.metrics.base import MeanMetric
+from gpteval.report import build_report
+from gpteval.report.export import export
+from gpteval.tasks.registry import tasks_in_file
+from tests.conftest import RunCli
+from tests.tiny import save_tiny
+
+ITEMS = 30
+TASK = f'''
+from gpteval import Choice, generated, task
+from gpteval.metrics.base import MeanMetric
+
+class SecondIsLikelier(MeanMetric):
+    """Share of items whose second option is the likelier one."""
+    name = "second_likelier"
+    kind = "binary"
+    FLOOR
+
+    def score(self, request, outcome):
+        first, second = (score.logprob for score in outcome.scores)
+        return float(second > first)
+
+@task(
+    family="qa", source=generated(lambda split: [{{"n": n}} for n in range({ITEMS})], revision="1"),
+    metric=SecondIsLikelier(), metrics=["acc"],
+)
+def seconds(item):
+    return Choice(f"{{item['n']}} dogs and", [" a fox", f" {{item['n']}} cats"], gold=item["n"] % 2)
+'''
+
+
+def write(folder: Path, floor: str) -> Path:
+    folder.mkdir()
+    (folder / "seconds.py").write_text(TASK.replace("FLOOR", floor))
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    tasks = write(tmp_path / "tasks", getattr(request, "param", "floor = 0.0"))
+    models = [str(save_tiny(tmp_path / name, seed=seed)) for seed, name in enumerate(("one", "two"))]
+    found = gpteval.evaluate(models, ["seconds"], task_dirs=[tasks], out=tmp_path / "run", device="cpu", shots=0)
+    assert not found.failures
+    return tmp_path / "run"
+
+
+def samples(run: Path, run_cli: RunCli, model: str) -> list[dict[str, Any]]:
+    told = run_cli("samples", str(run), "--model", model, "--task", "seconds", "--jsonl").stdout
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def test_it_is_run_compared_and_reported_from_the_runs_files_alone(run: Path, in_process: RunCli) -> None:
+    rows = {row["model"]: row for row in json.loads((run / "results.json").read_text())["results"] if row["primary"]}
+    assert {row["metric"] for row in rows.values()} == {"second_likelier"}
+    for model, row in rows.items():
+        items = samples(run, in_process, model)
+        likelier = [one["logprobs"][1] > one["logprobs"][0] for one in items]
+        assert row["value"] == pytest.approx(sum(likelier) / ITEMS)
+    (pair,) = compare(run).pairs
+    values = {pair.model_a: pair.figure.value_a, pair.model_b: pair.figure.value_b}
+    assert values == {model: row["value"] for model, row in rows.items()}
+    assert pair.figure.test == "exact McNemar"
+    (overall,) = compare(run).overall
+    assert overall.figure.value_a == pytest.approx(pair.figure.value_a), "it counts in the mean: its floor is known"
+    board = json.loads(export([run], "json"))
+    assert {row["model"]: row["centred"] for row in board} == pytest.approx({m: r["value"] for m, r in rows.items()})
+    page = build_report([run], run / "page.html").read_text()
+    assert "second_likelier" in page
+
+
+@pytest.mark.parametrize("run", ["pass"], indirect=True)
+def test_without_a_floor_it_is_left_out_of_means_and_that_is_said(run: Path) -> None:
+    found = compare(run)
+    assert (len(found.pairs), found.overall) == (1, ())
+    assert any("seconds is not in means: second_likelier" in remark for remark in found.remarks)
+
+
+def test_a_metric_that_nothing_is_known_of_is_left_out_and_that_is_said(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["metrics"].pop("second_likelier")["floor"] == 0.0
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(gpteval.GptevalError, match="no results"):
+        compare(run)
+    found = compare(run, metric="acc")
+    assert len(found.pairs) == 1
+
+
+def test_it_may_not_be_named_as_one_of_gptevals(tmp_path: Path) -> None:
+    folder = write(tmp_path / "tasks", "floor = 0.0")
+    path = folder / "seconds.py"
+    path.write_text(path.read_text().replace("second_likelier", "acc_char"))
+    with pytest.raises(PluginError, match="acc_char") as caught:
+        tasks_in_file(path)
+    assert "line" in caught.value.message
+
+
+def test_metrics_say_what_they_are() -> None:
+    from gpteval.metrics.named import metric_registry
+
+    known = metric_registry()
+    right = {name for name, metric in known.items() if metric.kind == "binary" and metric.floor == 0.0}
+    assert right == {name for name in known if name.startswith(("acc", "exact_match"))}
+    assert {known[name].of_choice for name in known if name.startswith("acc")} == {"acc"}
+    assert all(isinstance(known[name], MeanMetric) for name in right)
