@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.models.live import LiveModel
-from gpteval.run.config import RunConfig
+from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
 
@@ -90,7 +90,7 @@ def score(
         out=Path(out) if out is not None else Path("runs") / family,
         cache=False,
         command=f"gpteval.callbacks.score {name}",
-        **settings,
+        **by_present_names(settings),
     )
     with live.evaluating():
         outcome = execute(config, clock, live)

@@ -27,6 +27,8 @@ def commands() -> str:
     assert hasattr(group, "commands")
     parts = ["# Commands", "Made by `make docs` from the commands' own help."]
     for name, command in group.commands.items():
+        if command.hidden:  # a name of the version before
+            continue
         context = command.make_context(
             name, ["--help"], resilient_parsing=True, max_content_width=100, terminal_width=100
         )

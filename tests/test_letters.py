@@ -14,6 +14,7 @@ from gpteval.prompts.letters import by_letter, with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.evaluate import evaluate
 from gpteval.tasks.registry import task_registry
+from tests.conftest import RunCli
 
 
 def test_the_prompt() -> None:
@@ -62,23 +63,37 @@ def test_normalised_accuracies_become_plain_ones(shared_data: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "labels"),
+    ("choices", "labels"),
     [
-        ("default", ["nano_topic", "nano_prose"]),
+        ("text", ["nano_topic", "nano_prose"]),
         ("letters", ["nano_topic:letters", "nano_prose"]),
         ("both", ["nano_topic", "nano_topic:letters", "nano_prose"]),
     ],
 )
-def test_a_run_under_each_protocol(tmp_path: Path, protocol: str, labels: list[str]) -> None:
-    made = evaluate("gpt2-nano", ["nano_topic", "nano_prose"], limit=4, out=tmp_path, protocol=protocol, cache=False)
+def test_a_run_with_choices_in_each_way(tmp_path: Path, choices: str, labels: list[str]) -> None:
+    made = evaluate("gpt2-nano", ["nano_topic", "nano_prose"], limit=4, out=tmp_path, choices=choices, cache=False)
     assert made.failures == ()
     rows = json.loads((tmp_path / "results.json").read_text())["results"]
     assert list(dict.fromkeys(row["task"] for row in rows)) == labels
     assert {row["template"] for row in rows if row["task"].endswith(":letters")} <= {"letters"}
 
 
-def test_bad_protocols() -> None:
-    with pytest.raises(UsageError, match="--protocol is one of default, letters, both"):
-        RunConfig(("gpt2",), ("piqa",), protocol="chat")
+@pytest.mark.parametrize(("before", "now"), [("letters", "letters"), ("default", "text")])
+def test_names_of_the_version_before(tmp_path: Path, in_process: RunCli, before: str, now: str) -> None:
+    for name, options in (("before", {"protocol": before}), ("now", {"choices": now})):
+        evaluate("gpt2-nano", ["nano_topic"], limit=4, out=tmp_path / name, cache=False, **options)
+    labels = [
+        [row["task"] for row in json.loads((tmp_path / name / "results.json").read_text())["results"]]
+        for name in ("before", "now")
+    ]
+    assert labels[0] == labels[1]
+    asked = ["run", "--models", "gpt2-nano", "--tasks", "nano_topic", "--limit", "4", "--dry-run", "--json"]
+    plans = [json.loads(in_process(*asked, *option).stdout) for option in (("--protocol", before), ("--choices", now))]
+    assert plans[0] == plans[1]
+
+
+def test_choices_that_there_are_not() -> None:
+    with pytest.raises(UsageError, match="--choices is one of text, letters, both"):
+        RunConfig(("gpt2",), ("piqa",), choices="chat")
     with pytest.raises(UsageError, match="none of the profile paper"):
-        RunConfig(("gpt2",), ("piqa",), protocol="letters", profile="paper")
+        RunConfig(("gpt2",), ("piqa",), choices="letters", profile="paper")

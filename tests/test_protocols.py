@@ -76,7 +76,9 @@ def test_what_cannot_be_trained_leaves_the_others(
 def test_tasks_that_cannot_be_learned(
     base: Path, task_dir: Path, tmp_path: Path, in_process: RunCli, name: str, said: str
 ) -> None:
-    done = in_process("protocols", "--model", base, "--task", name, "--task-dir", task_dir, "--out", tmp_path / "p")
+    done = in_process(
+        "prompt-or-tune", "--model", base, "--task", name, "--task-dir", task_dir, "--out", tmp_path / "p"
+    )
     assert done.returncode
     assert said in done.stderr
 

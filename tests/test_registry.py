@@ -16,6 +16,7 @@ import pytest
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PluginError, TaskError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry
+from gpteval.core.types import Item
 from gpteval.tasks.registry import select_tasks, task_registry, tasks_in_file
 from gpteval.tasks.task import Task
 from tests.conftest import CHECKOUT, RunCli
@@ -299,3 +300,11 @@ def test_a_plugin_that_raises_the_users_interrupt_is_a_plugin_that_fails(tmp_pat
     waits = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
     with pytest.raises(KeyboardInterrupt):  # the user's own, while a file is read
         task_registry((write(tmp_path / "other", waits=waits),))
+
+
+def test_task_files_of_the_version_before_find_what_they_share(tmp_path: Path) -> None:
+    text = plugin("lettered_one").replace(
+        "from gpteval import", "from gpteval.core.forms import NO_YES\nfrom gpteval import"
+    )
+    (task,) = tasks_in_file(write(tmp_path, old=text.replace('[" yes", " no"]', "NO_YES")) / "old.py")
+    assert task.prompt(Item("id", {"n": 1})).continuations == (" no", " yes")

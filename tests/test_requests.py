@@ -71,7 +71,7 @@ def test_once_an_item_and_once_what_is_shown_of_the_pool(folder: Path) -> None:
 
 
 def test_data_are_read_once_for_all_templates_and_letters(folder: Path) -> None:
-    run(folder, shots=[0, 5], templates=["default", "other"], protocol="both")
+    run(folder, shots=[0, 5], templates=["default", "other"], choices="both")
     for kind in ("calls", "others"):
         assert set(counted(folder, kind).values()) == {1}, kind
     assert counted(folder, "reads") == Counter(["test", "train"])

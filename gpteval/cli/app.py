@@ -12,7 +12,7 @@ from gpteval.cli.commands.checking import bench, doctor
 from gpteval.cli.commands.concluding import compare, place, report
 from gpteval.cli.commands.evaluating import fewshot, plan, run, status, worker
 from gpteval.cli.commands.looking import lock, models, reference, samples, show, tasks
-from gpteval.cli.commands.making import convert, finetune, generate, pretrain, protocols
+from gpteval.cli.commands.making import convert, finetune, generate, pretrain, prompt_or_tune
 from gpteval.cli.console import interruptible
 
 app = typer.Typer(
@@ -27,11 +27,12 @@ COMMANDS: list[Callable[..., None]] = [
     *(plan, run, worker, status, fewshot),
     *(models, tasks, reference, lock, show, samples),
     *(compare, place, report),
-    *(generate, pretrain, finetune, protocols, convert),
+    *(generate, pretrain, finetune, prompt_or_tune, convert),
     *(bench, doctor),
 ]
 for command in COMMANDS:
     app.command()(interruptible(command))
+app.command("protocols", hidden=True)(interruptible(prompt_or_tune))  # its name before, for this version
 
 
 def _version(show: bool) -> None:

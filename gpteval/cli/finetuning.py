@@ -1,4 +1,4 @@
-"""``gpteval finetune`` and ``gpteval protocols``: progress while they train, and what comes out."""
+"""``gpteval finetune`` and ``gpteval prompt-or-tune``: progress while they train, and what comes out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpteval.cli.console import say
 from gpteval.cli.pretraining import Shown
 from gpteval.cli.running import ConsoleListener, report_folder
 from gpteval.core.errors import UsageError
-from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_protocols
+from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_prompting_and_tuning
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.tasks.registry import select_tasks, task_registry
@@ -48,7 +48,7 @@ def finetune_command(
     say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)
 
 
-def protocols_command(
+def prompt_or_tune_command(
     model: str,
     task: str,
     asked: Conditions,
@@ -57,24 +57,24 @@ def protocols_command(
     device: str,
     task_dirs: Sequence[Path],
 ) -> int:
-    """Compare, print a line a protocol and what they say, and return the exit code."""
+    """Compare, print a line a method and what they say, and return the exit code."""
     info, chosen = _one_of_each(model, task, task_dirs)
     folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
     shown, listener = Shown(), ConsoleListener(as_json=True)
     told = Told(shown.stage, shown.step)
     try:
-        found = compare_protocols(
+        found = compare_prompting_and_tuning(
             info, chosen, folder, asked, settings, LoadOptions(device=device), told, listener, tuple(task_dirs)
         )
     finally:
         listener.close()
     line = "{:<10} {:>8} {:>11} {:>6} {:>16} {:>8} {:>12} {:>7}".format
-    say(line("protocol", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
+    say(line("method", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
     for row in found.rows:
         interval = "" if row.ci_low is None or row.ci_high is None else f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
         spread = "" if row.spread is None else f"{row.spread:.3f}"
         counts = f"{row.trained:,}", f"{row.seconds:.0f}"
-        say(line(row.protocol, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
+        say(line(row.method, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
     for sentence in found.sentences:
         say(sentence)
     for failure in found.failures:

@@ -16,7 +16,7 @@ from gpteval.experiments.words import sentences
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
-from gpteval.run.config import RunConfig
+from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
 from gpteval.store.folder import ANOTHER, SCHEMA, RunFolder
@@ -199,6 +199,6 @@ def fewshot(
         controls=tuple(controls),
         out=None if out is None else Path(out),
         load=LoadOptions(device=device, dtype=dtype),
-        **({"shots_mode": "fixed"} | settings),
+        **({"shots_mode": "fixed"} | by_present_names(settings)),
     )
     return run_fewshot(config, listener)

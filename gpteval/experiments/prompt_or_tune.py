@@ -32,12 +32,12 @@ UPDATES = 60  # at least, however few the examples
 
 @dataclass(frozen=True)
 class MethodScore:
-    """A protocol with so many examples. ``value`` and the interval's ends are means over ``seeds``, ``spread`` the
-    seeds' standard deviation, ``metric`` what is measured: of a head's accuracies there is only acc. ``trained``:
-    weights; ``seconds``: of training, the mean.
+    """Prompting or a method of tuning with so many examples. ``value`` and the interval's ends are means over
+    ``seeds``, ``spread`` the seeds' standard deviation, ``metric`` what is measured: of a head's accuracies there is
+    only acc. ``trained``: weights; ``seconds``: of training, the mean.
     """
 
-    protocol: str
+    method: str
     examples: int
     seeds: int
     value: float
@@ -66,9 +66,9 @@ class Protocols:
         if not prompted:
             return []
         best = max(prompted, key=lambda row: row.value if self.higher else -row.value)
-        said = [f"the best prompt: {best.protocol}, {best.value:.3f}"]
-        for method in dict.fromkeys(row.protocol for row in self.rows if row.trained):
-            own = sorted((row for row in self.rows if row.protocol == method), key=lambda row: row.examples)
+        said = [f"the best prompt: {best.method}, {best.value:.3f}"]
+        for method in dict.fromkeys(row.method for row in self.rows if row.trained):
+            own = sorted((row for row in self.rows if row.method == method), key=lambda row: row.examples)
             first = _from_on(own, lambda row: (row.value > best.value) == self.higher and row.value != best.value)
             clear = _from_on(own, lambda row: self._clear(row, best))
             if first is None:
@@ -105,7 +105,7 @@ class Conditions:
     limit: int | None = None
 
 
-def compare_protocols(
+def compare_prompting_and_tuning(
     info: ModelInfo,
     task: Task,
     out: Path,
@@ -164,7 +164,10 @@ def compare_protocols(
                 rows.append(_tuned(method, own, found))
     higher = all(row["higher_is_better"] for row in results)
     made = Protocols(info.name, task.label, higher, tuple(rows), tuple(dict.fromkeys(failures)))
-    (out / FILE).write_text(strict_json(asdict(made) | {"sentences": made.sentences}, 1), encoding="utf-8")
+    document = asdict(made) | {"sentences": made.sentences}
+    for row in document["rows"]:
+        row["protocol"] = row["method"]  # its name before, for this version
+    (out / FILE).write_text(strict_json(document, 1), encoding="utf-8")
     return made
 
 

@@ -14,7 +14,7 @@ from gpteval.prompts.build import TaskData, usable_items
 from gpteval.tasks.task import DEFAULT
 
 NAME = "letters"
-PROTOCOLS = ("default", NAME, "both")
+CHOICES = ("text", NAME, "both")  # how choices are asked: as they are, by letter, or both ways
 _CUES = ("Answer:", "A:")  # at the end of a context, where the letters' own cue comes instead
 
 

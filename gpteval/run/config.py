@@ -15,7 +15,7 @@ from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
 from gpteval.prompts.controls import CONTROLS
-from gpteval.prompts.letters import PROTOCOLS
+from gpteval.prompts.letters import CHOICES
 from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.tasks.task import DEFAULT
 
@@ -38,7 +38,7 @@ class RunConfig:
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.prompts.controls``).
-    ``protocol``: whether choices are asked as they are, by letter, or both (``gpteval.prompts.letters``).
+    ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
@@ -59,7 +59,7 @@ class RunConfig:
     controls: tuple[str, ...] = ()
     tasks_with_examples: bool = False
     profile: str = GPTEVAL
-    protocol: str = "default"
+    choices: str = CHOICES[0]
     stride: int | None = None
     batch_tokens: int | None = None
     max_bad_rows: float = MAX_BAD_ROWS
@@ -100,10 +100,10 @@ class RunConfig:
             (self.worker_timeout > 0, f"--worker-timeout must be above 0 seconds, not {self.worker_timeout:g}"),
             (self.batch_tokens is None or self.batch_tokens > 0, "--batch-tokens must be at least 1"),
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
-            (self.protocol in PROTOCOLS, f"--protocol is one of {', '.join(PROTOCOLS)}, not {self.protocol!r}"),
+            (self.choices in CHOICES, f"--choices is one of {', '.join(CHOICES)}, not {self.choices!r}"),
             (
-                self.protocol == PROTOCOLS[0] or self.profile == GPTEVAL,
-                f"--protocol {self.protocol} is none of the profile {self.profile}: leave one of the two out",
+                self.choices == CHOICES[0] or self.profile == GPTEVAL,
+                f"--choices {self.choices} is none of the profile {self.profile}: leave one of the two out",
             ),
             (
                 self.profile != LM_EVAL
@@ -167,8 +167,14 @@ class RunConfig:
         words = re.sub(r"[^a-z0-9]+", "-", "-".join((*self.models, *self.tasks)).lower()).strip("-")
         experiment = (self.seeds, self.controls) if self.seeds > 1 or self.controls else ()
         chosen = self.templates if self.templates != (DEFAULT,) else ()
-        chosen = (*chosen, self.protocol) if self.protocol != PROTOCOLS[0] else chosen
+        chosen = (*chosen, self.choices) if self.choices != CHOICES[0] else chosen
         unique = digest(
             self.models, self.tasks, self.shots, self.settings, asdict(self.load), *chosen, *experiment, size=3
         )
         return Path("runs") / f"{words[:40].rstrip('-')}-{unique}"
+
+
+def by_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings under the names that ``RunConfig`` has now; those of the version before are taken too."""
+    found = {"choices" if name == "protocol" else name: value for name, value in settings.items()}
+    return found | ({"choices": CHOICES[0]} if found.get("choices") == "default" else {})

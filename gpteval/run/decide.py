@@ -65,7 +65,7 @@ def run_until_decided(
         if not found and not outcome.failures:
             raise UsageError(
                 "the two models were asked nothing alike, so nothing can be decided",
-                "a chat model is asked for letters: ask both so with --protocol letters",
+                "a chat model is asked for letters: ask both so with --choices letters",
             )
         counts = {one.place: one.items for one in found}
         whole |= {one.place for one in found if one.open and counts[one.place] == before.get(one.place)}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.models.loader import LoadOptions
-from gpteval.run.config import RunConfig
+from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, RunOutcome
 
@@ -30,7 +30,8 @@ def evaluate(
     ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises UsageError for
     names and folders that cannot be used; what fails later is in ``failures`` of the outcome.
     """
-    plain: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in settings.items()}
+    named = by_present_names(settings).items()
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in named}
     config = RunConfig(
         models=(models,) if isinstance(models, str) else tuple(models),
         tasks=(tasks,) if isinstance(tasks, str) else tuple(tasks),

@@ -12,7 +12,7 @@ from gpteval.data.downloads import told
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData, TaskItems, build_prompts, load_items, takes_examples, under_template
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
-from gpteval.prompts.letters import with_letters
+from gpteval.prompts.letters import CHOICES, with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.lock import Lock
 from gpteval.run.units import Listener, Unit
@@ -38,7 +38,7 @@ class RunPlan:
                 self.load(task)
         if self.config.tasks_with_examples:
             tasks = self.only_with_examples(tasks)
-        if by_letter or self.config.protocol != "default":
+        if by_letter or self.config.choices != CHOICES[0]:
             for task in tasks:
                 self.add_letters(task)
         return tasks
@@ -68,11 +68,11 @@ class RunPlan:
             self.letters[task.label] = found.task
             self.data[found.task.label] = found
 
-    def _asked_of(self, task: Task, protocol: str) -> list[Task]:
-        """The task as a protocol has it."""
+    def _asked_of(self, task: Task, choices: str) -> list[Task]:
+        """The task with its choices as they are, by letter, or both."""
         lettered = self.letters.get(task.label, task)
         both = {one.label: one for one in (task, lettered)}
-        return list(both.values()) if protocol == "both" else [task if protocol == "default" else lettered]
+        return list(both.values()) if choices == "both" else [task if choices == CHOICES[0] else lettered]
 
     def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
         """Without those that score whole texts. Raises UsageError where none is left."""
@@ -86,8 +86,8 @@ class RunPlan:
 
     def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
         """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
-        protocol = "letters" if model.api == "chat" else self.config.protocol
-        return [unit for task in tasks for one in self._asked_of(task, protocol) for unit in self._units(model, one)]
+        choices = "letters" if model.api == "chat" else self.config.choices
+        return [unit for task in tasks for one in self._asked_of(task, choices) for unit in self._units(model, one)]
 
     def _units(self, model: ModelInfo, task: Task) -> list[Unit]:
         """What to run of a task; of one that scores whole texts, without examples."""

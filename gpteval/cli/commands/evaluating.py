@@ -64,9 +64,10 @@ def run(
         str,
         typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
     ] = "gpteval",
-    protocol: Annotated[
-        str, typer.Option(help="choices as they are (default), by letter as chat models need it (letters), or both")
-    ] = "default",
+    choices: Annotated[
+        str,
+        typer.Option("--choices", "--protocol", help="asked as text, by letters as chat models need it, or both ways"),
+    ] = "text",
     executor: Annotated[
         str, typer.Option(help="inline, process, ray, or folder; auto is process with several GPUs")
     ] = "auto",
@@ -125,7 +126,7 @@ def run(
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
         templates=names(templates),
         profile=profile,
-        protocol=protocol,
+        choices="text" if choices == "default" else choices,
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,

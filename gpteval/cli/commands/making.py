@@ -124,7 +124,7 @@ def finetune(
         finetune_command(model, task, settings, out, load, task_dir or [], names(track))
 
 
-def protocols(
+def prompt_or_tune(
     model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
     task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
     shots: Annotated[str, typer.Option(help="numbers of examples in the prompt")] = "0,1,5",
@@ -139,13 +139,13 @@ def protocols(
     task_dir: TaskDir = None,
 ) -> None:
     """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
-    from gpteval.cli.finetuning import protocols_command
+    from gpteval.cli.finetuning import prompt_or_tune_command
     from gpteval.experiments.prompt_or_tune import Conditions
     from gpteval.tune.settings import Settings
 
     asked = Conditions(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     with resumable():
-        code = protocols_command(
+        code = prompt_or_tune_command(
             model, task, asked, Settings(epochs=epochs, learning_rate=learning_rate), out, device, task_dir or []
         )
     raise typer.Exit(code)
