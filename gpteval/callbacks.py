@@ -84,7 +84,7 @@ def score(
     live = LiveModel(model, tokenizer, name, family if step is not None else "", step)
     config = RunConfig(
         models=(name,),
-        tasks=tuple(tasks.split(",")) if isinstance(tasks, str) else tuple(tasks),
+        tasks=tuple(name.strip() for name in tasks.split(",")) if isinstance(tasks, str) else tuple(tasks),
         shots=(shots,) if isinstance(shots, int) else None if shots is None else tuple(shots),
         limit=limit,
         out=Path(out) if out is not None else Path("runs") / family,

@@ -65,7 +65,9 @@ for _task in (lambada_openai, lambada_standard, lambada_cloze):
     _task.as_in("lm-eval", shown=two_spaces)(_task.prompt)
 
 lambada_cloze.as_in("paper", shots=15)(lambada_cloze.prompt)
-STOP_WORDS = (Path(__file__).parent / "stop_words.txt").read_text().split()  # English words that carry no topic
+STOP_WORDS = (
+    (Path(__file__).parent / "stop_words.txt").read_text(encoding="utf-8").split()
+)  # English words that carry no topic
 
 
 @lambada_openai.as_in("paper")

@@ -18,9 +18,8 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
 from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
-from gpteval.run.units import Listener, Unit
+from gpteval.run.units import Listener, Listeners, Unit
 from gpteval.store.folder import ANOTHER, SCHEMA, RunFolder
-from gpteval.store.progress import State
 
 if TYPE_CHECKING:
     import pandas
@@ -72,47 +71,22 @@ class FewShot:
 
 
 class _Collector(Listener):
-    """Keeps a cell of every unit, and passes on what it is told."""
+    """Keeps a cell of every unit."""
 
-    def __init__(self, listener: Listener) -> None:
-        self.to = listener
+    def __init__(self) -> None:
         self.cells: list[Cell] = []
         self._records: list[Record] = []  # of the unit that is being finished
-
-    def loading(self, what: str) -> None:
-        self.to.loading(what)
-
-    def began(self, units: int, folder: Path) -> None:
-        self.to.began(units, folder)
-
-    def filled(self, unit: Unit, state: State) -> None:
-        self.to.filled(unit, state)
-
-    def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
-        self.to.unit_began(unit, tokens, known)
-
-    def advanced(self, unit: Unit, tokens: int) -> None:
-        self.to.advanced(unit, tokens)
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
         self._records += records
         self._of = info, metrics[0]
-        self.to.unit_recorded(unit, info, metrics, records)
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         self.cells.append(make_cell(unit, *self._of, self._records))
         self._records = []
-        self.to.unit_done(unit, results)
-
-    def groups_done(self, results: Sequence[Result]) -> None:
-        self.to.groups_done(results)
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._records = []
-        self.to.unit_failed(unit, failure)
-
-    def warned(self, message: str) -> None:
-        self.to.warned(message)
 
 
 def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
@@ -123,8 +97,8 @@ def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
     """
     config = replace(config, tasks_with_examples=True)
     refuse_others([config.folder / FILE], ANOTHER)
-    collector = _Collector(listener or Listener())
-    outcome = execute(config, collector)
+    collector = _Collector()
+    outcome = execute(config, Listeners(collector, listener or Listener()))
     found = analyse(collector.cells, seed=config.seed, per_item=config.shots_mode == "per-item")
     experiment = replace(found, folder=outcome.folder, failures=outcome.failures)
     write(experiment, config)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.engine.engine import CostEstimate
@@ -71,6 +72,25 @@ class Listener:
     def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
 
     def warned(self, message: str) -> None: ...
+
+
+class Listeners(Listener):
+    """Several, each told everything, in their order."""
+
+    def __init__(self, *each: Listener) -> None:
+        self.each = each
+
+
+def _telling(name: str) -> Callable[..., None]:
+    def tell(self: Listeners, *told: Any, **named: Any) -> None:
+        for one in self.each:
+            getattr(one, name)(*told, **named)
+
+    return tell
+
+
+for _name in [name for name in vars(Listener) if not name.startswith("_")]:  # whatever a listener may be told
+    setattr(Listeners, _name, _telling(_name))
 
 
 @dataclass(frozen=True)

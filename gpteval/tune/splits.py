@@ -33,7 +33,7 @@ def split_of(task: Task, *, examples: int | None, seed: int) -> Split:
     if task.shots_from is None or task.shots_from == getattr(task.source, "split", None):
         raise TaskError(
             f"task {task.name} has no training split: its examples come from what is evaluated",
-            "tune for a task whose page (gpteval task NAME) names one",
+            "tune for a task whose page (gpteval tasks NAME) names one",
         )
     try:
         loaded = task.source.load(task.shots_from)
