@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpteval.core.types import Choice, Generate, Request, Rolling
+from gpteval.core.types import Choice, Request, Rolling
 from gpteval.tasks.registry import task_registry, task_suites
+from tests.golden_generated import GENERATED
 
 PAIR = {"premise": "Ann fell.", "hypothesis": "Ann is tall", "label": 1}
 TWO = {"sentence1": "Ann fell.", "sentence2": "Ann is down.", "label": 1, "idx": 0}
 NO_YES = [" no", " yes"]
-NEWS = {"translation": {"en": "It rains.", "de": "Es regnet.", "fr": "Il pleut.", "ro": "Plouă."}}
-ASIAN = {"translation": {"en": "It rains.", "zh": "下雨了。", "ja": "雨が降る。"}}
 LETTERED = {"label": ["A", "B", "C"], "text": ["red", "blue", "grey"]}
 
-
-def news(source: str, target: str) -> Generate:
-    from_, to = (f"{code}" for code in (source, target))
-    names = {"en": "English", "de": "German", "fr": "French", "ro": "Romanian", "zh": "Chinese", "ja": "Japanese"}
-    rows = {**ASIAN["translation"], **NEWS["translation"]}
-    return Generate(f"{names[from_]}: {rows[from_]}\n{names[to]}:", [rows[to]], ["\n"], 256)
-
-
 GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
+    **GENERATED,
     "lambada_standard": (
         {"text": "she opened the door . `` come in , '' he said", "domain": "x"},
         Choice("she opened the door . `` come in , '' he", [" said"], 0),
@@ -59,10 +51,6 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
     "arc_challenge": (
         {"id": "x", "question": "What wets?", "choices": LETTERED, "answerKey": "C"},
         Choice("Question: What wets?\nAnswer:", [" red", " blue", " grey"], 2, "Answer:"),
-    ),
-    "nq_open": (
-        {"question": "who painted it", "answer": ["Ann", "Ann B."]},
-        Generate("Q: who painted it?\nA:", ["Ann", "Ann B."], ["\n"], 32),
     ),
     "hellaswag": (
         {
@@ -144,59 +132,9 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
         },
         Choice("Rain is water.\nQuestion: What wets?\nAnswer:", [" heat", " light", " air", " rain"], 3),
     ),
-    "squadv2": (
-        {
-            "title": "A_Door",
-            "context": "Doors are red.",
-            "question": "Who?",
-            "answers": {"text": [], "answer_start": []},
-        },
-        Generate(
-            "Title: A Door\n\nBackground: Doors are red.\n\nWhere the background does not answer the question, the "
-            'answer is "unanswerable".\n\nQuestion: Who?\nAnswer:',
-            ["unanswerable"],
-            ["\n"],
-            48,
-        ),
-    ),
-    "coqa": (
-        {"story": "Ann fell.", "before": ["Q: Who fell?\nA: Ann"], "question": "Why?", "answer": "rain"},
-        Generate("Ann fell.\n\nQ: Who fell?\nA: Ann\nQ: Why?\nA:", ["rain"], ["\n"], 32),
-    ),
-    "drop": (
-        {
-            "passage": "2 and 3.",
-            "question": "Sum?",
-            "answers_spans": {"spans": ["5", "5"], "types": ["number", "number"]},
-        },
-        Generate("Passage: 2 and 3.\nQuestion: Sum?\nAnswer:", ["5"], ["\n"], 32),
-    ),
     "mmlu_us_foreign_policy": (
         {"question": "Who? ", "subject": "us_foreign_policy", "choices": ["Ann", "Bo", "Cy", "Di"], "answer": 1},
         Choice("Who?\nA. Ann\nB. Bo\nC. Cy\nD. Di\nAnswer:", [" A", " B", " C", " D"], 1),
-    ),
-    **{f"wmt14_{a}_{b}": (NEWS, news(a, b)) for a, b in (("en", "fr"), ("fr", "en"))},
-    **{f"wmt16_{a}_{b}": (NEWS, news(a, b)) for a, b in (("en", "de"), ("de", "en"), ("en", "ro"), ("ro", "en"))},
-    **{
-        f"wmt{year}_{a}_{b}": (ASIAN, news(a, b))
-        for year in (20, 22)
-        for a, b in (("en", "zh"), ("zh", "en"), ("en", "ja"), ("ja", "en"))
-    },
-    "samsum": (
-        {"id": "x", "dialogue": "Ann: Hi\r\nBo: Bye", "summary": "They part."},
-        Generate("Ann: Hi\nBo: Bye\nTL;DR:", ["They part."], ["\n"], 100),
-    ),
-    "cnn_dailymail": (
-        {"article": "Ann fell. ", "highlights": "Ann fell .\nBo ran .", "id": "x"},
-        Generate("Ann fell.\nTL;DR:", ["Ann fell .\nBo ran ."], ["\n\n"], 100),
-    ),
-    "cnn_dailymail_gpt2": (
-        {"article": "Ann fell. ", "highlights": "Ann fell .\nBo ran .", "id": "x"},
-        Generate("Ann fell.\nTL;DR:", ["Ann fell .\nBo ran ."], [], 100, top_k=2, sentences=3),
-    ),
-    "xsum": (
-        {"document": "Ann fell.", "summary": "A fall.", "id": "x"},
-        Generate("Ann fell.\nTL;DR:", ["A fall."], ["\n"], 100),
     ),
     "rte": (TWO, Choice("Ann fell.\nQuestion: Ann is down. True or False?\nAnswer:", [" True", " False"], 1)),
     "wnli": (TWO, Choice("Ann fell.\nQuestion: Ann is down. True or False?\nAnswer:", [" False", " True"], 1)),
@@ -348,10 +286,6 @@ GOLDEN: dict[str, tuple[dict[str, Any], Request]] = {
         Choice("Q: Is it so?\nA:", [" No", " Yes"], 1),
     ),
     "arithmetic_2da": ({"asked": "98 plus 45", "result": 143}, Choice("Q: What is 98 plus 45?\n\nA:", [" 143"], 0)),
-    "unscramble_reversed_words": (
-        {"scrambled": "taefed", "word": "defeat"},
-        Generate("taefed =", ["defeat"], ["\n"], 16),
-    ),
 }
 ALIKE = {"mmlu": "mmlu_us_foreign_policy", "arithmetic": "arithmetic_2da", "unscramble": "unscramble_reversed_words"}
 for _suite, _name in ALIKE.items():  # one prompt serves all of a suite
