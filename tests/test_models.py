@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from gpteval.core.errors import ModelError, UnknownNameError, UsageError
+from gpteval.core.generations import GENERATIONS
 from gpteval.core.outcomes import Scored
 from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine.engine import Engine
 from gpteval.models import loader
-from gpteval.models.catalogue import GENERATIONS, model_registry, resolve_models
+from gpteval.models.catalogue import model_registry, resolve_models
 from gpteval.models.loader import HFModel, LoadOptions, pick_device
 from tests.tiny import ARCHITECTURES, byte_level_tokenizer, save_tiny
 

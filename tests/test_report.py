@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpteval.cli.running import number
+from gpteval.core.show import signed
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
 from gpteval.report.html import clip, script_json
 from gpteval.report.leaderboard import centred, leaderboard, show
 from gpteval.report.samples_view import ITEMS, task_items
-from gpteval.report.summary import answer, signed
+from gpteval.report.summary import answer
 from gpteval.store.runs import load_runs
 from tests.report_runs import TASKS, page, rewritten, run, visible  # noqa: F401  (fixtures)
 

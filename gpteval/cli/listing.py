@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import document_only, print_lines, say
+from gpteval.core.generations import GENERATIONS
+from gpteval.core.show import size
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.core.types import FAMILIES
-from gpteval.models.catalogue import GENERATIONS, model_registry
+from gpteval.models.catalogue import model_registry
 from gpteval.tasks.groups import GROUPS
 from gpteval.tasks.registry import task_registry, task_suites
 
@@ -35,8 +37,8 @@ def list_models(as_json: bool) -> None:
     table = table_of("model", "generation", "parameters", "window", "released", "licence", "Hub id")
     for i in infos:
         where = "embedded" if i.local else i.location
-        size, window = _size(i.n_params), str(i.window or "")
-        add_row(table, i.name, i.generation, size, window, i.release_date, i.licence, where)
+        parameters, window = size(i.n_params), str(i.window or "")
+        add_row(table, i.name, i.generation, parameters, window, i.release_date, i.licence, where)
     show_table(table)
     say("\nAlso: any Hub id 'org/name', 'name@revision', or a local folder. 'nano' is the whole embedded family.")
 
@@ -109,9 +111,3 @@ def show_table(table: Table) -> None:
     with console.capture() as captured:
         console.print(table)
     print_lines(captured.get().rstrip("\n"))
-
-
-def _size(n: int | None) -> str:
-    if n is None:
-        return ""
-    return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.1f}M"

@@ -9,10 +9,10 @@ from pathlib import Path
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.options import names
-from gpteval.comparison.numbers import number, p_value, points
 from gpteval.comparison.place import Neighbour, OnTask, Placement, place
 from gpteval.comparison.results import as_dict
 from gpteval.core.errors import UsageError
+from gpteval.core.show import number, p_value, points
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.models.catalogue import model_registry

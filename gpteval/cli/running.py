@@ -17,10 +17,10 @@ from rich.text import Text
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
-from gpteval.comparison.numbers import p_value
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
+from gpteval.core.show import p_value
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.engine.engine import CostEstimate

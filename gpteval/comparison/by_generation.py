@@ -15,8 +15,8 @@ from gpteval.comparison.answers import Answers
 from gpteval.comparison.means import CENTRED, Counted, mean, score, units_of
 from gpteval.comparison.pairing import PairedAnswers
 from gpteval.comparison.results import Generations, Judgement, Pair
+from gpteval.core.generations import NAMES
 
-NAMES = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class"}
 ALIKE = 1.25  # largest ratio of parameters at which two models are of the same size
 MEANS, BEST, MATCHED = "family means", "best against best", "matched size"
 MODELS = 3  # a side, from which on a statement is one on the generation
@@ -78,6 +78,7 @@ def _generations(facts: Mapping[str, Answers]) -> dict[str, list[str]]:
             if one.generation == generation and (not one.training or last[one.training] is one)
         )
         for generation, name in NAMES.items()
+        if generation != "other"
     }
     return {name: models for name, models in found.items() if models}
 

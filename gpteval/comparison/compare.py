@@ -15,6 +15,7 @@ from gpteval.comparison.means import Counted, mean
 from gpteval.comparison.pairing import PairedAnswers
 from gpteval.comparison.results import Answered, Generations, Pair, judged
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.text import natural
 from gpteval.stats.anytime import by_holm
 from gpteval.stats.resample import DRAWS
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas
 
 ANYTIME = "valid at any look while items come in, for items in random order; e is the e-value, p its inverse (Holm)"
-ORDER = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _in_order(answers: Sequence[Answers]) -> tuple[str, ...]:
 
     def key(name: str) -> tuple[object, ...]:
         one = facts[name]
-        place = ORDER.index(one.generation) if one.generation in ORDER else len(ORDER)
+        place = GENERATIONS.index(generation_of(one.generation))
         return place, one.n_params or 0, natural(name)
 
     return tuple(sorted(facts, key=key))

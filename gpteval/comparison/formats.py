@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from gpteval.comparison.compare import Comparison
-from gpteval.comparison.numbers import effect, number, p_value
+from gpteval.comparison.numbers import effect
 from gpteval.comparison.results import Pair, as_dict
 from gpteval.comparison.sentences import sentences
+from gpteval.core.show import number, p_value, with_shots
 from gpteval.core.strict import strict_json
 from gpteval.core.tables import plain_markdown, to_csv, to_latex, to_markdown
 from gpteval.core.text import one_line
@@ -45,7 +46,7 @@ def _cells(pair: Pair) -> list[str]:
     verdict = pair.verdict + (f"; {pair.disagreement}" if pair.disagreement else "")
     verdict += "".join(f"; {note}" for note in pair.notes)
     return [
-        pair.task if not pair.shots else f"{pair.task}, {pair.shots}-shot",
+        with_shots(pair.task, pair.shots),
         pair.metric,
         pair.model_a,
         pair.model_b,

@@ -17,6 +17,7 @@ import numpy as np
 from gpteval.comparison.answers import Answers, TaskShots
 from gpteval.comparison.pairing import PairedAnswers, figure_of
 from gpteval.comparison.results import Figure, Judgement, Pair
+from gpteval.core.show import listed
 from gpteval.metrics.base import Floats, Mask
 from gpteval.stats.evidence import Evidence, of_mean, over_models
 from gpteval.stats.jackknife import PseudoValues
@@ -59,11 +60,6 @@ class Counted:
         those = ", those with right and wrong answers" if counts else ""
         said = f"Means are over {_counted(centred, whole)}{those}, each counted once"
         return f"{said}; apart from them: {listed(apart)}." if counts else f"{said}."
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a sentence."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 def units_of(

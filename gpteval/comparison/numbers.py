@@ -1,28 +1,9 @@
-"""Numbers of a comparison as people read them."""
+"""Differences and ratios of a comparison as people read them."""
 
 from __future__ import annotations
 
-import math
-
 from gpteval.comparison.results import Figure, Pair
-
-
-def points(value: float) -> str:
-    """A share as points of a hundred, with its sign."""
-    return f"{round(100 * value, 1) + 0.0:+.1f}"
-
-
-def p_value(p: float) -> str:
-    """A probability with three digits."""
-    return "n/a" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def number(value: float) -> str:
-    """Three decimals where that says something, else two or none."""
-    if math.isnan(value):
-        return "n/a"
-    digits = 3 if abs(value) < 10 else 2 if abs(value) < 1000 else 0
-    return f"{round(value, digits) + 0.0:.{digits}f}"
+from gpteval.core.show import number, points
 
 
 def effect(pair: Pair, figure: Figure) -> str:

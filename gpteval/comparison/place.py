@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Any
 
 from gpteval.comparison.compare import Comparison, compare
-from gpteval.comparison.means import listed
 from gpteval.comparison.results import Pair
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.show import listed, with_shots
 from gpteval.metrics.named import metric_registry
 from gpteval.reference.counterpart import beside
 from gpteval.reference.known import KnownModel, known_models
@@ -56,7 +56,7 @@ class OnTask:
 
     @property
     def label(self) -> str:
-        return self.task if not self.shots else f"{self.task}, {self.shots}-shot"
+        return with_shots(self.task, self.shots)
 
     @property
     def side(self) -> int:

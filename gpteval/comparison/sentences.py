@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from gpteval.comparison.by_generation import BEST, MATCHED, MEANS
 from gpteval.comparison.compare import Comparison
-from gpteval.comparison.means import CENTRED, listed
-from gpteval.comparison.numbers import amount, p_value
+from gpteval.comparison.means import CENTRED
+from gpteval.comparison.numbers import amount
 from gpteval.comparison.results import Generations, Pair
+from gpteval.core.show import listed, p_value
 
 MOST = 4  # models that a sentence names
 ABOUT = (

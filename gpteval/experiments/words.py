@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from gpteval.core.show import listed
 from gpteval.experiments.curves import Curve
 from gpteval.experiments.sensitivity import Ranking
 from gpteval.stats.two_way import Measure
@@ -59,13 +60,13 @@ def _gains(curves: Sequence[Curve], fewest: int, most: int) -> list[str]:
             nothing.append(curve.model)
     if nothing:
         verb = "gains" if len(nothing) == 1 else "gain"
-        parts.append(f"{_listed(nothing)} {verb} nothing measurable{'' if parts else where}")
+        parts.append(f"{listed(nothing)} {verb} nothing measurable{'' if parts else where}")
     said = ["; ".join(parts) + "."]
     for curve in curves:
         if curve.enough is not None and curve.beyond is not None and curve.gain and curve.better(curve.gain):
             said.append(f"{curve.model} on {curve.label}: {most_beyond(curve)}.")
         if curve.hurts:
-            numbers = _listed([str(k) for k in curve.hurts])
+            numbers = listed([str(k) for k in curve.hurts])
             said.append(f"Examples hurt {curve.model} on {curve.label}: with {numbers} it is worse than without any.")
     return said
 
@@ -98,7 +99,7 @@ def _labels(curves: Sequence[Curve], most: int) -> list[str]:
             others.append(curve.model)
     parts = reading
     if others:
-        parts.append(f"{_listed(others)} {'is' if len(others) == 1 else 'are'} not measurably worse")
+        parts.append(f"{listed(others)} {'is' if len(others) == 1 else 'are'} not measurably worse")
     if not parts:
         return []
     return [f"With random labels in {most} examples on {curves[0].label}, {'; '.join(parts)}."]
@@ -138,7 +139,3 @@ def _points(curve: Curve, measure: Measure) -> tuple[str, str]:
     digits = 0 if factor == 100.0 and abs(factor * measure.value) >= 10 else 1
     unit = "points" if curve.full is not None else curve.metric
     return f"{abs(factor * measure.value):.{digits}f} {unit}", f"{low:.{digits}f} to {high:.{digits}f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -40,7 +40,6 @@ WINDOW_KEYS = (
 APIS = {"openai": "chat", "completions": "completions"}  # what a name behind an API begins with, and its kind
 ADAPTER = "adapter_config.json"  # a folder of peft, which names its base model
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
-GENERATIONS = ("gpt1", "gpt2", "gpt3", "gpt4", "other")
 
 
 @dataclass(frozen=True)

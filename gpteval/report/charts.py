@@ -6,7 +6,8 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gpteval.report.leaderboard import GENERATIONS, Column, Leaderboard, is_fraction, show, show_interval
+from gpteval.core.generations import NAMES
+from gpteval.report.leaderboard import Column, Leaderboard, is_fraction, show, show_interval
 
 SYMBOLS = {"gpt1": "circle", "gpt2": "square", "gpt3": "diamond", "gpt4": "triangle-up", "other": "cross"}
 TRACE_TYPES = {"scatter"}
@@ -84,7 +85,7 @@ def _dots(board: Leaderboard, generation: str, column: Column) -> dict[str, Any]
         "hoverinfo": "text",
         "mode": "markers",
         "marker": {"size": 9, "symbol": SYMBOLS[generation]},
-        "name": GENERATIONS[generation],
+        "name": NAMES[generation],
         "legendgroup": generation,
     }
 

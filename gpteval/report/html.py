@@ -11,25 +11,18 @@ from typing import Any
 import gpteval
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
+from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
+from gpteval.core.show import signed
 from gpteval.core.strict import strict_json
 from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.fewshot_view import Examples, examples
-from gpteval.report.leaderboard import (
-    FAMILY_NAMES,
-    GENERATIONS,
-    Column,
-    Leaderboard,
-    is_fraction,
-    leaderboard,
-    show,
-    show_interval,
-)
+from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard, show, show_interval
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
 from gpteval.report.samples_view import task_items
-from gpteval.report.summary import answer, signed
+from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
 from gpteval.report.tuning_view import ID as TUNING
 from gpteval.report.tuning_view import loss_figure, tuned
@@ -98,7 +91,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         board=board,
         families=board.families(),
         family_names=FAMILY_NAMES,
-        generations=GENERATIONS,
+        generations=NAMES,
         generation_of={model.name: model.generation for model in board.models},
         is_fraction=is_fraction,
         tasks=[_task(loaded, board, column) for column in board.columns],

@@ -9,6 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from gpteval.comparison.answers import centre
+from gpteval.core.generations import GENERATIONS, generation_of
+from gpteval.core.show import size, with_shots
 from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.named import metric_registry
@@ -17,7 +19,6 @@ from gpteval.store.runs import Loaded, parts_of
 from gpteval.tasks.profiles import GPTEVAL
 from gpteval.tasks.task import DEFAULT
 
-GENERATIONS = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4 class", "other": "Other"}
 FAMILY_NAMES = {
     "lm": "Language modelling",
     "qa": "Question answering",
@@ -53,7 +54,7 @@ class Column:
 
     @property
     def label(self) -> str:
-        return self.task if self.shots == 0 else f"{self.task}, {self.shots}-shot"
+        return with_shots(self.task, self.shots)
 
     def place(self, value: float | None) -> float | None:
         """Position of ``value`` on the column's axis, in percent of its width."""
@@ -98,10 +99,7 @@ class Model:
 
     @property
     def size(self) -> str:
-        n = self.n_params
-        if n is None:
-            return "unknown"
-        return f"{n / 1e9:.1f}B" if n >= 1e9 else f"{n / 1e6:.0f}M" if n >= 1e7 else f"{n / 1e6:.2g}M"
+        return size(self.n_params) or "unknown"
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
     shared = tuple(c for c in columns if all(c in found for found in centred_of.values() if found))
     groups = []
     for generation in GENERATIONS:
-        names = [n for n, r in facts.items() if _generation(r) == generation]
+        names = [n for n, r in facts.items() if generation_of(r.get("generation")) == generation]
         models = [_model(name, facts[name], columns, primary, loaded, shared) for name in names]
         if models:
             groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, natural(m.name))))))
@@ -213,10 +211,6 @@ def _family_order(column: Column) -> tuple[int, str, str, int]:
     known = list(FAMILIES)
     place = known.index(column.family) if column.family in known else len(known)
     return place, column.family, column.task, column.shots
-
-
-def _generation(row: Mapping[str, Any]) -> str:
-    return row["generation"] if row.get("generation") in GENERATIONS else "other"
 
 
 def _columns(rows: Any) -> list[Column]:
@@ -261,7 +255,9 @@ def _model(
     found = {c: found[c] for c in shared} if shared and found else found
     cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
     mean = mean_of_tasks(found) if found else None
-    return Model(name, _generation(facts), facts.get("n_params"), mean, len({c.base for c in found}), cells)
+    return Model(
+        name, generation_of(facts.get("generation")), facts.get("n_params"), mean, len({c.base for c in found}), cells
+    )
 
 
 def _centred_columns(

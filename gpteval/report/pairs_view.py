@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.comparison.compare import Comparison, compare
-from gpteval.comparison.numbers import number, p_value, points
 from gpteval.comparison.results import Generations, Pair
 from gpteval.comparison.sentences import ABOUT, headline
 from gpteval.core.errors import GptevalError
+from gpteval.core.show import number, p_value, points
 
 
 @dataclass(frozen=True)

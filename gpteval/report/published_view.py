@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gpteval.core.show import signed, with_shots
 from gpteval.report.leaderboard import is_fraction, show, show_interval
-from gpteval.report.summary import signed
 from gpteval.store.runs import Loaded
 
 NEAR = 2  # standard errors within which two numbers agree
@@ -70,7 +70,7 @@ def _beside(row: Mapping[str, Any]) -> Beside:
     ]
     return Beside(
         model=row["model"],
-        task=row["task"] if not row["shots"] else f"{row['task']}, {row['shots']}-shot",
+        task=with_shots(row["task"], row["shots"]),
         metric=metric,
         measured=show(row["value"], metric),
         interval=show_interval(row),

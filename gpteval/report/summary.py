@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from gpteval.report.leaderboard import GENERATIONS, Leaderboard, Model, centred, margin, mean_of_tasks
+from gpteval.core.generations import NAMES
+from gpteval.core.show import signed
+from gpteval.report.leaderboard import Leaderboard, Model, centred, margin, mean_of_tasks
 
 
 def answer(board: Leaderboard) -> str:
@@ -20,7 +22,7 @@ def answer(board: Leaderboard) -> str:
         return ""
     means = []
     for generation, (mean, error) in found.items():
-        name = GENERATIONS[generation].replace("-", "\u2011").replace(" ", "\u00a0")  # kept on one line
+        name = NAMES[generation].replace("-", "\u2011").replace(" ", "\u00a0")  # kept on one line
         means.append(f"{name}\u00a0{signed(100 * mean)}\u00a0±\u00a0{100 * margin(error):.1f}")
     some, whole = len({c.base for c in board.shared}), len({c.base for c in board.columns})
     over = f"{some} of {whole} tasks, those with right and wrong answers that every model ran,"
@@ -28,11 +30,6 @@ def answer(board: Leaderboard) -> str:
         over = "the one task" if whole == 1 else f"all {whole} tasks"
     below = ", below it worse" if any(mean < 0 for mean, _ in found.values()) else ""
     return f"Over {over} the models' mean score from 0 (guessing{below}) to 100 (perfect) is {', '.join(means)}."
-
-
-def signed(number: float) -> str:
-    """One decimal, with a true minus sign; what rounds to zero has none."""
-    return f"{round(number, 1) + 0.0:.1f}".replace("-", "−")
 
 
 def _mean(board: Leaderboard, models: Sequence[Model]) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpteval.core.show import with_shots
 from gpteval.report.charts import SYMBOLS, plain
 from gpteval.report.leaderboard import is_fraction, show, show_interval
 from gpteval.store.documents import ResultRow
@@ -28,7 +29,7 @@ class Line:
 
     @property
     def name(self) -> str:
-        return self.family if not self.shots else f"{self.family}, {self.shots}-shot"
+        return with_shots(self.family, self.shots)
 
     def at(self, step: int) -> ResultRow | None:
         return next((row for row in self.rows if row["step"] == step), None)
@@ -122,7 +123,7 @@ def figure(view: TaskSteps) -> dict[str, Any]:
     data: list[dict[str, Any]] = []
     for number, row in enumerate(sorted(view.levels, key=lambda row: row["value"])):
         at = ends[0] + (ends[1] - ends[0]) * (0.1 + 0.8 * (number % SLOTS) / (SLOTS - 1))  # of levels close together
-        name = row["model"] if not row["shots"] else f"{row['model']}, {row['shots']}-shot"
+        name = with_shots(row["model"], row["shots"])
         level = trace(row, [ends[0], at, ends[1]], [factor * row["value"]] * 3, name)
         data.append(
             level
