@@ -73,7 +73,7 @@ def run_cli() -> RunCli:
     """``run_cli(*arguments, env={})`` runs ``python -m gpteval`` to its end; None in ``env`` removes a variable."""
 
     def run(
-        *arguments: object, env: Mapping[str, str | None] | None = None, timeout: float = 300, cwd: Path | None = None
+        *arguments: object, env: Mapping[str, str | None] | None = None, timeout: float = 900, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         changed: dict[str, str | None] = {**os.environ, **(env or {})}
         return subprocess.run(

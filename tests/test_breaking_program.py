@@ -115,7 +115,7 @@ class TestSignals:
             time.sleep(0.01)
         time.sleep(seconds)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 130
         assert "Traceback" not in errors
 
@@ -131,7 +131,7 @@ class TestSignals:
             "os.kill(os.getpid(), signal.SIGTERM)\n"
             "print('went on')\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=900)
         assert (done.returncode, done.stdout) == (130, "")
         assert "run the same command again to continue" in done.stderr
 
@@ -143,7 +143,7 @@ class TestSignals:
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             time.sleep(0.02)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 130
         assert "Traceback" not in errors
 

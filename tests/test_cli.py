@@ -202,7 +202,7 @@ def test_an_interrupted_run_says_how_to_go_on(run_cli: RunCli, model: Path, tmp_
     assert process.stdout is not None
     process.stdout.readline()  # the first finished task
     process.terminate()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == 130
     assert "run the same command again to continue" in errors
     assert "Traceback" not in errors

@@ -87,7 +87,7 @@ def yes(*arguments: object, cache: Path) -> subprocess.CompletedProcess[str]:
     """The command, with somebody who answers every question with yes."""
     line = " ".join(["yes", "|", sys.executable, "-m", "gpteval", *map(str, arguments)])
     env = {**os.environ, "GPTEVAL_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=900, check=False)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def python(server: HubServer, home: Path, code: str, stdin: str = "", **env: str
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 

@@ -195,7 +195,7 @@ def test_entry_points_add_tasks_and_a_broken_one_is_reported(tmp_path: Path) -> 
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
         check=True,
     )
     names, reported = json.loads(done.stdout)
@@ -232,7 +232,7 @@ def test_the_documents_metric_works_as_written(tmp_path: Path, target: str) -> N
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(CHECKOUT)])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -89,9 +89,9 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     made = evaluate(models, TASKS, out=run, executor="folder", workers=2, **options)
-    killer.join(timeout=60)
-    assert first.wait(timeout=60) == -signal.SIGKILL
-    assert second.wait(timeout=120) == 0, "it has seen the end"
+    killer.join(timeout=900)
+    assert first.wait(timeout=900) == -signal.SIGKILL
+    assert second.wait(timeout=900) == 0, "it has seen the end"
     assert made.failures == ()
     assert results(run) == results(tmp_path / "alone")
 
@@ -109,7 +109,7 @@ def test_a_run_without_workers_says_how_to_start_them(tmp_path: Path, monkeypatc
     made = evaluate("gpt2-nano", "nano_topic", out=tmp_path, listener=Follows(), **options)
     assert made.failures == ()
     (worker,) = started
-    assert worker.wait(timeout=120) == 0
+    assert worker.wait(timeout=900) == 0
 
 
 def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
@@ -213,11 +213,11 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=300)
+        thread.join(timeout=900)
         assert not thread.is_alive()
     assert "orders that were handed out: they are handed out again" in warned[0]
     assert results(run) == results(tmp_path / "alone")
-    assert [worker.wait(timeout=120) for worker in workers] == [0]
+    assert [worker.wait(timeout=900) for worker in workers] == [0]
 
 
 def until(there: Any) -> None:

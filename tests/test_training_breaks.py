@@ -115,11 +115,11 @@ except GptevalError as error:
 def test_a_full_disk_is_told_and_the_same_command_goes_on(what: str, limit: int, tmp_path: Path) -> None:
     """No file may grow beyond a limit: of settings and logs, of the optimizer's state, of the weights."""
     command = [sys.executable, "-c", FULL, what, tmp_path]
-    full = subprocess.run([*command, str(limit), DRIVER], capture_output=True, text=True, timeout=300, check=False)
+    full = subprocess.run([*command, str(limit), DRIVER], capture_output=True, text=True, timeout=900, check=False)
     assert full.returncode == 1, full.stderr
     assert "Traceback" not in full.stderr
     assert re.search(r"cannot write .*: .*\n  free some space, then run the same command again", full.stderr)
-    done = subprocess.run([*command, "0", DRIVER], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([*command, "0", DRIVER], capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "out").rglob("*.partial"))
     assert not (tmp_path / "out" / "checkpoints").exists()
