@@ -13,6 +13,7 @@ from gpteval.core.errors import GptevalError, TaskError, UnknownNameError
 from gpteval.core.types import FAMILIES, Family, Item, Request
 from gpteval.data.sources import Source
 from gpteval.metrics.base import Metric
+from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
 from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
 
@@ -213,9 +214,10 @@ def task(
     """Turn a prompt function into a :class:`Task` named after it (or ``name``).
 
     The loader finds the task as a module-level name, or in a module-level list of tasks.
-    The function's docstring is the task's description. A metric is a name, or an object where it is the task's own.
+    The function's docstring is the task's description. A metric is a name,
+    ``evaluate:NAME`` for a module of that library, or an object where it is the task's own.
     """
-    asked = [metric, *metrics]
+    asked = [as_metric(one) if isinstance(one, str) else one for one in (metric, *metrics)]
     own = tuple(one for one in asked if isinstance(one, Metric))
     names = [one.name if isinstance(one, Metric) else one for one in asked]
 
