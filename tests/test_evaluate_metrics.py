@@ -14,6 +14,7 @@ from gpteval.core.outcomes import Generated
 from gpteval.core.types import Generate
 from gpteval.metrics.evaluated import EvaluateMetric
 from gpteval.metrics.named import metric_registry
+from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
 ITEMS = 24
@@ -92,3 +93,21 @@ def test_the_direction_of_error_rates() -> None:
     assert not EvaluateMetric("evaluate:wer").higher_is_better
     assert EvaluateMetric("evaluate:meteor:meteor").higher_is_better
     assert not EvaluateMetric("evaluate:mine", higher_is_better=False).higher_is_better
+
+
+def test_further_metrics_for_all_tasks_that_they_can_score(tmp_path: Path, in_process: RunCli) -> None:
+    out = tmp_path / "run"
+    asked = ["run", "--models", "gpt2-nano", "--tasks", "nano_topic,nano_en_fr", "--limit", "8", "--out", out]
+    before = in_process(*asked, "--no-report")
+    assert before.returncode == 0, before.stderr
+    plain = json.loads((out / "results.json").read_text())["results"]
+    done = in_process(*asked, "--no-report", "--metrics", "evaluate:gpteval_squad:f1,acc_byte,f1")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((out / "results.json").read_text())["results"]
+    more = {(row["task"], row["metric"]) for row in rows} - {(row["task"], row["metric"]) for row in plain}
+    assert more == {("nano_en_fr", "f1"), ("nano_en_fr", "evaluate:gpteval_squad:f1"), ("nano_topic", "acc_byte")}
+    assert [row for row in rows if (row["task"], row["metric"]) not in more] == plain, "the others stay as they were"
+    assert not any(row["primary"] for row in rows if (row["task"], row["metric"]) in more)
+    wrong = in_process(*asked, "--no-report", "--metrics", "rogue1")
+    assert wrong.returncode == 2, "before any work"
+    assert "rouge1" in wrong.stderr

@@ -38,6 +38,7 @@ class RunConfig:
 
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.prompts.controls``).
+    ``metrics``: further ones, for all tasks whose requests they can score.
     ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
@@ -60,6 +61,7 @@ class RunConfig:
     tasks_with_examples: bool = False
     profile: str = GPTEVAL
     choices: str = CHOICES[0]
+    metrics: tuple[str, ...] = ()
     stride: int | None = None
     batch_tokens: int | None = None
     max_bad_rows: float = MAX_BAD_ROWS

@@ -38,7 +38,7 @@ def identity(data: TaskData, requests: Mapping[str, Request], also: Iterable[str
     can be held to each other by the largest number that both have.
     """
     task = data.task
-    judged = [definition(task.metric_named(name), task.chance) for name in task.all_metrics]
+    judged = [definition(task.metric_named(name), task.chance) for name in task.declared_metrics]
     head = (judged, task.separator)
     order = [item for item in data.order if item in requests]
     asked = [Prompt(item, requests[item], preamble=task.preamble) for item in order]

@@ -143,7 +143,7 @@ class Ledger:
             "examples_revision": data.pool_revision or entry.get("examples_revision", ""),
             "identity": self._identity(task, data, prompts),
         }
-        for metric in task.own_metrics:
+        for metric in data.task.own_metrics:
             self.manifest["metrics"][metric.name] = facts_of_metric(metric)
         entry.setdefault("prompts", {})[str(unit.shots)] = digest([p.hash for p in prompts])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.data.downloads import told
+from gpteval.metrics.evaluated import as_metric
+from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData, TaskItems, build_prompts, load_items, takes_examples, under_template
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
@@ -32,7 +34,13 @@ class RunPlan:
     _read: dict[str, TaskItems] = field(default_factory=dict)
 
     def load_all(self, tasks: Sequence[Task], *, by_letter: bool) -> Sequence[Task]:
-        """Load what tasks need, with their choices by letter where that is asked; the tasks that are to be run."""
+        """Load what tasks need, with their choices by letter where that is asked; the tasks that are to be run.
+
+        Raises UnknownNameError for a further metric that there is not.
+        """
+        for name in self.config.metrics:
+            if isinstance(as_metric(name), str):
+                metric_registry()[name]
         for number, task in enumerate(tasks, 1):
             with told(self.listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
                 self.load(task)
@@ -57,6 +65,9 @@ class RunPlan:
                 self.lock.check_task(data)
             for note in data.notes:
                 self.listener.warned(f"{task.label}: {note}")
+            if config.metrics:
+                kind = type(data.requests.of(data.task, data.items[0]))
+                data = replace(data, task=data.task.with_extra(config.metrics, kind))
             self.data[task.label] = data
         except GptevalError as error:
             self.data[task.label] = error

@@ -28,8 +28,8 @@ class Task:
     """A benchmark: where its rows come from, the request each row makes, and how answers are scored.
 
     ``metric`` names the primary metric, ``metrics`` further ones; ``own_metrics`` are those of them that are the task's
-    own, which the decorator takes as objects. ``shots`` is the default number
-    of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
+    own, which the decorator takes as objects. ``extra_metrics`` are those that a run asks for besides.
+    ``shots`` is the default number of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
     item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
     subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
     where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
@@ -72,6 +72,7 @@ class Task:
     evaluates_validation: bool | None = None
     shown: Callable[[Request], str] | None = None
     own_metrics: tuple[Metric, ...] = field(default=(), compare=False, repr=False)
+    extra_metrics: tuple[str, ...] = field(default=(), compare=False, repr=False)
     templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
     variants: dict[str, Variant] = field(init=False, repr=False, compare=False)
 
@@ -151,9 +152,23 @@ class Task:
         return self.name if self.template_name == DEFAULT else f"{self.name}:{self.template_name}"
 
     @property
-    def all_metrics(self) -> tuple[str, ...]:
+    def declared_metrics(self) -> tuple[str, ...]:
         """The primary metric first."""
-        return (self.metric, *(m for m in self.metrics if m != self.metric))
+        return tuple(dict.fromkeys((self.metric, *self.metrics)))
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """The primary metric first, then those that the task declares, then those that a run asks for besides."""
+        return tuple(dict.fromkeys((*self.declared_metrics, *self.extra_metrics)))
+
+    def with_extra(self, names: Iterable[str], kind: type) -> Task:
+        """The task with further metrics, those that can score requests of this ``kind``. Raises UnknownNameError."""
+        asked = [as_metric(name) for name in names]
+        found = [metric_registry()[one] if isinstance(one, str) else one for one in asked]
+        fitting = [one for one in found if kind in one.requests and not one.needs_neutral]
+        own = (one for one in fitting if one.name not in metric_registry() and one.name not in self.all_metrics)
+        extra = tuple(one.name for one in fitting)
+        return self._with(own_metrics=(*self.own_metrics, *own), extra_metrics=extra)
 
     def metric_named(self, name: str) -> Metric:
         """The task's own metric, or gpteval's of this name. Raises UnknownNameError."""
@@ -162,9 +177,13 @@ class Task:
     def by_choice(self) -> Task:
         """The task with the metrics that look at the chosen answer alone."""
         known = {*metric_registry(), *(metric.name for metric in self.own_metrics)}
-        names = ((name in known and self.metric_named(name).of_choice) or name for name in self.all_metrics)
-        metric, *others = dict.fromkeys(names)
-        return self._with(metric=metric, metrics=tuple(others))
+
+        def seen(names: Iterable[str]) -> tuple[str, ...]:
+            found = ((name in known and self.metric_named(name).of_choice) or name for name in names)
+            return tuple(dict.fromkeys(found))
+
+        metric, *others = seen(self.declared_metrics)
+        return self._with(metric=metric, metrics=tuple(others), extra_metrics=seen(self.extra_metrics))
 
 
 # While a plugin file is read: the faults of its tasks, with their lines.

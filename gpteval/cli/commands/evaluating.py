@@ -64,6 +64,9 @@ def run(
         str,
         typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
     ] = "gpteval",
+    metrics: Annotated[
+        str, typer.Option(help="further metrics for tasks that they can score: names of gpteval's, evaluate:NAME")
+    ] = "",
     choices: Annotated[
         str,
         typer.Option("--choices", "--protocol", help="asked as text, by letters as chat models need it, or both ways"),
@@ -126,6 +129,7 @@ def run(
         shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
         templates=names(templates),
         profile=profile,
+        metrics=names(metrics),
         choices="text" if choices == "default" else choices,
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
