@@ -29,8 +29,8 @@ class Task:
 
     ``metric`` names the primary metric, ``metrics`` further ones; ``own_metrics`` are those of them that are the task's
     own, which the decorator takes as objects. ``extra_metrics`` are those that a run asks for besides.
-    ``shots`` is the default number of examples, drawn from split ``shots_from`` (None: from the evaluated split itself, never the
-    item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
+    ``shots`` is the default number of examples, drawn from split ``shots_from`` (None: from the evaluated split itself,
+    never the item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
     subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
     where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
     two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
