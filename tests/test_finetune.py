@@ -184,8 +184,8 @@ class TestTheTunedModel:
         about = read_tuned(fox)
         assert about
         view = page[page.index('<section id="tuning"') :]
-        assert f"<td>{about.trained:,}</td>" in view
-        assert f"<td>{about.examples:,}</td>" in view
+        assert f"<td><bdi>{about.trained:,}</bdi></td>" in view
+        assert f"<td><bdi>{about.examples:,}</bdi></td>" in view
         assert f"step {about.validation_losses[-1][0]}: validation loss {about.validation_losses[-1][1]:.3f}" in page
         evaluate([str(base)], ("fox",), out=tmp_path / "plain", device="cpu", task_dirs=(task_dir,))
         assert "#tuning" not in build_report([tmp_path / "plain"], tmp_path / "plain.html").read_text()

@@ -161,5 +161,5 @@ def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.goto(page.as_uri())
-    assert tab.locator("section:visible").count() == 4 + len(TASKS)
+    assert tab.locator("section:visible").count() == 5 + len(TASKS)
     context.close()

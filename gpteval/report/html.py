@@ -24,8 +24,7 @@ from gpteval.report.published_view import agreement, beside
 from gpteval.report.samples_view import task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
-from gpteval.report.tuning_view import ID as TUNING
-from gpteval.report.tuning_view import loss_figure, tuned
+from gpteval.report.views import views
 from gpteval.store.runs import Loaded, facts_of, load_runs, parts_of
 from gpteval.store.same import same_weights
 
@@ -63,8 +62,8 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
     trained = training(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
     figures |= {view.id: figure(view) for view in trained}
-    if tunings := tuned(loaded):
-        figures[TUNING] = loss_figure(tunings)
+    more = views(loaded, board)
+    figures |= {view.id: view.figure for view in more}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -84,7 +83,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         examples=shown,
         trained=trained,
         same=same_weights(facts_of(loaded)),
-        tunings=tunings,
+        views=more,
         published=published,
         agreement=agreement(published),
         pair_data=Markup(script_json(pairs.data)),

@@ -16,7 +16,7 @@ def answer(board: Leaderboard) -> str:
 
     Its error is that over items: tasks are independent of each other; models, and columns of one task, are not.
     """
-    scores = {g: _mean(board, models) for g, models in board.groups if g != "other"}
+    scores = {g: mean_score(board, models) for g, models in board.groups if g != "other"}
     found = {g: score for g, score in scores.items() if score is not None}
     if len(found) < 2 or not board.shared:
         return ""
@@ -32,7 +32,7 @@ def answer(board: Leaderboard) -> str:
     return f"Over {over} the models' mean score from 0 (guessing{below}) to 100 (perfect) is {', '.join(means)}."
 
 
-def _mean(board: Leaderboard, models: Sequence[Model]) -> tuple[float, float] | None:
+def mean_score(board: Leaderboard, models: Sequence[Model]) -> tuple[float, float] | None:
     """The mean over models and shared columns and its error; None where a model has no interval."""
     values, errors = {}, {}
     for column in board.shared:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpteval.report.charts import SYMBOLS, plain
+from gpteval.report.leaderboard import Leaderboard, show, show_interval
 from gpteval.report.training_view import DASHES, trace
+from gpteval.report.view import CURVE, View
 from gpteval.store.runs import Loaded
-
-ID = "tuning"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,36 @@ def tuned(loaded: Loaded) -> tuple[TunedRow, ...]:
     return tuple(sorted(found.values(), key=lambda one: (one.about["task"], one.model)))
 
 
+def tuning_view(loaded: Loaded, board: Leaderboard) -> View | None:
+    """None where no model was tuned."""
+    rows = tuned(loaded)
+    if not rows:
+        return None
+    return View(
+        id="tuning",
+        title="Tuning",
+        intro="These models were trained on examples of a task before they were asked. A thin line is the loss on what "
+        "they were trained on, a line with points that on the validation examples. Where all weights moved it holds "
+        "the language-modelling loss as well, by its weight.",
+        seen="Losses of tuned models by update. The table below has what was trained and what came of it.",
+        figure=loss_figure(rows),
+        header=(
+            *("Model", "Of", "Task", "Method", "Weights trained", "Share", "Examples", "Time", "Peak memory"),
+            *("Score", "95 % interval"),
+        ),
+        rows=tuple(_cells(one) for one in rows),
+    )
+
+
+def _cells(one: TunedRow) -> tuple[str, ...]:
+    about, row = one.about, one.row
+    return (
+        *(one.model, about["base"], about["task"], about["method"], f"{about['trained']:,}", f"{one.share:.1f} %"),
+        *(f"{about['examples']:,}", f"{about['seconds']:.0f} s", f"{about['peak_memory'] / 1048576:,.0f} MiB"),
+        *(("–", "") if row is None else (show(row["value"], row["metric"]), show_interval(row))),
+    )
+
+
 def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
     """A plotly figure: for each model the loss on what it trains on, thin, and on what it only watches, with points."""
     data: list[dict[str, Any]] = []
@@ -63,12 +93,5 @@ def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
                     "showlegend": what == "validation",
                 }
             )
-    layout = {
-        "meta": {"kind": "curve"},
-        "xaxis": {"title": {"text": "update"}},
-        "yaxis": {"title": {"text": "loss"}},
-        "hovermode": "closest",
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-    }
-    return {"data": data, "layout": layout}
+    axes = {"xaxis": {"title": {"text": "update"}}, "yaxis": {"title": {"text": "loss"}}}
+    return {"data": data, "layout": {**CURVE, **axes}}
