@@ -66,7 +66,9 @@ class TestCommand:
         said = capsys.readouterr().out
         assert "gpt2-a" in said
         if kind == "json":
-            assert len(json.loads(said)["pairs"]) == 6
+            pairs = json.loads(said)["pairs"]
+            assert len(pairs) == 6
+            assert all(pair["room"] == pair["uncut"] for pair in pairs), "its name before"
         if kind == "latex":
             assert said.count(r"\begin{tabular}") == said.count(r"\end{tabular}") == 2
 

@@ -109,6 +109,7 @@ class TestRuns:
         assert done.returncode == 1
         assert "9 examples asked for, but only 5 others are there" in done.stderr
         (curve,) = json.loads((tmp_path / "run" / "fewshot.json").read_text())["curves"]
+        assert all(point["room"] == point["uncut"] for point in curve["points"]), "its name before"
         assert [point["shots"] for point in curve["points"]] == [0, 2]
 
     @pytest.mark.parametrize(
