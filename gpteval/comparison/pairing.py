@@ -31,7 +31,11 @@ class PairedAnswers:
         self.of: dict[tuple[str, int], dict[str, Answers]] = defaultdict(dict)
         for one in sorted(answers, key=lambda one: (one.family, one.task, one.shots)):
             self.of[one.unit][one.model] = one
-        floorless = {(one.task, one.metric.name) for one in answers if one.metric.kind == "binary" and not one.centre}
+        floorless = {
+            (one.task, one.metric.name)
+            for one in answers
+            if one.metric.kind == "binary" and one.chance is None and one.metric.floor is None
+        }
         self.remarks = [
             f"{task} is not in means: {metric} has no chance level and states no floor"
             for task, metric in sorted(floorless)
