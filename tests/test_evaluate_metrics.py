@@ -76,9 +76,41 @@ def test_values_are_the_modules_own() -> None:
     assert metric.failed(ask("x")[0]) is None
 
 
+ODD = '''
+"""The share of characters that differ, as numbers of numpy."""
+import datasets
+import evaluate
+import numpy as np
+
+class Odd(evaluate.Metric):
+    def _info(self):
+        text = datasets.Value("string")
+        features = datasets.Features({"predictions": text, "references": text})
+        return evaluate.MetricInfo(description="d", citation="c", inputs_description="i", features=features)
+
+    def _compute(self, predictions, references):
+        (a,), (b,) = predictions, references
+        off = sum(x != y for x, y in zip(a, b)) + abs(len(a) - len(b))
+        return {"narrow": np.float32(off), "each": [off], "name": "odd"}
+'''
+
+
+@pytest.mark.parametrize("key", ["narrow", "each"])
+def test_a_module_that_takes_one_reference_is_asked_for_each(tmp_path: Path, key: str) -> None:
+    (tmp_path / "cer").mkdir()
+    (tmp_path / "cer" / "cer.py").write_text(ODD)
+    metric = EvaluateMetric(f"evaluate:{tmp_path / 'cer'}:{key}")
+    assert not metric.higher_is_better
+    request = Generate("Q:", ["cut", "cat", "a dog"])
+    assert metric.stats(request, Generated("cat", "stop", 1)) == (0.0, 1.0), "the reference that fits best"
+    assert metric.stats(request, Generated("cap", "stop", 1)) == (1.0, 1.0)
+    assert str(tmp_path) not in metric.signature([request]) + metric.name
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
+        ("evaluate:", "names no module"),
         ("evaluate:gpteval_squad", "gives exact_match, f1, not one value"),
         ("evaluate:gpteval_squad:rouge", "gives exact_match, f1, not rouge"),
         ("evaluate:/nowhere/at/all", "cannot be loaded"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def test_a_metric_that_nothing_is_known_of_is_left_out_and_that_is_said(run: Pat
         compare(run)
     found = compare(run, metric="acc")
     assert len(found.pairs) == 1
+
+
+def test_a_metric_that_was_changed_between_two_runs_is_told(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    for name in ("results.json", "manifest.json"):
+        document = json.loads((other / name).read_text())
+        if name == "manifest.json":
+            document["metrics"]["second_likelier"]["floor"] = 0.5
+            document["models"] = {
+                model: facts | {"fingerprint": "another"} for model, facts in document["models"].items()
+            }
+        for row in document.get("results", ()):
+            row["fingerprint"] = "another"
+        (other / name).write_text(json.dumps(document))
+    remarks = compare([run, other]).remarks
+    assert any("not compared on seconds: its metric is another for each" in remark for remark in remarks)
 
 
 def test_it_may_not_be_named_as_one_of_gptevals(tmp_path: Path) -> None:

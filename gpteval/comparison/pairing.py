@@ -103,7 +103,11 @@ class PairedAnswers:
         models = self.of[unit]
         made = []
         for a, b in asked:
-            if a in models and b in models and models[a].metric == models[b].metric:
+            if a not in models or b not in models:
+                continue
+            if models[a].metric != models[b].metric:
+                self.remarks.append(f"{a} and {b} are not compared on {unit[0]}: its metric is another for each")
+            else:
                 found = self.match(unit, a, b)
                 if len(found.a):
                     made.append(self._pair(models[a], models[b], found))

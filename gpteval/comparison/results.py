@@ -198,7 +198,7 @@ def as_dict(value: Any) -> Any:
     """Dataclasses, tuples and numbers as plain JSON values; what is not finite becomes None."""
     if hasattr(value, "__dataclass_fields__"):
         found = {name: as_dict(getattr(value, name)) for name in value.__dataclass_fields__}
-        return found | {"room": found["uncut"]} if isinstance(value, Pair) else found  # its name before, for now
+        return found | {"room": found["uncut"]} if isinstance(value, Pair) else found  # as 0.1.0 called it
     if isinstance(value, tuple | list):
         return [as_dict(one) for one in value]
     if isinstance(value, float):
