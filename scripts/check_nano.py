@@ -66,6 +66,7 @@ def paired(folder: Path, older: dict[str, Any], newer: dict[str, Any]) -> float:
 
 
 def check(folder: Path, seconds: float) -> list[tuple[bool, str]]:
+    """What the family should show, each with whether the run in ``folder`` shows it. ``seconds``: what the run took."""
     rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))["results"]
     found: Found = {(r["model"], r["task"], r["shots"]): r for r in rows if r["primary"]}
     tasks = list(dict.fromkeys(task for _, task, _ in found))
@@ -137,6 +138,7 @@ def headroom(found: Found, tasks: list[str]) -> list[tuple[bool, str]]:
 
 
 def main() -> int:
+    """Run the family, or read the run that is named, print each statement, and return the exit code."""
     with tempfile.TemporaryDirectory() as cache:
         folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(cache) / "run"
         seconds = run(folder, cache, "nano", "0,5")

@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 1280, 900
 
 
 def main() -> int:
+    """Run the demo, and keep its numbers and a picture of its report for the docs."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("the picture needs Chromium on the PATH; on Debian: apt-get install chromium")

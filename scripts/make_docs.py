@@ -116,6 +116,7 @@ def with_parts(path: Path) -> str:
 
 
 def main() -> int:
+    """Write the pages that are not current, or with ``--check`` name them; the exit code."""
     made = {DOCS / "commands.md": commands(), DOCS / "tasks.md": tasks(), DOCS / "models.md": models()}
     made |= {path: with_parts(path) for path in (DOCS.parent / "README.md", DOCS / "nano.md")}
     stale = []

@@ -117,51 +117,55 @@ def read_answers(
                 f"{run} has no samples of {row['model']} on {row['task']} ({row['shots']}-shot)",
                 "a comparison needs each item's answers: run the same command again",
             )
-        columns = read_statistics(path)
-        golds = zip(columns["gold"], columns["references"], strict=True)
-        columns["golds"] = [gold if texts is None else tuple(texts) for gold, texts in golds]
-        rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
-        if not rows_of:
-            continue
-        texts: tuple[int, ...] = ()
-        if type(metric).blocks is not Metric.blocks and len(rows_of) < TEXTS:
-            columns, texts = _in_blocks(columns, rows_of, metric.name)
-            rows_of = list(range(len(columns["item_id"])))
-        ids, hashes, clusters, truncated, all_stats = (
-            [columns[name][place] for place in rows_of]
-            for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats")
-        )
-        try:
-            stats = np.array([of_item[metric.name] for of_item in all_stats], dtype=float)
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
-        found.append(
-            Answers(
-                model=row["model"],
-                generation=row["generation"],
-                n_params=row.get("n_params"),
-                task=row["task"],
-                family=row["family"],
-                shots=row["shots"],
-                metric=metric,
-                chance=row.get("chance"),
-                ids=tuple(ids),
-                hashes=tuple(hashes),
-                units=tuple(
-                    f"{row['task']}\0{cluster}" if cluster else item
-                    for item, cluster in zip(ids, clusters, strict=True)
-                ),
-                stats=stats,
-                truncated=np.array(truncated, dtype=bool),
-                facts=_facts(row, manifest),
-                golds=tuple(columns["golds"][place] for place in rows_of),
-                texts=texts,
-                template=row.get("template") or DEFAULT,
-                training=(row.get("model_family") or "") if row.get("step") is not None else "",
-                step=row.get("step"),
-            )
-        )
+        one = _answers_of(row, metric, path, manifest)
+        if one is not None:
+            found.append(one)
     return found
+
+
+def _answers_of(row: Mapping[str, Any], metric: Metric, path: Path, manifest: Mapping[str, Any]) -> Answers | None:
+    """The answers behind a row, of its samples' file; None where no item has this metric."""
+    columns = read_statistics(path)
+    golds = zip(columns["gold"], columns["references"], strict=True)
+    columns["golds"] = [gold if texts is None else tuple(texts) for gold, texts in golds]
+    rows_of = [place for place, stats in enumerate(columns["stats"]) if metric.name in stats]
+    if not rows_of:
+        return None
+    texts: tuple[int, ...] = ()
+    if type(metric).blocks is not Metric.blocks and len(rows_of) < TEXTS:
+        columns, texts = _in_blocks(columns, rows_of, metric.name)
+        rows_of = list(range(len(columns["item_id"])))
+    ids, hashes, clusters, truncated, all_stats = (
+        [columns[name][place] for place in rows_of]
+        for name in ("item_id", "prompt_hash", "cluster", "truncated", "stats")
+    )
+    try:
+        stats = np.array([of_item[metric.name] for of_item in all_stats], dtype=float)
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
+    return Answers(
+        model=row["model"],
+        generation=row["generation"],
+        n_params=row.get("n_params"),
+        task=row["task"],
+        family=row["family"],
+        shots=row["shots"],
+        metric=metric,
+        chance=row.get("chance"),
+        ids=tuple(ids),
+        hashes=tuple(hashes),
+        units=tuple(
+            f"{row['task']}\0{cluster}" if cluster else item for item, cluster in zip(ids, clusters, strict=True)
+        ),
+        stats=stats,
+        truncated=np.array(truncated, dtype=bool),
+        facts=_facts(row, manifest),
+        golds=tuple(columns["golds"][place] for place in rows_of),
+        texts=texts,
+        template=row.get("template") or DEFAULT,
+        training=(row.get("model_family") or "") if row.get("step") is not None else "",
+        step=row.get("step"),
+    )
 
 
 def _in_blocks(
