@@ -18,7 +18,7 @@ from gpteval.stats.evidence import Evidence, of_answers, of_mean, of_pair
 from gpteval.stats.interval import Estimate, estimate
 from gpteval.stats.jackknife import PseudoValues, pseudo_values
 from gpteval.stats.resample import resampled, weights
-from gpteval.stats.significance import sacrebleu_p
+from gpteval.stats.significance import LEVEL, sacrebleu_p
 
 # What is promised: of an interval, of a test at 5 %, of all verdicts or intervals of a table, of a margin.
 PROMISED = {
@@ -45,12 +45,12 @@ Settings = Iterator[tuple[str, Once]]
 
 def held(evidence: Evidence, truth: float) -> Mapping[str, bool]:
     """Nothing where the items are said not to tell."""
-    low, high = evidence.interval(0.95)
+    low, high = evidence.interval(LEVEL)
     return {} if evidence.why else {INTERVAL: low <= truth <= high}
 
 
 def covers(found: Estimate, truth: float) -> Mapping[str, bool]:
-    if found.ci_low is None or found.ci_high is None:
+    if np.isnan(found.ci_low):
         return {}
     return {INTERVAL: found.ci_low <= truth <= found.ci_high}
 

@@ -76,8 +76,6 @@ def test_a_mean_without_a_scale_may_be_negative() -> None:
 def test_all_alike_is_no_certainty(name: str, value: float) -> None:
     for clusters in (None, [str(n // 4) for n in range(40)]):
         found = estimate(METRICS[name], scores([value] * 40), clusters=clusters)
-        assert found.ci_low is not None
-        assert found.ci_high is not None
         assert 0.05 < found.ci_high - found.ci_low < 0.5
         assert 0.0 <= found.ci_low <= found.value <= found.ci_high <= 1.0
 
@@ -91,7 +89,6 @@ def test_classes_that_are_all_right_are_no_certainty(name: str) -> None:
         stats.append(metric.stats(request, Scored((bad, good) if n % 2 else (good, bad))))
     found = estimate(metric, np.array(stats))
     assert found.value == 1.0
-    assert found.ci_low is not None
     assert 0.6 < found.ci_low < 0.98
 
 
@@ -103,16 +100,12 @@ def test_translations_that_are_all_empty_or_perfect_are_no_certainty(name: str, 
     stats = np.array([metric.stats(request, Generated(said, "stop", 1))] * 20)
     found = estimate(metric, stats)
     assert found.value == pytest.approx(100.0 if said else 0.0)
-    assert found.ci_low is not None
-    assert found.ci_high is not None
     assert 3 < found.ci_high - found.ci_low < 40
 
 
 def test_pseudo_values_of_a_ratio_are_the_delta_method() -> None:
     stats = texts(80, 0)
     found = estimate(BPB, stats)
-    assert found.ci_low is not None
-    assert found.ci_high is not None
     assert found.ci_low < found.value < found.ci_high
     ratio = stats[:, 0].sum() / stats[:, 3].sum()
     residual = (stats[:, 0] - ratio * stats[:, 3]) / stats[:, 3].mean()
@@ -129,8 +122,6 @@ def test_the_error_is_the_bootstraps() -> None:
 
 def test_a_perplexitys_interval_is_that_of_its_logarithm() -> None:
     found = estimate(METRICS["word_perplexity"], texts(30, 5))
-    assert found.ci_low is not None
-    assert found.ci_high is not None
     middle = np.log(found.ci_low * found.ci_high) / 2
     assert np.exp(middle) == pytest.approx(found.value, rel=0.02)
     assert found.ci_low > 0
@@ -151,7 +142,8 @@ def test_what_tells_nothing_has_no_interval_and_says_why(
     stats: np.ndarray, clusters: list[str] | None, why: str
 ) -> None:
     found = estimate(BPB, stats, clusters=clusters)
-    assert (found.ci_low, found.ci_high, found.stderr, found.why) == (None, None, None, why)
+    assert np.isnan([found.ci_low, found.ci_high, found.stderr]).all()
+    assert found.why == why
 
 
 def test_no_item_has_no_value() -> None:

@@ -75,8 +75,8 @@ def _held(one: Answers, sign: str, bound: float, by: str) -> tuple[str, bool]:
     found = estimate(one.metric, one.stats, clusters=one.units)
     at_least = sign == ">="
 
-    def meets(value: float | None) -> bool:
-        return value is not None and (value >= bound if at_least else value <= bound)
+    def meets(value: float) -> bool:  # NaN does not
+        return value >= bound if at_least else value <= bound
 
     by_value, surely = meets(found.value), meets(found.ci_low if at_least else found.ci_high)
     where = f"{one.model} on {one.task} ({one.shots}-shot)"
@@ -92,7 +92,7 @@ def _held(one: Answers, sign: str, bound: float, by: str) -> tuple[str, bool]:
 
 
 def _reach(found: Estimate) -> str:
-    if found.ci_low is None or found.ci_high is None:
+    if math.isnan(found.ci_low):
         return f"without an interval ({found.why})"
     return f"its interval {found.ci_low:.4g} to {found.ci_high:.4g}"
 

@@ -18,7 +18,7 @@ from gpteval.stats.anytime import of_sequence
 from gpteval.stats.evidence import Evidence, exp, of_answers, of_pair
 from gpteval.stats.jackknife import PseudoValues, pseudo_values
 from gpteval.stats.resample import resampled, resampled_all, weights
-from gpteval.stats.significance import probability_better, sacrebleu_p
+from gpteval.stats.significance import LEVEL, probability_better, sacrebleu_p
 
 
 class PairedAnswers:
@@ -202,19 +202,19 @@ def figure_of(
     with np.errstate(all="ignore"):
         differences = np.log(draws_a) - np.log(draws_b) if ratio else draws_a - draws_b
         effect = float(np.divide(value_a, value_b)) if ratio else value_a - value_b
-    low, high = evidence.interval(0.95)
+    low, high = evidence.interval(LEVEL)
     higher = of.metric.higher_is_better
     sacre = of.metric.sacrebleu_p
     return Figure(
         n=n,
         value_a=value_a,
         value_b=value_b,
-        effect=effect,
+        value=effect,
         ci_low=exp(low) if ratio else low,
         ci_high=exp(high) if ratio else high,
         stderr=evidence.stderr,
         p=evidence.p,
-        test=evidence.test,
+        method=evidence.test,
         why=evidence.why,
         ahead=math.nan if evidence.why else probability_better(differences if higher else -differences),
         correlation=evidence.correlation,

@@ -16,6 +16,7 @@ from gpteval.core.show import listed, with_shots
 from gpteval.metrics.named import metric_registry
 from gpteval.reference.counterpart import beside
 from gpteval.reference.known import KnownModel, known_models
+from gpteval.stats.interval import normal_error
 from gpteval.stats.significance import ALPHA, holm
 from gpteval.store.documents import ResultRow
 from gpteval.store.runs import facts_of, load_runs
@@ -24,7 +25,6 @@ from gpteval.tasks.registry import task_registry
 from gpteval.tasks.task import DEFAULT
 
 ENOUGH = 0.5  # share of the tasks that published numbers must cover for a model to be stood beside
-Z = 1.96  # standard errors in half of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -293,10 +293,7 @@ def _mean_p(meetings: Sequence[OnTask]) -> float:
 
 def _read(row: ResultRow, published: Mapping[str, Any]) -> OnTask:
     other, own = float(published["value"]), float(row["value"])
-    error = row.get("stderr") or 0.0
-    if row.get("ci_low") is not None and row.get("ci_high") is not None:  # at 0 or 1 the usual formula gives no error
-        error = max(error, (row["ci_high"] - row["ci_low"]) / (2 * Z))
-    error *= math.sqrt(2)  # either number has one
+    error = (normal_error(row) or 0.0) * math.sqrt(2)  # either number has one
     p = math.erfc(abs(own - other) / error / math.sqrt(2)) if error else 1.0
     metric = metric_registry()[row["metric"]]  # what is published, gpteval has
     source = f"{published['source']}, {published['locator']}"

@@ -8,32 +8,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpteval.stats.evidence import Evidence, exp
+from gpteval.stats.interval import Estimate
 from gpteval.stats.significance import ALPHA
 from gpteval.stats.simultaneous import Adjusted, adjusted, question
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A paired figure over ``n`` items: ``a`` minus ``b``, or ``a`` over ``b`` where metrics are compared by ratio.
+@dataclass(frozen=True, kw_only=True)
+class Figure(Estimate):
+    """A paired figure: ``value`` is that of ``a`` minus that of ``b``, or over it where metrics are compared by ratio.
 
-    ``effect`` is above 0 (a ratio: below or above 1) as values go, whichever direction is better. ``ci_low`` to
-    ``ci_high``: 95 %, and ``p``: two-sided, of this row alone; NaN where the items do not tell, for which ``why`` has
-    the reason. ``stderr``: of the difference, of a ratio of its logarithm.
+    It is above 0 (a ratio: above 1) as values go, whichever direction is better. Interval and ``p`` are of this row
+    alone, ``method`` is the test. ``stderr``: of the difference, of a ratio of its logarithm.
     ``ahead``: the share of resamples in which ``a`` is better. ``correlation``: of the two models' scores; ``gain``:
     how many times the items two samples without pairs would need. ``p_sacrebleu``: that of ``sacrebleu --paired-bs``.
     ``e_value``: where looks at any time were asked for, of which ``p`` is the inverse.
     """
 
-    n: int
     value_a: float
     value_b: float
-    effect: float
-    ci_low: float
-    ci_high: float
-    stderr: float
-    p: float
-    test: str
-    why: str
     ahead: float
     correlation: float
     gain: float
@@ -41,8 +33,12 @@ class Figure:
     e_value: float = math.nan
 
     @property
-    def significant(self) -> bool:
-        return self.p < ALPHA
+    def effect(self) -> float:
+        return self.value
+
+    @property
+    def test(self) -> str:
+        return self.method
 
 
 @dataclass(frozen=True)
@@ -198,6 +194,8 @@ def as_dict(value: Any) -> Any:
     """Dataclasses, tuples and numbers as plain JSON values; what is not finite becomes None."""
     if hasattr(value, "__dataclass_fields__"):
         found = {name: as_dict(getattr(value, name)) for name in value.__dataclass_fields__}
+        if isinstance(value, Figure):
+            return found | {"effect": found["value"], "test": found["method"]}
         return found | {"room": found["uncut"]} if isinstance(value, Pair) else found  # as 0.1.0 called it
     if isinstance(value, tuple | list):
         return [as_dict(one) for one in value]

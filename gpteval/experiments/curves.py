@@ -13,10 +13,10 @@ import numpy as np
 from gpteval.experiments.cells import Cell
 from gpteval.metrics.base import Floats, Mask
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS
-from gpteval.stats.interval import proportion
+from gpteval.stats.interval import Estimate, proportion
 from gpteval.stats.resample import DRAWS, resampled_all, weights
-from gpteval.stats.significance import LEVEL, holm
-from gpteval.stats.two_way import Measure, Spread, seed_spread, two_way
+from gpteval.stats.significance import ALPHA, LEVEL, holm
+from gpteval.stats.two_way import Spread, seed_spread, two_way
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Uncut:
     """The score over the ``n`` items whose examples all fitted, and without examples over the same items."""
 
     n: int
-    score: Measure
+    score: Estimate
     without: float | None
 
 
@@ -39,13 +39,13 @@ class Point:
 
     shots: int
     n: int
-    score: Measure
+    score: Estimate
     seeds: tuple[float, ...]
     spread: Spread
     dropped: float
     uncut: Uncut | None = None
-    random_labels: Measure | None = None
-    labels: Measure | None = None
+    random_labels: Estimate | None = None
+    labels: Estimate | None = None
     orders: tuple[float, ...] = ()
     order_spread: Spread | None = None
 
@@ -70,8 +70,8 @@ class Curve:
     chance: float | None
     full: float | None
     points: tuple[Point, ...]
-    slope: Measure | None
-    gain: Measure | None
+    slope: Estimate | None
+    gain: Estimate | None
     enough: int | None
     hurts: tuple[int, ...] | None
     beyond: float | None
@@ -81,11 +81,11 @@ class Curve:
     def label(self) -> str:
         return self.task if self.template == "default" else f"{self.task}:{self.template}"
 
-    def better(self, measure: Measure) -> bool:
+    def better(self, measure: Estimate) -> bool:
         """Whether a difference is significant, and in the metric's good direction."""
         return measure.significant and (measure.value > 0) == self.higher_is_better
 
-    def worse(self, measure: Measure) -> bool:
+    def worse(self, measure: Estimate) -> bool:
         return measure.significant and (measure.value > 0) != self.higher_is_better
 
 
@@ -153,7 +153,7 @@ class Grid:
             return 0.0
         return (self.metric.scale - self.metric.bottom) * (0.5 if self.metric.kind == "ratio" else 1.0)
 
-    def score(self, found: tuple[Floats, Floats], mask: Mask | None = None) -> Measure:
+    def score(self, found: tuple[Floats, Floats], mask: Mask | None = None) -> Estimate:
         """A score: its interval stays in the metric's range, and shows something where all answers are alike."""
         units = self.units if mask is None else [unit for unit, kept in zip(self.units, mask, strict=True) if kept]
         count = len(set(units))
@@ -171,14 +171,14 @@ class Grid:
         most = math.inf if self.metric.scale is None else self.metric.scale / 2
         return replace(spread, sd=min(spread.sd, most), ci_high=min(spread.ci_high, most))
 
-    def difference(self, one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Measure:
+    def difference(self, one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Estimate:
         return self._told(two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach))
 
-    def _told(self, measure: Measure) -> Measure:
+    def _told(self, measure: Estimate) -> Estimate:
         """Without an interval where a single set of examples does not tell how others would do."""
-        return measure if self.tells else Measure(measure.value, math.nan, math.nan, math.nan)
+        return measure if self.tells else Estimate(measure.value, n=measure.n, why="one set of examples was tried")
 
-    def combined(self, factors: Mapping[int, float], level: float = LEVEL) -> Measure:
+    def combined(self, factors: Mapping[int, float], level: float = LEVEL) -> Estimate:
         """A weighted sum over numbers of examples."""
         values, draws = zip(*(self.by_seed(shots) for shots in factors), strict=True)
         amounts = list(factors.values())
@@ -227,7 +227,7 @@ def make_curve(grid: Grid) -> Curve:
     )
 
 
-def _slope(grid: Grid, shots: Sequence[int]) -> Measure | None:
+def _slope(grid: Grid, shots: Sequence[int]) -> Estimate | None:
     if len(shots) < 2:
         return None
     x = np.log2(1 + np.array(shots, dtype=float))
@@ -266,9 +266,7 @@ def _hurts(grid: Grid, shots: Sequence[int]) -> tuple[int, ...] | None:
     without = grid.by_seed(0)
     found = [grid.difference(grid.by_seed(k), without) for k in shots[1:]]
     adjusted = holm([one.p for one in found])
-    return tuple(
-        k for k, p, one in zip(shots[1:], adjusted, found, strict=True) if p < 1 - LEVEL and sign * one.value < 0
-    )
+    return tuple(k for k, p, one in zip(shots[1:], adjusted, found, strict=True) if p < ALPHA and sign * one.value < 0)
 
 
 def _point(grid: Grid, shots: int) -> Point:
@@ -298,6 +296,6 @@ def _point(grid: Grid, shots: int) -> Point:
 def _uncut(grid: Grid, shots: int, mask: Mask) -> Uncut:
     n = int(mask.sum())
     if not n:
-        return Uncut(0, Measure(math.nan, math.nan, math.nan, math.nan), None)
+        return Uncut(0, Estimate(math.nan, why="every item was cut"), None)
     without = float(grid.by_seed(0, mask=mask)[0][0]) if 0 in grid.shots else None
     return Uncut(n, grid.score(grid.by_seed(shots, mask=mask), mask), without)

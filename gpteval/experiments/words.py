@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from gpteval.core.show import listed
 from gpteval.experiments.curves import Curve
 from gpteval.experiments.sensitivity import Ranking
-from gpteval.stats.two_way import Measure
+from gpteval.stats.interval import Estimate
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -132,7 +132,7 @@ def _most(curves: Iterable[Curve]) -> int:
     return max(point.shots for curve in curves for point in curve.points)
 
 
-def _points(curve: Curve, measure: Measure) -> tuple[str, str]:
+def _points(curve: Curve, measure: Estimate) -> tuple[str, str]:
     """An amount without its sign, and its interval."""
     factor = 100.0 if curve.full == 1.0 else 1.0
     low, high = sorted(abs(factor * bound) for bound in (measure.ci_low, measure.ci_high))

@@ -15,6 +15,7 @@ from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
 from gpteval.metrics.named import metric_registry
 from gpteval.metrics.stored import metric_of
+from gpteval.stats.interval import Z, normal_error
 from gpteval.store.runs import Loaded, parts_of
 from gpteval.tasks.profiles import GPTEVAL
 from gpteval.tasks.task import DEFAULT
@@ -26,7 +27,6 @@ FAMILY_NAMES = {
     "summarization": "Summarization",
     "classification": "Classification",
 }
-Z = 1.96  # standard errors in half of a 95 % interval
 WILD = 20  # largest over smallest value from which a lower-is-better axis is logarithmic
 
 
@@ -164,17 +164,12 @@ def margin(stderr: float) -> float:
 
 
 def centred(row: Mapping[str, Any]) -> tuple[float, float | None] | None:
-    """(value - chance) / (perfect - chance) with its standard error, for metrics of the accuracy type (``centre``).
-
-    The error is never less than the interval's half width says: at 0 or 1 the usual formula gives none.
-    """
-    metric, value, error = metric_of(row), row.get("value"), row.get("stderr")
+    """(value - chance) / (perfect - chance) with its standard error, for metrics of the accuracy type (``centre``)."""
+    metric, value, error = metric_of(row), row.get("value"), normal_error(row)
     found = None if metric is None else centre(metric, row.get("chance"))
     if found is None or value is None:
         return None
     chance, width = found
-    if row.get("ci_low") is not None and row.get("ci_high") is not None:
-        error = max(error or 0.0, (row["ci_high"] - row["ci_low"]) / (2 * Z))
     return (value - chance) / width, None if error is None else error / width
 
 

@@ -1,4 +1,4 @@
-"""A metric's value with its standard error and interval.
+"""The one value with an interval, ``Estimate``, and that of a metric from its items.
 
 Shares of right answers have the exact interval of Clopper and Pearson (1934), which never covers less than it says.
 Everything else, and shares whose items belong together, has Student's t on pseudo-values (``stats.jackknife``).
@@ -7,33 +7,61 @@ Everything else, and shares whose items belong together, has Student's t on pseu
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gpteval.metrics.base import Floats, Metric
 from gpteval.stats.jackknife import pseudo_values
+from gpteval.stats.significance import ALPHA, LEVEL
+
+Z = 1.96  # standard errors in half of a normal interval of ``LEVEL``
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Estimate:
-    """``ci_low``, ``ci_high``, ``stderr``: None where the sample does not tell; ``why`` says why."""
+    """A figure over ``n`` items, or other units, with its 95 % interval, made by ``method``.
+
+    NaN where the sample does not tell, for which ``why`` has the reason. ``p``: two-sided, of there being no
+    difference; NaN where that is no question.
+    """
 
     value: float
-    ci_low: float | None
-    ci_high: float | None
-    stderr: float | None
-    n: int
-    method: str
+    ci_low: float = math.nan
+    ci_high: float = math.nan
+    stderr: float = math.nan
+    p: float = math.nan
+    n: int = 0
+    method: str = ""
     why: str = ""
+
+    @property
+    def significant(self) -> bool:
+        return self.p < ALPHA
+
+    def fields(self) -> dict[str, Any]:
+        """As a result has them: None for what the sample does not tell."""
+        told = {name: getattr(self, name) for name in ("ci_low", "ci_high", "stderr")}
+        return {"value": self.value, "interval": self.method} | {
+            name: None if math.isnan(number) else number for name, number in told.items()
+        }
+
+
+def normal_error(row: Mapping[str, Any]) -> float | None:
+    """A result's standard error, at least what its interval says: at 0 or 1 the usual formula gives none."""
+    error: float | None = row.get("stderr")
+    if row.get("ci_low") is None or row.get("ci_high") is None:
+        return error
+    return max(error or 0.0, float(row["ci_high"] - row["ci_low"]) / (2 * Z))
 
 
 def estimate(
     metric: Metric,
     stats: Floats,
     *,
-    level: float = 0.95,
+    level: float = LEVEL,
     clusters: Sequence[str] | None = None,
     texts: Sequence[int] | None = None,
 ) -> Estimate:
@@ -44,16 +72,16 @@ def estimate(
     """
     stats = np.asarray(stats, dtype=float)
     if stats.ndim != 2 or not len(stats):
-        return Estimate(math.nan, None, None, None, 0, "", "there is no item")
+        return Estimate(math.nan, why="there is no item")
     n = len(stats)
     value = float(metric.value(stats.sum(axis=0)))
     grouped = clusters is not None and len(set(clusters)) < n
     if metric.kind == "binary" and not grouped:
         low, high = proportion(round(value * n), n, level)
-        return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n, "clopper-pearson")
+        return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n=n, method="clopper-pearson")
     found = pseudo_values(metric, stats, clusters, texts=texts)
     if found.why or found.alike:
-        return Estimate(value, None, None, None, n, "", found.why or "every item has the same score")
+        return Estimate(value, n=n, why=found.why or "every item has the same score")
     student = found.student
     low, high = student.interval(level)
     stderr = student.stderr
@@ -61,10 +89,10 @@ def estimate(
         low, high, stderr = math.exp(low), math.exp(high), value * stderr
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (metric.bottom, metric.scale)
     method = f"jackknife t over {len(found.names)} {found.units}s" if grouped or texts else "jackknife t"
-    return Estimate(value, max(bottom, low), min(top, high), stderr, n, method)
+    return Estimate(value, max(bottom, low), min(top, high), stderr, n=n, method=method)
 
 
-def proportion(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def proportion(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """The exact interval of a proportion (Clopper and Pearson 1934).
 
     Of scipy, ``special`` has what is needed; to import ``stats`` takes a tenth of a small run's start.

@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 
 from gpteval.metrics.base import Floats, Metric
+from gpteval.stats.significance import LEVEL
 
 FEWEST = 5  # units: of fewer, an interval would be a guess
 FEWEST_BLOCKS = 10
@@ -39,7 +40,7 @@ class Student:
     stderr: float
     freedom: float
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
         from scipy.special import stdtrit
 
         half = float(stdtrit(self.freedom, (1 + level) / 2)) * self.stderr

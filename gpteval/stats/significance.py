@@ -25,7 +25,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(min(1.0, 2 * tail))
 
 
-def tango(only_a: int, only_b: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def tango(only_a: int, only_b: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Tango's score interval (1998, equations 14 to 16) of the difference of two models' shares of right answers.
 
     Of ``n`` items ``only_a`` and ``only_b`` are right for one model only. It holds those differences that a score test

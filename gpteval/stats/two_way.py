@@ -14,22 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpteval.metrics.base import Floats
+from gpteval.stats.interval import Estimate
 from gpteval.stats.significance import LEVEL
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A figure with its 95 % interval. ``p``: two-sided, of its being 0; NaN where that is no question."""
-
-    value: float
-    ci_low: float
-    ci_high: float
-    stderr: float
-    p: float = math.nan
-
-    @property
-    def significant(self) -> bool:
-        return self.p < 1 - LEVEL
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,7 @@ class Spread:
     ci_high: float
 
 
-def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0, level: float = LEVEL) -> Measure:
+def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0, level: float = LEVEL) -> Estimate:
     """The mean of ``values``, one a seed, shape [S]. ``draws``: each on resamples of the items, [S, draws].
 
     The variance is that of the items' resamples plus that of the seeds, minus what both count; at least the items'.
@@ -54,10 +40,10 @@ def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0, level
     items += 2 * reach**2 / (units + 2) ** 2
     variance = max(items, items + seeds - both)
     if not math.isfinite(variance):
-        return Measure(value, math.nan, math.nan, math.nan, math.nan)
+        return Estimate(value, n=units, why="there are too few items")
     stderr = math.sqrt(variance)
     if stderr == 0:
-        return Measure(value, math.nan, math.nan, 0.0, math.nan)
+        return Estimate(value, stderr=0.0, n=units, why="every item and every seed has the same score")
     freedom = items**2 / (units - 1)
     if len(values) > 1:
         freedom += seeds**2 / (len(values) - 1) + both**2 / ((units - 1) * (len(values) - 1))
@@ -65,7 +51,8 @@ def two_way(values: Floats, draws: Floats, units: int, reach: float = 0.0, level
 
     df = max(1.0, variance**2 / freedom)
     half = float(stdtrit(df, (1 + level) / 2)) * stderr
-    return Measure(value, value - half, value + half, stderr, float(2 * stdtr(df, -abs(value) / stderr)))
+    p = float(2 * stdtr(df, -abs(value) / stderr))
+    return Estimate(value, value - half, value + half, stderr, p, n=units, method="t over items and seeds")
 
 
 def seed_spread(values: Floats, draws: Floats, units: int) -> Spread:
