@@ -210,8 +210,8 @@ def few_shots() -> Settings:
                     p = 0.35 + rise * np.log2(1 + k) + ability + effects[seed] * (k > 0)
                     stats = scores((random.random(n) < np.clip(p, 0, 1)).astype(float))
                     whole = np.zeros(n, dtype=bool)
-                    what = ("m", "gpt2", 1, "t", "default", "qa", METRICS["acc"], k, seed, "")
-                    cells.append(Cell(*what, names(n), names(n), stats, whole, None))
+                    what = ("m", "gpt2", 1, "t", "default", "qa", METRICS["acc"], k)
+                    cells.append(Cell(*what, names(n), names(n), stats, seed, "", whole, None))
             curve = make_curve(Grid(cells, draws=400))
             slope, seen = curve.slope, curve.points[-1].spread
             assert slope is not None

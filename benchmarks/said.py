@@ -13,8 +13,7 @@ from functools import cache
 import numpy as np
 
 from benchmarks.simulated import METRICS, Floats, Random, names, scores
-from gpteval.comparison.answers import NOTED as FACTS
-from gpteval.comparison.answers import PROMPTS, Answers
+from gpteval.comparison.answers import FACTS, Answers
 from gpteval.comparison.compare import Comparison, compared
 from gpteval.comparison.place import Placement, paired
 from gpteval.comparison.power import items_to_show
@@ -31,16 +30,16 @@ TASKS, ITEMS = 3, 300
 def answered(random: Random, abilities: Mapping[str, tuple[str, float]]) -> list[Answers]:
     """Models' rights and wrongs on tasks whose items are easy or hard for all of them, from generation and level."""
     found = []
-    facts = dict.fromkeys((*PROMPTS, *FACTS))
+    facts = dict.fromkeys(FACTS)
     for task in range(TASKS):
         ids, hard = names(ITEMS, f"t{task}-"), random.random(ITEMS)
         for model, (generation, level) in abilities.items():
             own = np.where(random.random(ITEMS) < 0.5, hard, random.random(ITEMS))
             found.append(
                 Answers(
-                    *(model, generation, 100, f"t{task}", "qa", 0, METRICS["acc"], 0.0, ids, ids, ids),
+                    *(model, generation, 100, f"t{task}", "default", "qa", METRICS["acc"], 0, ids, ids),
                     scores((own < level).astype(float)),
-                    np.zeros(ITEMS, dtype=bool),
+                    *(0.0, ids, np.zeros(ITEMS, dtype=bool)),
                     facts,
                 )
             )
@@ -94,8 +93,8 @@ def curve(random: Random, shape: str, seeds: int) -> Mapping[str, bool]:
         for seed in range(seeds if k else 1):
             p = level + ability + (effects[seed, place] if k else 0)
             stats = scores((random.random(n) < np.clip(p, 0, 1)).astype(float))
-            what = ("m", "gpt2", 1, "t", "default", "qa", METRICS["acc"], k, seed, "")
-            cells.append(Cell(*what, names(n), names(n), stats, np.zeros(n, dtype=bool), None))
+            what = ("m", "gpt2", 1, "t", "default", "qa", METRICS["acc"], k)
+            cells.append(Cell(*what, names(n), names(n), stats, seed, "", np.zeros(n, dtype=bool), None))
     found = make_curve(Grid(cells, draws=400))
     return {UNTRUE: _untrue(found, CURVES[shape]), CLAIMED: found.gain is not None and found.better(found.gain)}
 

@@ -108,9 +108,11 @@ def few_shots() -> Iterator[str]:
                 for seed in range(seeds if shots else 1):
                     right = luck + np.random.default_rng((shots, seed)).normal(0, 0.05, 200) < level
                     ids = tuple(f"i{n:03}" for n in range(200))
-                    what = (model, "gpt2", 1, "task", "default", "qa", metric, shots, seed, "")
+                    what = (model, "gpt2", 1, "task", "default", "qa", metric, shots)
                     cells.append(
-                        Cell(*what, ids, ids, np.array(scores(right.astype(float))), np.zeros(200, bool), None)
+                        Cell(
+                            *what, ids, ids, np.array(scores(right.astype(float))), seed, "", np.zeros(200, bool), None
+                        )
                     )
         yield from analyse(cells).sentences
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.comparison.item_scores import ItemScores, resampled_units
 from gpteval.core.errors import StoreError, UsageError
-from gpteval.metrics.base import Floats, Metric
+from gpteval.metrics.base import Metric
 from gpteval.metrics.stored import metric_of
 from gpteval.stats.jackknife import TEXTS
 from gpteval.store.documents import AGAIN, read_statistics
@@ -20,38 +21,27 @@ from gpteval.tasks.task import DEFAULT
 
 PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make prompts or data other ones
 NOTED = ("seed", "limit", "stride", "dtype", "signature", "stale")  # facts that may differ, and are then told
+FACTS = (*PROMPTS, *NOTED, "judged", "until_decided")  # ``Answers.facts`` has these
 
 TaskShots = tuple[str, int]  # what is run: a task and its number of examples
 
 
 @dataclass(frozen=True)
-class Answers:
-    """One model on one task with so many examples, by one metric. Arrays are in the order of ``ids``.
+class Answers(ItemScores):
+    """What a run's files say of one model on one task.
 
-    ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
-    itself. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
+    ``task`` has the template behind its name where that is another prompt than the task's own. ``hashes``: of the
+    prompts. ``truncated``: the window did not hold all of the prompt. ``facts``: what comparability depends on.
     ``golds``: what is right of each item, None where a file does not tell. ``texts``: where the items are blocks of a
-    few long texts, the text of each. ``template``: behind the task's name where it is another prompt than the task's
-    own. ``training`` and ``step``: of a checkpoint.
+    few long texts, the text of each. ``training`` and ``step``: of a checkpoint.
     """
 
-    model: str
-    generation: str
-    n_params: int | None
-    task: str
-    family: str
-    shots: int
-    metric: Metric
     chance: float | None
-    ids: tuple[str, ...]
     hashes: tuple[str, ...]
-    units: tuple[str, ...]
-    stats: Floats
     truncated: NDArray[np.bool_]
     facts: Mapping[str, Any]
     golds: tuple[object, ...] = ()
     texts: tuple[int, ...] = ()
-    template: str = DEFAULT
     training: str = ""
     step: int | None = None
 
@@ -64,10 +54,6 @@ class Answers:
     def unit(self) -> TaskShots:
         """What is run: the task and its number of examples."""
         return self.task, self.shots
-
-    @cached_property
-    def places(self) -> Mapping[str, int]:
-        return {item: place for place, item in enumerate(self.ids)}
 
     @cached_property
     def n_units(self) -> int:
@@ -154,9 +140,7 @@ def _answers_of(row: Mapping[str, Any], metric: Metric, path: Path, manifest: Ma
         chance=row.get("chance"),
         ids=tuple(ids),
         hashes=tuple(hashes),
-        units=tuple(
-            f"{row['task']}\0{cluster}" if cluster else item for item, cluster in zip(ids, clusters, strict=True)
-        ),
+        units=resampled_units(row["task"], ids, clusters),
         stats=stats,
         truncated=np.array(truncated, dtype=bool),
         facts=_facts(row, manifest),

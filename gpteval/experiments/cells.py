@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.comparison.item_scores import ItemScores, resampled_units
 from gpteval.core.outcomes import Failed, Record, Rolled
 from gpteval.metrics.base import Floats, Metric
 from gpteval.models.catalogue import ModelInfo
@@ -15,34 +16,18 @@ from gpteval.run.units import Unit
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One unit's answers by its primary metric. Arrays are in the order of ``ids``.
+class Cell(ItemScores):
+    """One unit's answers by its primary metric.
 
-    ``stats``: the metric's sufficient statistics, [items, d]. ``units``: what is resampled, an item's cluster or
-    itself. ``dropped``: examples were left out because they did not fit the window. ``chances``: each item's
-    chance of being right by guessing, None where the metric has none.
+    ``seed``: of the examples. ``control``: what was changed about them. ``dropped``: examples were left out because
+    they did not fit the window. ``chances``: each item's chance of being right by guessing, None where the metric has
+    none.
     """
 
-    model: str
-    generation: str
-    n_params: int | None
-    task: str
-    template: str
-    family: str
-    metric: Metric
-    shots: int
     seed: int
     control: str
-    ids: tuple[str, ...]
-    units: tuple[str, ...]
-    stats: Floats
     dropped: NDArray[np.bool_]
     chances: Floats | None
-
-    def at(self, ids: Sequence[str]) -> NDArray[np.intp]:
-        """The places of these items."""
-        places = {item: place for place, item in enumerate(self.ids)}
-        return np.array([places[item] for item in ids], dtype=np.intp)
 
 
 def make_cell(unit: Unit, info: ModelInfo, metric: Metric, records: Sequence[Record]) -> Cell:
@@ -52,6 +37,7 @@ def make_cell(unit: Unit, info: ModelInfo, metric: Metric, records: Sequence[Rec
     task = unit.task
     chances = [task.chance if task.chance is not None else metric.chance([request]) for request in requests]
     known = [chance for chance in chances if chance is not None]
+    ids = tuple(record.item_id for record in kept)
     return Cell(
         model=info.name,
         generation=info.generation,
@@ -63,8 +49,8 @@ def make_cell(unit: Unit, info: ModelInfo, metric: Metric, records: Sequence[Rec
         shots=unit.shots,
         seed=unit.seed,
         control=unit.control,
-        ids=tuple(record.item_id for record in kept),
-        units=tuple(f"{task.name}\0{r.prompt.cluster}" if r.prompt.cluster else r.item_id for r in kept),
+        ids=ids,
+        units=resampled_units(task.name, ids, (record.prompt.cluster for record in kept)),
         stats=np.array([record.stats[metric.name] for record in kept], dtype=float),
         dropped=np.array([_dropped(record) for record in kept], dtype=bool),
         chances=np.array(known) if known and len(known) == len(kept) else None,
