@@ -40,8 +40,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def put(partial: Path, path: Path) -> None:
-    """Rename a file, or a folder with what lies in its place."""
-    if path.is_dir():
+    """Rename a file, or a folder, which takes the place of a folder. Raises OSError for a file named as a folder is."""
+    if partial.is_dir() and path.is_dir():
         remove(path)
     partial.replace(path)
 
@@ -72,5 +72,5 @@ def told_when_full(what: str) -> Iterator[None]:
 
 
 def _sync(file: Path) -> None:
-    with file.open("rb") as handle:
+    with file.open("r+b") as handle:  # some systems sync only what is open for writing
         os.fsync(handle.fileno())

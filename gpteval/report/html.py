@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gpteval
+from gpteval.core.atomic import whole
 from gpteval.core.content import content_dir
 from gpteval.core.errors import OutputError, UnknownNameError
 from gpteval.core.generations import NAMES
@@ -38,14 +38,11 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
         raise UnknownNameError("report", kind, kinds)
     text = render(load_runs(runs), kinds[kind], paired(runs), examples(runs))
     refuse_others([out], REPORT_ELSEWHERE)
-    partial = out.with_name(out.name + ".partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f"{text}\n{HTML_MARK}\n", encoding="utf-8", errors="replace")
-        partial.replace(out)
+        with whole(out) as partial:
+            partial.write_text(f"{text}\n{HTML_MARK}\n", encoding="utf-8", errors="replace")
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {out}: {error.strerror}", "choose another file with --out") from error
     return out
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from gpteval.core.atomic import whole
 from gpteval.core.errors import OutputError, StoreError
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import aside_of, is_json, is_own, refuse_others
@@ -67,23 +67,15 @@ class RunFolder:
     def writing(self, name: str) -> Iterator[IO[bytes]]:
         """A file to write, which takes its name when all is written. Raises StoreError."""
         path = self.path / name
-        partial = path.with_name(path.name + ".partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as handle:
+            with whole(path) as partial, partial.open("wb") as handle:
                 yield handle
-                handle.flush()
-                os.fsync(handle.fileno())
-            partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise StoreError(
                 f"cannot write {name}: {error.strerror}",
                 "what was computed is in the journal; mend the cause and run the same command again",
             ) from error
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
 
     def read_json(self, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
         """The document, or {} when there is none. One that is damaged is set aside, with a warning. Raises OutputError

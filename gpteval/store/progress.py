@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gpteval.core.atomic import write_whole
+
 FILE = "progress.json"
 WRITE_SECONDS = 2.0
 
@@ -76,10 +78,8 @@ class Progress:
         if now or clock - self._written > WRITE_SECONDS:
             self._written = clock
             self.state.written = _now()
-            partial = self.path.with_name(f"{FILE}.partial")
             with suppress(OSError):
-                partial.write_text(json.dumps(asdict(self.state)), encoding="utf-8")
-                partial.replace(self.path)
+                write_whole(self.path, json.dumps(asdict(self.state)))
 
 
 def read_progress(folder: Path) -> State | None:
