@@ -57,6 +57,15 @@ def items(*numbers: int) -> list[Item]:
     return [Item(str(n), {"n": n}) for n in numbers]
 
 
+def test_a_task_says_whether_its_own_prompt_is_the_peers() -> None:
+    tasks = task_registry()
+    alike = {name: [tasks[name].asks_as(LM_EVAL, shots) for shots in (0, 5)] for name in ("piqa", "copa", "drop")}
+    assert alike == {"piqa": [True, True], "copa": [False, False], "drop": [False, False]}
+    assert [tasks["lambada_openai"].asks_as(LM_EVAL, shots) for shots in (0, 5)] == [True, False], (
+        "as it shows examples"
+    )
+
+
 def test_one_generator_goes_on_from_item_to_item() -> None:
     pool = items(*range(10))
     found = [[item["n"] for item in drawn] for drawn in draws(items(1, 2, 3), pool, 4, excludes=False)]

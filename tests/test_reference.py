@@ -14,7 +14,7 @@ from gpteval.cli.referencing import conflicts, names_of
 from gpteval.core.errors import UnknownNameError
 from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import model_registry
-from gpteval.reference.comparability import AS_LM_EVAL, OTHERWISE, kind_of
+from gpteval.reference.comparability import OTHERWISE, kind_of
 from gpteval.reference.counterpart import beside
 from gpteval.reference.published import ALIASES, published
 from gpteval.report.published_view import agreement
@@ -116,7 +116,7 @@ def test_every_rows_task_is_one_of_ours_or_known_to_be_in_sources_only() -> None
 def test_what_the_tables_name_is_there() -> None:
     tasks = {*task_registry(), *task_suites(task_registry())}
     names = {row.task for row in published()}
-    assert set(ALIASES) | AS_LM_EVAL | {task for task, _ in OTHERWISE} <= tasks
+    assert set(ALIASES) | {task for task, _ in OTHERWISE} <= tasks
     assert {name for found in ALIASES.values() for name in found} <= names
     in_print = {name for metric in metric_registry().values() for name in metric.published_as}
     assert in_print <= {row.metric for row in published()}

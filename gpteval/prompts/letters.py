@@ -7,10 +7,10 @@ models. Results stand under a template of their own, ``task:letters``.
 from __future__ import annotations
 
 from dataclasses import replace
-from string import ascii_uppercase
 
 from gpteval.core.types import Choice, Item, Request
 from gpteval.prompts.build import TaskData, usable_items
+from gpteval.tasks.forms import LETTERS, lettered
 from gpteval.tasks.task import DEFAULT
 
 NAME = "letters"
@@ -20,16 +20,13 @@ _CUES = ("Answer:", "A:")  # at the end of a context, where the letters' own cue
 
 def by_letter(request: Choice) -> Choice:
     """The request with its options in the prompt and letters as continuations; as it is, where it has that already."""
-    letters = tuple(f" {letter}" for letter in ascii_uppercase[: len(request.continuations)])
-    if tuple(text.strip() for text in request.continuations) == tuple(letter.strip() for letter in letters):
+    if [text.strip() for text in request.continuations] == list(LETTERS[: len(request.continuations)]):
         return request
     context = request.context.rstrip()
     for cue in _CUES:
         if context.endswith(f"\n{cue}"):
             context = context.removesuffix(cue).rstrip()
-    options = [f"{letter.strip()}. {text.strip()}" for letter, text in zip(letters, request.answers, strict=True)]
-    asked = "\n".join([*([context] if context else []), *options, "Answer:"])
-    return Choice(asked, letters, request.gold)
+    return lettered(context, [text.strip() for text in request.answers], request.gold)
 
 
 def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
@@ -39,7 +36,7 @@ def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
     """
     task = data.task
     first = data.requests.of(task, data.items[0])
-    if not isinstance(first, Choice) or not 1 < len(first.continuations) <= len(ascii_uppercase):
+    if not isinstance(first, Choice) or not 1 < len(first.continuations) <= len(LETTERS):
         return None
     if by_letter(first) is first:
         return None
@@ -49,6 +46,6 @@ def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
         request = data.requests.of(task, item)
         return by_letter(request) if isinstance(request, Choice) else request
 
-    lettered = task.by_choice().with_prompt(name, prompt)
-    items, left_out = usable_items(lettered, data.items, max_bad_rows, data.requests)
-    return replace(data, task=lettered, items=items, notes=data.notes + left_out)
+    asked = task.by_choice().with_prompt(name, prompt)
+    items, left_out = usable_items(asked, data.items, max_bad_rows, data.requests)
+    return replace(data, task=asked, items=items, notes=data.notes + left_out)

@@ -26,15 +26,7 @@ KINDS: Mapping[str, str] = {
 UNITS: Mapping[str, float] = {"percent": 0.01, "rouge_f1_x100": 0.01, "mcc_x100": 0.01}
 SPLITS: Mapping[str, str] = dict.fromkeys(("dev", "val", "validation_matched", "validation_mismatched"), "validation")
 
-# Tasks whose prompt, choices and normalisation are lm-evaluation-harness's, so that its numbers can be compared.
-AS_LM_EVAL = frozenset(
-    (
-        *("lambada_openai", "hellaswag", "piqa", "arc_easy", "arc_challenge", "openbookqa", "boolq"),
-        *("winogrande", "sciq", "rte", "cb", "wic", "wsc", "mrpc", "qqp", "qnli", "wnli", "mnli", "mnli_mismatched"),
-        *("anli_r1", "anli_r2", "anli_r3", "sst2"),
-    )
-)
-# What else was otherwise, by task and kind of source.
+# What was otherwise, by task and kind of source. Whether a prompt is lm-evaluation-harness's, tasks say (``profiles``).
 OTHERWISE: Mapping[tuple[str, str], str] = {
     ("wikitext2", "lm-eval"): "the raw text there; here its rare words are <unk>, as the GPT-2 paper had it",
     ("copa", "lm-eval"): "lm-evaluation-harness has two spaces before an answer",

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gpteval.metrics.named import metric_registry
-from gpteval.reference.comparability import AS_LM_EVAL, OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
+from gpteval.reference.comparability import OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
 from gpteval.reference.published import Published, published_for
-from gpteval.tasks.profiles import GPTEVAL, PAPER
+from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PAPER
+from gpteval.tasks.registry import task_registry
 
 
 def beside(
@@ -85,7 +86,7 @@ def _reasons(
         pass
     elif otherwise := OTHERWISE.get((task, kind)):
         found.append(otherwise)
-    elif kind == "lm-eval" and task not in AS_LM_EVAL:
+    elif kind == LM_EVAL and not _asks_as_lm_eval(task, int(row.shots)):
         found.append("not checked against lm-evaluation-harness's prompt")
     elif kind == "GPT-2 paper" and task == "lambada_openai":
         found += _lambada(row)
@@ -94,6 +95,11 @@ def _reasons(
     if "inferred" in row.notes:
         found.append("which accuracy it is, was inferred")
     return found
+
+
+def _asks_as_lm_eval(task: str, shots: int) -> bool:
+    known = task_registry().get(task)
+    return known is not None and known.asks_as(LM_EVAL, shots)
 
 
 def _by_the_paper(row: Published, task: str, kind: str) -> Iterable[str]:

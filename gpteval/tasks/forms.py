@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from string import ascii_uppercase
 
 from gpteval.core.types import Choice
 
 NORMALISED = ("acc_char", "acc_token", "acc_byte")  # accuracies that take a choice's length out
+LETTERS = ascii_uppercase
 NO_YES = (" no", " yes")
-LETTERS = "ABCDEFGH"
 
 
 def spaced(answers: Iterable[str]) -> list[str]:
@@ -17,9 +18,15 @@ def spaced(answers: Iterable[str]) -> list[str]:
 
 
 def lettered(
-    question: str, answers: Sequence[str], gold: int, *, letters: Sequence[str] = LETTERS, neutral: str | None = None
+    question: str,
+    answers: Sequence[str],
+    gold: int,
+    *,
+    letters: Sequence[str] = LETTERS,
+    neutral: str | None = None,
 ) -> Choice:
     """All answers in the prompt, one a line, and the letter of one as the continuation."""
     letters = letters[: len(answers)]
     listed = "\n".join(f"{letter}. {answer}" for letter, answer in zip(letters, answers, strict=True))
-    return Choice(f"{question}\n{listed}\nAnswer:", spaced(letters), gold, neutral=neutral)
+    asked = "\n".join(filter(None, [question, listed, "Answer:"]))
+    return Choice(asked, spaced(letters), gold, neutral=neutral)

@@ -1,4 +1,8 @@
-"""Suites: names for sets of tasks that belong together, beside families and the suites that tasks name themselves."""
+"""Suites that cut across task files: a selection's or a paper's tasks, in its order.
+
+A suite whose tasks stand in one file is named there, by each of them (``suites=``), so that a folder of tasks can bring
+its own; families are suites too.
+"""
 
 from __future__ import annotations
 

@@ -146,6 +146,13 @@ class Task:
             return None
         return replace(self, prompt=variant.prompt, profile=profile, **variant.changes)
 
+    def asks_as(self, profile: str, shots: int) -> bool:
+        """Whether the task's own prompt is that of a profile, with so many examples."""
+        variant = self.variants.get(profile)
+        if variant is None or variant.prompt is not self.prompt:
+            return False
+        return not variant.changes or (shots == 0 and set(variant.changes) == {"shown"})  # how an example is shown
+
     @property
     def label(self) -> str:
         """What results are kept under: the name, and behind a colon the template where it is another one."""
