@@ -16,10 +16,11 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.run.evaluate import evaluate
 from gpteval.tasks.registry import task_registry
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.methods import METHODS, RATES, SIZES, WEIGHTS
 from gpteval.tune.saved import read_tuned
 from gpteval.tune.settings import Settings, options
-from gpteval.tune.training import Told, tune
+from gpteval.tune.training import tune
 from gpteval.tune.tuned_info import HEAD
 from tests.conftest import RunCli
 from tests.finetune_tasks import base, task_dir  # noqa: F401  (fixtures)
@@ -73,22 +74,26 @@ def test_a_head_is_no_method_for_texts(base: Path, task_dir: Path, tmp_path: Pat
 def test_a_training_that_was_stopped_goes_on_to_the_same_loss(base: Path, task_dir: Path, tmp_path: Path) -> None:
     whole = tuned(base, task_dir, "fox", tmp_path / "whole", epochs=3)
 
-    def stop(step: int, steps: int, loss: float) -> None:
-        if step > steps // 2:
-            raise KeyboardInterrupt
+    class Stops(TrainingProgress):
+        def step(self, step: int, steps: int, loss: float) -> None:
+            if step > steps // 2:
+                raise KeyboardInterrupt
+
+    class Hears(TrainingProgress):
+        def stage(self, text: str) -> None:
+            said.append(text)
 
     (info,) = resolve_models([str(base)])
     task = task_registry((task_dir,))["fox"]
     settings = Settings(learning_rate=1e-2, epochs=3)
     with pytest.raises(KeyboardInterrupt):
-        tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), Told(step=stop))
+        tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), Stops())
     assert read_tuned(tmp_path / "part") is None
     (tmp_path / "part" / "checkpoints" / "checkpoint-999").mkdir()  # killed while it was written
     with pytest.raises(OutputError, match="begun with another epochs: 3, not 4"):
         tuned(base, task_dir, "fox", tmp_path / "part", epochs=4)
     said: list[str] = []
-    told = Told(stage=said.append)
-    part = tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), told)
+    part = tune(info, task, tmp_path / "part", settings, LoadOptions(device="cpu"), Hears())
     assert any("goes on from checkpoint-" in text for text in said)
     assert [step for step, _ in part.validation_losses] == [step for step, _ in whole.validation_losses]
     for (_, a), (_, b) in zip(part.validation_losses, whole.validation_losses, strict=True):

@@ -18,9 +18,10 @@ from gpteval.models.loader import HFModel
 from gpteval.nano.recipes import recipe_registry
 from gpteval.tokens.tokenizer import Codec
 from gpteval.train import pretrain as module
-from gpteval.train.pretrain import TrainingProgress, pretrain
+from gpteval.train.pretrain import pretrain
 from gpteval.train.recipe import Recipe
 from gpteval.train.tokenizers import train_tokenizer
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.train.windows import pack
 
 # The recipes with everything small. Dropout stays on in one, so that resuming must restore the random state too.

@@ -15,7 +15,7 @@ from gpteval.core.errors import UsageError
 from gpteval.run.evaluate import evaluate
 from gpteval.run.units import Listener, Unit
 from gpteval.store.folder import RunFolder
-from gpteval.store.progress import Progress, State, causes, read_progress
+from gpteval.store.progress import ProgressFile, State, causes, read_progress
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
@@ -44,7 +44,7 @@ def test_a_run_that_has_ended(run: Path, in_process: RunCli) -> None:
 
 
 def test_a_run_under_way_and_one_that_was_stopped(run: Path, tmp_path: Path, in_process: RunCli) -> None:
-    progress = Progress(tmp_path, 8)
+    progress = ProgressFile(tmp_path, 8)
     state = progress.state
     state.planned, state.finished, state.workers, state.wanted = 2, 1, 3, 4000
     progress.add("gpt2 on piqa, 0-shot", 200)

@@ -8,17 +8,30 @@ from typing import Any
 
 import pytest
 
-from gpteval.cli.pretraining import Shown
+from gpteval.cli.training_console import TrainingConsole
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.tasks.registry import task_registry
-from gpteval.train.pretrain import TrainingProgress, pretrain
+from gpteval.train.pretrain import pretrain
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.methods import METHODS
 from gpteval.tune.settings import Settings
-from gpteval.tune.training import Told, tune
+from gpteval.tune.training import tune
 from tests.test_pretrain import SEED, small
 from tests.tiny import save_tiny
 from tests.tuning import write_tasks
+
+
+class Hears(TrainingProgress):
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.steps: list[int] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def step(self, step: int, steps: int, loss: float) -> None:
+        self.steps.append(step)
 
 
 def test_no_time_is_told_before_it_is_known(
@@ -26,8 +39,8 @@ def test_no_time_is_told_before_it_is_known(
 ) -> None:
     """The second training of a command begins at its first step; a step that is told twice says nothing of speed."""
     clock = iter([0.0, 0.0, 10.0, 10.0, 15.0])
-    monkeypatch.setattr("gpteval.cli.pretraining.time.monotonic", lambda: next(clock))
-    shown = Shown()
+    monkeypatch.setattr("gpteval.cli.training_console.time.monotonic", lambda: next(clock))
+    shown = TrainingConsole()
     for step in (1, 1, 3, 1, 2):
         shown.step(step, 5, 2.0)
     lines = capsys.readouterr().err.splitlines()
@@ -41,17 +54,6 @@ def test_no_time_is_told_before_it_is_known(
 
 
 def test_each_step_is_told_once_and_what_is_left_is_said(tmp_path: Path) -> None:
-    class Hears(TrainingProgress):
-        def __init__(self) -> None:
-            self.stages: list[str] = []
-            self.steps: list[int] = []
-
-        def stage(self, text: str) -> None:
-            self.stages.append(text)
-
-        def step(self, step: int, steps: int, loss: float) -> None:
-            self.steps.append(step)
-
     heard = Hears()
     pretrain(small("gpt2-nano"), tmp_path / "m", seed=SEED, device="cpu", max_minutes=0, progress=heard)
     assert heard.steps == [1]
@@ -65,13 +67,13 @@ def test_each_step_is_told_once_and_what_is_left_is_said(tmp_path: Path) -> None
 def test_no_more_weights_are_trained_than_there_are_and_an_early_stop_is_told(method: str, tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     base, tasks = save_tiny(tmp_path / "base"), write_tasks(tmp_path / "tasks")
-    told: list[str] = []
+    heard = Hears()
     settings: dict[str, Any] = {"method": method, "learning_rate": 0.3, "epochs": 6, "patience": 1, "examples": 30}
     (info,) = resolve_models([str(base)])
     task, load = task_registry((tasks,))["fox"], LoadOptions(device="cpu")
-    about = tune(info, task, tmp_path / "out", Settings(**settings), load, Told(told.append))
+    about = tune(info, task, tmp_path / "out", Settings(**settings), load, heard)
     assert 0 < about.trained <= about.parameters
-    (line,) = [text for text in told if text.startswith("training ")]
+    (line,) = [text for text in heard.stages if text.startswith("training ")]
     trained, parameters = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+(?= )", line)[:2])
     assert (trained, parameters) == (about.trained, about.parameters)
     assert float(re.findall(r"([\d.]+)%", about.note)[0]) <= 100
@@ -80,4 +82,4 @@ def test_no_more_weights_are_trained_than_there_are_and_an_early_stop_is_told(me
     assert early or method != "full", "at such a learning rate it stops early"
     if early:
         best = min(steps, key=lambda step: step[1])
-        assert f"the validation loss was lowest at step {best[0]} " in told[-1]
+        assert f"the validation loss was lowest at step {best[0]} " in heard.stages[-1]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpteval.cli.console import say
-from gpteval.cli.pretraining import Shown
 from gpteval.cli.running import ConsoleListener, report_folder
+from gpteval.cli.training_console import TrainingConsole
 from gpteval.core.errors import UsageError
 from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_prompting_and_tuning
 from gpteval.models.catalogue import ModelInfo, resolve_models
@@ -16,7 +16,7 @@ from gpteval.models.loader import LoadOptions
 from gpteval.tasks.registry import select_tasks, task_registry
 from gpteval.tasks.task import Task
 from gpteval.tune.settings import Settings
-from gpteval.tune.training import Told, tune
+from gpteval.tune.training import tune
 
 
 def _one_of_each(model: str, task: str, task_dirs: Sequence[Path]) -> tuple[ModelInfo, Task]:
@@ -41,8 +41,7 @@ def finetune_command(
     info, chosen = _one_of_each(model, task, task_dirs)
     name = f"{info.name}-{chosen.label}-{settings.method}" + (f"-{settings.examples}" if settings.examples else "")
     folder = out or Path("runs/ft") / name.replace("/", "-").replace(":", "-")
-    shown = Shown()
-    about = tune(info, chosen, folder, settings, load, Told(shown.stage, shown.step), track)
+    about = tune(info, chosen, folder, settings, load, TrainingConsole(), track)
     print(folder)
     say(about.note, sys.stderr)
     say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)
@@ -60,11 +59,10 @@ def prompt_or_tune_command(
     """Compare, print a line a method and what they say, and return the exit code."""
     info, chosen = _one_of_each(model, task, task_dirs)
     folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
-    shown, listener = Shown(), ConsoleListener(as_json=True)
-    told = Told(shown.stage, shown.step)
+    load, listener = LoadOptions(device=device), ConsoleListener(as_json=True)
     try:
         found = compare_prompting_and_tuning(
-            info, chosen, folder, asked, settings, LoadOptions(device=device), told, listener, tuple(task_dirs)
+            info, chosen, folder, asked, settings, load, TrainingConsole(), listener, tuple(task_dirs)
         )
     finally:
         listener.close()

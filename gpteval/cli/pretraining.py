@@ -1,39 +1,13 @@
-"""``gpteval pretrain``: progress while it trains."""
+"""``gpteval pretrain``."""
 
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from gpteval.cli.console import say
+from gpteval.cli.training_console import TrainingConsole
 from gpteval.core.errors import UsageError
-from gpteval.train.pretrain import TrainingProgress
-
-
-class Shown(TrainingProgress):
-    """Progress on stderr: a line a stage, and one line for the steps that is written anew on a terminal."""
-
-    def __init__(self) -> None:
-        self.begin: tuple[float, int] | None = None
-
-    def stage(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    def step(self, step: int, steps: int, loss: float) -> None:
-        now = time.monotonic()
-        if self.begin is None or step <= self.begin[1]:  # a training begins
-            self.begin, rate = (now, step), ""
-        else:
-            rate = self._rate(now, step, steps)
-        end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
-        print(f"step {step}/{steps}  loss {loss:.3f}{rate}   ", end=end, file=sys.stderr, flush=True)
-
-    def _rate(self, now: float, step: int, steps: int) -> str:
-        """Steps a second since the first that was told, which need not be the training's first."""
-        assert self.begin is not None
-        rate = (step - self.begin[1]) / max(now - self.begin[0], 1e-9)
-        return f"  {rate:.1f} steps/s  {(steps - step) / max(rate, 1e-9) / 60:.1f} min left"
 
 
 def pretrain_command(
@@ -62,7 +36,7 @@ def pretrain_command(
         seed=seed,
         device=device,
         checkpoints=checkpoints,
-        progress=Shown(),
+        progress=TrainingConsole(),
     )
     print(path)
     if checkpoints:

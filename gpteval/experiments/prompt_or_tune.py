@@ -21,10 +21,11 @@ from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener
 from gpteval.tasks.task import Task
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.saved import read_tuned
 from gpteval.tune.settings import Settings
 from gpteval.tune.splits import split_of
-from gpteval.tune.training import Told, tune
+from gpteval.tune.training import tune
 
 FILE = "protocols.json"
 UPDATES = 60  # at least, however few the examples
@@ -112,7 +113,7 @@ def compare_prompting_and_tuning(
     asked: Conditions,
     settings: Settings,
     load: LoadOptions,
-    told: Told,
+    progress: TrainingProgress,
     listener: Listener,
     task_dirs: tuple[Path, ...] = (),
 ) -> Protocols:
@@ -141,10 +142,10 @@ def compare_prompting_and_tuning(
         for size in asked.sizes:
             for seed in range(asked.seeds):
                 folder = out / "ft" / f"{method}-{size or 'all'}-seed{seed}"
-                told.stage(f"{method} on {size or 'all'} examples, seed {seed}")
+                progress.stage(f"{method} on {size or 'all'} examples, seed {seed}")
                 try:
                     if read_tuned(folder) is None:
-                        tune(info, task, folder, _sized(settings, method, size, seed), load, told)
+                        tune(info, task, folder, _sized(settings, method, size, seed), load, progress)
                     folders[method, size, seed] = folder
                 except GptevalError as error:
                     failures.append(f"{method} on {size or 'all'} examples: {error.message}")

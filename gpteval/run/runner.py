@@ -36,7 +36,7 @@ from gpteval.run.records import task_metrics
 from gpteval.run.units import Listener, RunOutcome, Unit
 from gpteval.store.folder import JOURNAL, RunFolder
 from gpteval.store.journal import Journal, ResultStore, cache_path
-from gpteval.store.progress import Progress
+from gpteval.store.progress import ProgressFile
 from gpteval.tasks.registry import select_tasks, task_registry, with_templates
 from gpteval.tasks.task import Task
 
@@ -54,7 +54,7 @@ class _Run:
     ledger: Ledger
     listener: Listener
     budget: Budget
-    progress: Progress
+    progress: ProgressFile
     live: HFModel | None = None
     queue: deque[Work | FailedUnit | ModelInfo] = field(default_factory=deque)
     finisher: Finisher | None = None  # of the unit whose slices are at the queue's front
@@ -241,7 +241,7 @@ def execute(
     lock = read_lock(config.locked) if config.locked else None
     folder = RunFolder(config.folder)
     store: ResultStore | None = None
-    progress: Progress | None = None
+    progress: ProgressFile | None = None
     try:
         ledger = Ledger.of(config, folder, listener)
         store = _store(config, folder, listener)
@@ -257,7 +257,7 @@ def execute(
         if config.dry_run:
             return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         count = sum(map(len, units.values()))
-        progress = Progress(folder.path, count)
+        progress = ProgressFile(folder.path, count)
         run = _Run(plan, store, ledger, listener, budget, progress, live)
         listener.began(count, folder.path)
         inline = Inline(listener)

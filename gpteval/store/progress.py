@@ -50,7 +50,7 @@ class State:
         return max(0.0, self.wanted * self.units / self.planned - self.done) / self.rate
 
 
-class Progress:
+class ProgressFile:
     """Writes the state now and then. Trouble with the file is nobody's: it is only for looking at."""
 
     def __init__(self, folder: Path, units: int) -> None:

@@ -31,21 +31,12 @@ from gpteval.train.initial import BETAS, WEIGHT_DECAY, initial_model, optimizer_
 from gpteval.train.recipe import PIECES, Recipe
 from gpteval.train.tokenizers import train_tokenizer
 from gpteval.train.training_card import model_card
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.train.windows import Windows, pack, some
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
 HELD_OUT = "held_out.jsonl"  # beside the model: text that it was not trained on
-
-
-class TrainingProgress:
-    """Is told how a training goes on; this one keeps silent."""
-
-    def stage(self, text: str) -> None:
-        """A stage begins."""
-
-    def step(self, step: int, steps: int, loss: float) -> None:
-        """``step`` of ``steps`` is done; ``loss`` in nats a token."""
 
 
 def pretrain(

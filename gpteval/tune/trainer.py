@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import transformers
 
 from gpteval.core.errors import ModelError
 from gpteval.train.resume import WholeCheckpoints
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.head_model import Batch
 from gpteval.tune.inputs import Example
 from gpteval.tune.methods import RATES
@@ -25,9 +26,9 @@ SHARES = "shares"  # a batch's field with the weights of its two means in the up
 
 @dataclass
 class Losses:
-    """The losses by step, as they are logged. ``step`` is told step, steps and training loss."""
+    """The losses by step, as they are logged; ``progress`` is told the training's."""
 
-    step: Callable[[int, int, float], None]
+    progress: TrainingProgress
     training: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
 
@@ -43,7 +44,7 @@ class _Tell(transformers.TrainerCallback):  # type: ignore[misc]  # transformers
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if logs and "loss" in logs:
-            self.losses.step(state.global_step, state.max_steps, logs["loss"])
+            self.losses.progress.step(state.global_step, state.max_steps, logs["loss"])
 
 
 class _Trainer(WholeCheckpoints):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.models.memory import peak_memory
 from gpteval.tasks.task import Task
+from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.asked import asked_of
 from gpteval.tune.inputs import Example, InputForm, form_of, make_examples
 from gpteval.tune.methods import RATES, SIZES, WEIGHTS, apply, merged, trained
@@ -29,21 +30,13 @@ CHECKPOINTS, BEGUN = "checkpoints", "settings.json"  # while it trains
 TRACKERS = ("tensorboard", "wandb")
 
 
-@dataclass(frozen=True)
-class Told:
-    """Who is told of the progress: stages in words, and steps with their loss."""
-
-    stage: Callable[[str], None] = lambda text: None
-    step: Callable[[int, int, float], None] = lambda step, steps, loss: None
-
-
 def tune(
     info: ModelInfo,
     task: Task,
     out: Path,
     settings: Settings,
     load: LoadOptions | None = None,
-    told: Told | None = None,
+    progress: TrainingProgress | None = None,
     track: Sequence[str] = (),
 ) -> Tuned:
     """Train, and write the tuned model to ``out``. An interrupted training there goes on.
@@ -52,22 +45,22 @@ def tune(
     long, a method that the architecture cannot take, a tracker that is not installed; and OutputError where ``out``
     holds something else.
     """
-    told = told or Told()
+    progress = progress or TrainingProgress()
     _refuse_what_is_missing(info, track)
     began = time.monotonic()
     wanted = _wanted(info, task, settings)
     about = _refuse_other(out, wanted)
     if about is not None:
         _leave(out)
-        told.stage(f"{out} was trained to its end already")
+        progress.stage(f"{out} was trained to its end already")
         return about
-    told.stage(f"the training split of {task.name}")
+    progress.stage(f"the training split of {task.name}")
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     asked = asked_of(task)
-    told.stage(f"the files of {info.name}")
+    progress.stage(f"the files of {info.name}")
     model = HFModel(info, load)
     training_set = _training_set_of(split, model, task, settings)
-    told.stage(f"the weights of {info.name}")
+    progress.stage(f"the weights of {info.name}")
 
     from gpteval.train.resume import last_checkpoint
     from gpteval.tune.head_model import accuracy
@@ -77,21 +70,21 @@ def tune(
     out.mkdir(parents=True, exist_ok=True)
     with told_when_full(str(out)):
         write_whole(out / BEGUN, json.dumps(wanted, indent=1))
-    told.stage(
+    progress.stage(
         f"training {trainee.trained:,} of {trainee.parameters:,} weights on {len(training_set.train):,} examples"
     )
-    losses = Losses(told.step)
+    losses = Losses(progress)
     data = training_set.train, training_set.validation
     trainer = make_trainer(trainee.module, *data, out / CHECKPOINTS, settings, model.device, losses, track)
     last = last_checkpoint(out / CHECKPOINTS)
     if last:
-        told.stage(f"goes on from {last.name}")
+        progress.stage(f"goes on from {last.name}")
     with told_when_full(str(out / CHECKPOINTS)):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
     if trainer.state.global_step < trainer.state.max_steps and losses.validation:
         step, lowest = min(losses.validation, key=lambda found: found[1])
-        told.stage(
+        progress.stage(
             f"stops early, after step {trainer.state.global_step} of {trainer.state.max_steps}: "
             f"the validation loss was lowest at step {step} ({lowest:.3f}), whose weights are kept"
         )
