@@ -52,9 +52,9 @@ def main() -> int:
     tokenised, before = time.perf_counter() - begin, peak()
     begin = time.perf_counter()
     plan = engine.plan(prompts)
-    batches = sum(1 for _ in form_batches(plan.rows, asked.budget, asked.budget, reach=sys.maxsize))
+    batches = sum(1 for _ in form_batches(plan.queries, asked.budget, asked.budget, reach=sys.maxsize))
     planned, grown = time.perf_counter() - begin, peak() - before
-    print(f"{len(plan.rows):,} rows in {batches:,} batches; a context is {len(contexts[0])} tokens")
+    print(f"{len(plan.queries):,} queries in {batches:,} batches; a context is {len(contexts[0])} tokens")
     print(f"tokenisation {tokenised:.1f} s, planning {planned:.1f} s: {planned / tokenised:.2f} times")
     print(f"memory: {grown:.2f} GB more than the requests' {before:.2f} GB")
     print(json.dumps({"requests": asked.requests, "tokenised_s": tokenised, "planned_s": planned, "grown_gb": grown}))

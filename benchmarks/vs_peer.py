@@ -240,7 +240,7 @@ def against_peer(
         right = exact.run(prompts)
         worst = spread(outcomes, right)
         more["peer_difference"] = spread(grouped(prompts, tried[size][1]), right)
-    more["floor_s"] = floor_seconds(list(engine.plan(prompts).rows.values()), asked.shape, asked.rates)
+    more["floor_s"] = floor_seconds(list(engine.plan(prompts).queries.values()), asked.shape, asked.rates)
     theirs, ours = [], []
     for _ in range(asked.rounds):
         theirs.append(peer.run(kind, requests, size)[0])

@@ -27,27 +27,27 @@ def gpt1() -> Codec:
     return Codec(gpt1_tokenizer())
 
 
-def choice_rows(codec: Codec, request: Choice, window: int = 48, **prompt: object) -> list[ScoreQuery]:
+def choice_queries(codec: Codec, request: Choice, window: int = 48, **prompt: object) -> list[ScoreQuery]:
     (encoded,) = Encoder(codec, window).encode([Prompt("item", request, **prompt)])  # type: ignore[arg-type]
     assert not encoded.error
-    return [row for row in encoded.rows if isinstance(row, ScoreQuery)]
+    return [query for query in encoded.queries if isinstance(query, ScoreQuery)]
 
 
 def test_context_and_continuation_are_tokenised_together(gpt2: Codec) -> None:
-    (row,) = choice_rows(gpt2, Choice("The quick", [" brown fox"], 0))
-    assert row.context + row.targets == Tokens(gpt2.encode(["The quick brown fox"])[0])
-    assert row.context == Tokens(gpt2.encode(["The quick"])[0])
+    (query,) = choice_queries(gpt2, Choice("The quick", [" brown fox"], 0))
+    assert query.context + query.targets == Tokens(gpt2.encode(["The quick brown fox"])[0])
+    assert query.context == Tokens(gpt2.encode(["The quick"])[0])
 
 
 def test_trailing_whitespace_of_the_context_moves_to_the_continuation(gpt2: Codec) -> None:
-    (spaced,) = choice_rows(gpt2, Choice("The quick ", ["brown fox"], 0))
-    (plain,) = choice_rows(gpt2, Choice("The quick", [" brown fox"], 0))
+    (spaced,) = choice_queries(gpt2, Choice("The quick ", ["brown fox"], 0))
+    (plain,) = choice_queries(gpt2, Choice("The quick", [" brown fox"], 0))
     assert spaced == plain
 
 
 def test_an_empty_context_is_conditioned_on_the_bos_token(gpt2: Codec) -> None:
-    (row,) = choice_rows(gpt2, Choice("", [" dog"], 0))
-    assert row.context == Tokens([gpt2.tokenizer.bos_token_id])
+    (query,) = choice_queries(gpt2, Choice("", [" dog"], 0))
+    assert query.context == Tokens([gpt2.tokenizer.bos_token_id])
 
 
 def test_a_tokenizers_own_bos_comes_first_once() -> None:
@@ -55,22 +55,22 @@ def test_a_tokenizers_own_bos_comes_first_once() -> None:
     bos = codec.tokenizer.bos_token_id
     assert codec.prefix == (bos,)
     for context in ("", "The"):
-        (row,) = choice_rows(codec, Choice(context, [" dog"], 0))
-        assert row.context[0] == bos
-        assert bos not in row.context[1:] + row.targets
+        (query,) = choice_queries(codec, Choice(context, [" dog"], 0))
+        assert query.context[0] == bos
+        assert bos not in query.context[1:] + query.targets
     (rolled,) = Encoder(codec, 48).encode([Prompt("i", Rolling("The dog"))])
-    assert isinstance(rolled.rows[0], ScoreQuery)
-    assert rolled.rows[0].context == Tokens([bos])
+    assert isinstance(rolled.queries[0], ScoreQuery)
+    assert rolled.queries[0].context == Tokens([bos])
 
 
 def test_gpt1_leaves_the_first_token_unscored_without_context(gpt1: Codec) -> None:
     (encoded,) = Encoder(gpt1, 48).encode([Prompt("i", Choice("", [" the lazy dog"], 0))])
-    (row,) = encoded.rows
+    (query,) = encoded.queries
     ids = Tokens(gpt1.encode([" the lazy dog"])[0])
-    assert row == ScoreQuery(ids[:1], ids[1:])
+    assert query == ScoreQuery(ids[:1], ids[1:])
     (rolled,) = Encoder(gpt1, 48).encode([Prompt("i", Rolling("the lazy dog"))])
     assert rolled.unscored == 1
-    assert sum(len(r.targets) for r in rolled.rows if isinstance(r, ScoreQuery)) == len(ids) - 1
+    assert sum(len(r.targets) for r in rolled.queries if isinstance(r, ScoreQuery)) == len(ids) - 1
 
 
 def test_a_continuation_merged_into_its_context_is_an_error_that_names_the_item(gpt2: Codec) -> None:
@@ -88,9 +88,11 @@ def test_whole_examples_are_dropped_before_anything_is_cut(gpt2: Codec) -> None:
     assert 0 < encoded.shots_dropped < 8
     assert encoded.tokens_cut == 0
     kept = "".join(examples[encoded.shots_dropped :]) + "the fox"
-    rows = [row for row in encoded.rows if isinstance(row, ScoreQuery)]
-    assert all(row.context == Tokens(gpt2.encode([kept])[0]) for row in rows), "every choice has the same context"
-    assert all(row.length <= 30 for row in rows)
+    queries = [query for query in encoded.queries if isinstance(query, ScoreQuery)]
+    assert all(query.context == Tokens(gpt2.encode([kept])[0]) for query in queries), (
+        "every choice has the same context"
+    )
+    assert all(query.length <= 30 for query in queries)
     one_more = "".join(examples[encoded.shots_dropped - 1 :]) + "the fox sleeps on"
     assert len(gpt2.encode([one_more])[0]) - 1 > 30, "no more was dropped than needed"
 
@@ -102,10 +104,10 @@ def test_then_the_start_of_the_context_is_cut_and_counted(gpt2: Codec) -> None:
     ids = gpt2.encode([context])[0]
     assert encoded.shots_dropped == 1
     assert encoded.tokens_cut > 0
-    for row in encoded.rows:
-        assert isinstance(row, ScoreQuery)
-        assert row.context == Tokens(ids[encoded.tokens_cut :])
-        assert row.length <= 12
+    for query in encoded.queries:
+        assert isinstance(query, ScoreQuery)
+        assert query.context == Tokens(ids[encoded.tokens_cut :])
+        assert query.length <= 12
 
 
 def test_a_continuation_longer_than_the_window_is_a_failed_item(gpt2: Codec) -> None:
@@ -118,42 +120,42 @@ def test_a_continuation_longer_than_the_window_is_a_failed_item(gpt2: Codec) -> 
 def test_generation_leaves_room_for_its_tokens_and_at_least_half_for_the_prompt(gpt2: Codec) -> None:
     text = "the lazy dog and the quick fox " * 6
     (encoded,) = Encoder(gpt2, 40).encode([Prompt("i", Generate(text, ["x"], max_new_tokens=10))])
-    (row,) = encoded.rows
-    assert isinstance(row, GenerateQuery)
-    assert len(row.prompt) == 30
-    assert row.prompt == Tokens(gpt2.encode([text])[0][-30:])
+    (query,) = encoded.queries
+    assert isinstance(query, GenerateQuery)
+    assert len(query.prompt) == 30
+    assert query.prompt == Tokens(gpt2.encode([text])[0][-30:])
     (greedy,) = Encoder(gpt2, 40).encode([Prompt("i", Generate(text, ["x"], max_new_tokens=100))])
-    assert isinstance(greedy.rows[0], GenerateQuery)
-    assert greedy.rows[0].max_new_tokens == 20
+    assert isinstance(greedy.queries[0], GenerateQuery)
+    assert greedy.queries[0].max_new_tokens == 20
 
 
-def test_neutral_context_gives_unconditional_rows(gpt2: Codec) -> None:
-    rows = choice_rows(gpt2, Choice("What is it?\nAnswer:", [" a dog", " a fox"], 0, neutral="Answer:"))
-    assert [r.context for r in rows[2:]] == [Tokens(gpt2.encode(["Answer:"])[0])] * 2
-    assert [r.targets for r in rows[:2]] == [r.targets for r in rows[2:]]
+def test_neutral_context_gives_unconditional_queries(gpt2: Codec) -> None:
+    queries = choice_queries(gpt2, Choice("What is it?\nAnswer:", [" a dog", " a fox"], 0, neutral="Answer:"))
+    assert [r.context for r in queries[2:]] == [Tokens(gpt2.encode(["Answer:"])[0])] * 2
+    assert [r.targets for r in queries[:2]] == [r.targets for r in queries[2:]]
 
 
 def test_leads_are_read_and_not_scored(gpt2: Codec) -> None:
     request = Choice("The", [" sleeps on", " sleeps on"], 1, leads=[" dog", " lazy fox"])
-    rows = choice_rows(gpt2, request, examples=("an example\n\n",))
-    for row, lead in zip(rows, request.leads, strict=True):
-        assert row.context == Tokens(gpt2.encode([f"an example\n\nThe{lead}"])[0])
-        assert row.targets == Tokens(gpt2.encode([" sleeps on"])[0])
+    queries = choice_queries(gpt2, request, examples=("an example\n\n",))
+    for query, lead in zip(queries, request.leads, strict=True):
+        assert query.context == Tokens(gpt2.encode([f"an example\n\nThe{lead}"])[0])
+        assert query.targets == Tokens(gpt2.encode([" sleeps on"])[0])
     assert request.answer == " lazy fox sleeps on"
 
 
 @given(length=st.integers(2, 200), window=st.integers(2, 40), stride=st.integers(1, 50) | st.none())
 def test_windows_score_each_token_once_within_the_window(length: int, window: int, stride: int | None) -> None:
     sequence = Tokens(range(length))
-    rows = windows(sequence, 1, window, stride)
-    assert [t for row in rows for t in row.targets] == list(sequence[1:])
-    assert all(row.length <= window for row in rows)
-    assert all(row.context + row.targets == sequence[row.context[0] : row.targets[-1] + 1] for row in rows)
+    queries = windows(sequence, 1, window, stride)
+    assert [t for query in queries for t in query.targets] == list(sequence[1:])
+    assert all(query.length <= window for query in queries)
+    assert all(query.context + query.targets == sequence[query.context[0] : query.targets[-1] + 1] for query in queries)
 
 
 def test_default_windows_are_disjoint_with_one_token_of_carry_over_and_a_full_last_one() -> None:
-    rows = windows(Tokens(range(12)), 1, 5)  # a condition token and 11 tokens
-    assert [(tuple(r.context), tuple(r.targets)) for r in rows] == [
+    queries = windows(Tokens(range(12)), 1, 5)  # a condition token and 11 tokens
+    assert [(tuple(r.context), tuple(r.targets)) for r in queries] == [
         ((0,), (1, 2, 3, 4, 5)),
         ((5,), (6, 7, 8, 9, 10)),
         ((6, 7, 8, 9, 10), (11,)),
@@ -161,9 +163,9 @@ def test_default_windows_are_disjoint_with_one_token_of_carry_over_and_a_full_la
 
 
 def test_a_stride_scores_only_the_new_tokens() -> None:
-    rows = windows(Tokens(range(11)), 1, 6, 2)
-    assert [tuple(r.targets) for r in rows] == [(1, 2, 3, 4, 5, 6), (7, 8), (9, 10)]
-    assert [tuple(r.context) for r in rows[1:]] == [(2, 3, 4, 5, 6), (4, 5, 6, 7, 8)]
+    queries = windows(Tokens(range(11)), 1, 6, 2)
+    assert [tuple(r.targets) for r in queries] == [(1, 2, 3, 4, 5, 6), (7, 8), (9, 10)]
+    assert [tuple(r.context) for r in queries[1:]] == [(2, 3, 4, 5, 6), (4, 5, 6, 7, 8)]
 
 
 class TestGpt1Newlines:

@@ -1,4 +1,4 @@
-"""Any trees of requests, any budget: the engine's numbers and texts are those of one row at a time."""
+"""Any trees of requests, any budget: the engine's numbers and texts are those of one query at a time."""
 
 from __future__ import annotations
 
@@ -60,25 +60,25 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @torch.inference_mode()
-def naive_score(model: HFModel, row: ScoreQuery) -> tuple[float, bool]:
-    ids = [*row.context, *row.targets]
-    logits = model.module(input_ids=torch.tensor([ids[:-1]])).logits[0, len(row.context) - 1 :].double()
-    targets = torch.tensor(list(row.targets))
+def naive_score(model: HFModel, query: ScoreQuery) -> tuple[float, bool]:
+    ids = [*query.context, *query.targets]
+    logits = model.module(input_ids=torch.tensor([ids[:-1]])).logits[0, len(query.context) - 1 :].double()
+    targets = torch.tensor(list(query.targets))
     picked = torch.log_softmax(logits, dim=-1).gather(1, targets[:, None])
-    logits[0, list(row.barred)] = float("-inf")
+    logits[0, list(query.barred)] = float("-inf")
     return float(picked.sum()), bool((logits.argmax(dim=-1) == targets).all())
 
 
 @torch.inference_mode()
-def naive_text(model: HFModel, row: GenerateQuery) -> str:
-    ids = list(row.prompt)
-    for _ in range(row.max_new_tokens):
+def naive_text(model: HFModel, query: GenerateQuery) -> str:
+    ids = list(query.prompt)
+    for _ in range(query.max_new_tokens):
         token = int(model.module(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
         if token in model.codec.eos:
             break
         ids.append(token)
-    text = model.codec.decode(ids[len(row.prompt) :])
-    return min((text.split(stop)[0] for stop in row.stop), key=len, default=text)
+    text = model.codec.decode(ids[len(query.prompt) :])
+    return min((text.split(stop)[0] for stop in query.stop), key=len, default=text)
 
 
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
@@ -86,18 +86,18 @@ def naive_text(model: HFModel, row: GenerateQuery) -> str:
 def test_any_trees_of_requests(model: HFModel, prompts: list[Prompt], budget: int) -> None:
     engine = Engine(model, batch_tokens=budget)
     plan = engine.plan(prompts)
-    batches = list(form_batches(plan.rows, budget, budget, reach=engine.scorer.reach))
-    assert sorted(key for batch in batches for key in batch) == sorted(plan.rows)
+    batches = list(form_batches(plan.queries, budget, budget, reach=engine.scorer.reach))
+    assert sorted(key for batch in batches for key in batch) == sorted(plan.queries)
     results: dict[bytes, QueryResult] = {}
     for batch in engine.compute(plan, results):
         results |= batch
-    for key, row in plan.rows.items():
+    for key, query in plan.queries.items():
         found = results[key]
-        if isinstance(row, ScoreQuery):
-            logprob, greedy = naive_score(model, row)
+        if isinstance(query, ScoreQuery):
+            logprob, greedy = naive_score(model, query)
             assert found.logprob == pytest.approx(logprob, abs=1e-4, rel=1e-6)
-            assert (found.greedy, found.tokens) == (greedy, len(row.targets))
+            assert (found.greedy, found.tokens) == (greedy, len(query.targets))
         else:
-            assert found.text == naive_text(model, row)
+            assert found.text == naive_text(model, query)
     for outcome, keys in zip(plan.outcomes(results), plan.keys, strict=True):
         assert outcome.cost.tokens == sum(results[key].processed for key in keys if key is not None)

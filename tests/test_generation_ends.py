@@ -127,10 +127,10 @@ class TestLimit:
         codec = Codec(byte_level_tokenizer())
         (letter,) = codec.encode(["q"])[0]
         (one,) = Encoder(codec, window).encode([Prompt("i", Generate("q" * prompt_tokens, ["x"], "\n", limit))])
-        (row,) = one.rows
-        assert isinstance(row, GenerateQuery)
-        assert set(row.prompt) == {letter}
-        return len(row.prompt), row.max_new_tokens, one.tokens_cut, one.limit_cut
+        (query,) = one.queries
+        assert isinstance(query, GenerateQuery)
+        assert set(query.prompt) == {letter}
+        return len(query.prompt), query.max_new_tokens, one.tokens_cut, one.limit_cut
 
     @pytest.mark.parametrize(
         ("prompt", "limit", "expected"),
@@ -152,8 +152,8 @@ class TestLimit:
         model = save_tiny(tmp_path / "m", window=32)
         (tmp_path / "t.py").write_text(
             "from gpteval import Generate, generated, task\n"
-            "rows = [{'n': n} for n in (8, 20, 24)]\n"
-            "@task(family='qa', source=generated(lambda split: rows, revision='1'), metric='exact_match')\n"
+            "queries = [{'n': n} for n in (8, 20, 24)]\n"
+            "@task(family='qa', source=generated(lambda split: queries, revision='1'), metric='exact_match')\n"
             "def t(item):\n    return Generate('q' * item['n'], ['x'], stop='~~', max_new_tokens=20)\n"
         )
         outcome = evaluate(str(model), "t", task_dirs=(tmp_path,), out=tmp_path / "run", cache=False)
@@ -178,10 +178,10 @@ class TestFirstToken:
         encoder = Encoder(codec, 48)
         for without, with_own in zip(requests, own, strict=True):
             (a, b) = encoder.encode([Prompt("a", without), Prompt("b", with_own)])
-            assert a.rows == b.rows
+            assert a.queries == b.queries
             assert (a.own_bos, b.own_bos) == (False, True)
-            (row,) = b.rows
-            ids = row.context + row.targets if isinstance(row, ScoreQuery) else row.prompt  # type: ignore[union-attr]
+            (query,) = b.queries
+            ids = query.context + query.targets if isinstance(query, ScoreQuery) else query.prompt  # type: ignore[union-attr]
             assert ids.count(bos) == 1
 
     def test_a_rolling_text_that_begins_with_the_condition(self) -> None:
@@ -189,7 +189,7 @@ class TestFirstToken:
         (a, b) = Encoder(codec, 48).encode(
             [Prompt("a", Rolling("the dog")), Prompt("b", Rolling("<|endoftext|>the dog"))]
         )
-        assert a.rows == b.rows
+        assert a.queries == b.queries
         assert b.own_bos
 
 

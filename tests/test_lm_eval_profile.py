@@ -131,12 +131,12 @@ def test_what_is_too_long_is_cut_request_by_request(tmp_path: Path) -> None:
     prompt = Prompt("x", Choice(text.strip(), [" red", " one two three four five six"], 0), ("An example.\n\n",))
     window = 40
     (found,) = Encoder(model.codec, window, as_lm_eval=True).encode([prompt])
-    for row, continuation in zip(found.rows, prompt.request.continuations, strict=True):  # type: ignore[union-attr]
+    for row, continuation in zip(found.queries, prompt.request.continuations, strict=True):  # type: ignore[union-attr]
         whole = model.codec.tokenizer(prompt.text() + continuation)["input_ids"]
         assert row is not None
         assert [*row.context, *row.targets] == whole[-(window + 1) :]  # type: ignore[union-attr]
     (own,) = Encoder(model.codec, window).encode([prompt])
-    assert own.rows[0].context == own.rows[1].context, "here all choices keep one context"  # type: ignore[union-attr]
+    assert own.queries[0].context == own.queries[1].context, "here all choices keep one context"  # type: ignore[union-attr]
 
 
 def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(

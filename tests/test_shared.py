@@ -25,7 +25,7 @@ from gpteval.run.executors import shared_folder as shared
 from gpteval.run.executors.computer import Computer, Order, order_of
 from gpteval.run.executors.folder_worker import _Worker, work
 from gpteval.run.executors.shared_folder import CLAIMED, WAITING, WORK
-from gpteval.run.executors.wire import dump_message, dump_order, dump_rows, load_message, load_order, load_rows
+from gpteval.run.executors.wire import dump_message, dump_order, dump_queries, load_message, load_order, load_queries
 from gpteval.run.units import Listener
 from gpteval.tokens.queries import ENGINE_VERSION, GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
 from gpteval.tune.head_engine import HeadQuery
@@ -44,16 +44,16 @@ worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
 """
 
 
-def test_rows_come_back_as_they_were() -> None:
+def test_queries_come_back_as_they_were() -> None:
     text = Tokens([3, 50256, 0])
-    rows: Any = {
+    queries: Any = {
         b"a": ScoreQuery(text, Tokens([7]), Tokens([1, 2])),
         b"b": GenerateQuery(text, 9, ("\n", "é"), Sampling(0.5, 3, 7)),
         b"c": HeadQuery((text, Tokens([4])), 1),
     }
-    assert load_rows(dump_rows(rows)) == rows
-    with pytest.raises(ValueError, match="unknown kind of row"):
-        load_rows('["aa", "pickle", "x"]')
+    assert load_queries(dump_queries(queries)) == queries
+    with pytest.raises(ValueError, match="unknown kind of query"):
+        load_queries('["aa", "pickle", "x"]')
 
 
 def test_orders_and_messages_come_back_as_they_were() -> None:
@@ -115,7 +115,7 @@ def test_a_run_without_workers_says_how_to_start_them(tmp_path: Path, monkeypatc
 def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
     (info,) = resolve_models([str(save_tiny(tmp_path / "m"))])
     model = HFModel(info, LoadOptions(device="cpu"))
-    rows: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
+    queries: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
     right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
     computer = Computer(Computing(LoadOptions()))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
@@ -131,7 +131,7 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "planner"))
     checkpoint = save_nanogpt(tmp_path / "ckpt.pt", GPT(VOCABULARY))
     byte_level_tokenizer().save_pretrained(tmp_path)
-    rows: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
+    queries: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
     monkeypatch.chdir(tmp_path)
     for name in ("gpt2-nano", "ckpt.pt"):  # embedded, and named by a relative path
         (info,) = resolve_models([name])

@@ -41,7 +41,7 @@ def computed(engine: Engine, prompts: list[Prompt]) -> list[tuple[GenerateQuery,
     results: dict[bytes, QueryResult] = {}
     for batch in engine.compute(plan, results):
         results |= batch
-    return [(row, results[key]) for key, row in plan.rows.items() if isinstance(row, GenerateQuery)]
+    return [(query, results[key]) for key, query in plan.queries.items() if isinstance(query, GenerateQuery)]
 
 
 @pytest.fixture(scope="module", params=[*ARCHITECTURES, "mistral"])
@@ -62,8 +62,8 @@ def test_any_prompts(model: HFModel, beginning: str, ends: list[tuple[str, int]]
         Prompt(str(n), Generate(f"{beginning} {text}".strip(), ["x"], stop=("dog", "\n"), max_new_tokens=most))
         for n, (text, most) in enumerate(ends)
     ]
-    for row, found in computed(slotted(model, budget), prompts):
-        assert found.text == naive_text(model, row)
+    for query, found in computed(slotted(model, budget), prompts):
+        assert found.text == naive_text(model, query)
 
 
 def test_every_architecture_takes_slots(model: HFModel) -> None:
@@ -88,15 +88,15 @@ def test_rows_wait_for_slots_and_move_together(tmp_path: Path, monkeypatch: pyte
     moved: list[int] = []
     monkeypatch.setattr(slots_module, "COLUMNS", 16)
     step, move = Slots._step, Slots._moved
-    monkeypatch.setattr(Slots, "_step", lambda self, rows: read.append(rows) or step(self, rows))
+    monkeypatch.setattr(Slots, "_step", lambda self, queries: read.append(queries) or step(self, queries))
     monkeypatch.setattr(Slots, "_moved", lambda self, going: moved.append(len(going)) or move(self, going))
     model = loaded(tmp_path / "m")
     model.codec.eos = frozenset()
     prompts = [Prompt(str(n), Generate(WORDS[n], ["x"], stop=(), max_new_tokens=1 + 3 * n)) for n in range(20)]
     found = computed(slotted(model, 200), prompts)
-    assert [result.text for _, result in found] == [naive_text(model, row) for row, _ in found]
+    assert [result.text for _, result in found] == [naive_text(model, query) for query, _ in found]
     assert max(read) < 20, "not all at once"
-    assert moved, "the last rows, in the first slots"
+    assert moved, "the last queries, in the first slots"
     assert min(read[len(read) // 2 :]) < max(read)
 
 
@@ -114,11 +114,11 @@ def test_drawn_texts_are_those_of_the_other_way(tmp_path: Path) -> None:
 
 def test_slots_are_kept_for_a_batch_of_the_same_size_only(tmp_path: Path) -> None:
     module = loaded(tmp_path / "m").module
-    rows = [GenerateQuery(Tokens([5, 6, 7]), 4, ())] * 3
-    kept = slots_for(module, rows, 1000, WINDOW)
+    queries = [GenerateQuery(Tokens([5, 6, 7]), 4, ())] * 3
+    kept = slots_for(module, queries, 1000, WINDOW)
     assert kept
-    assert slots_for(module, rows, 1000, WINDOW, kept=kept) is kept
-    assert slots_for(module, rows * 2, 1000, WINDOW, kept=kept) is not kept
+    assert slots_for(module, queries, 1000, WINDOW, kept=kept) is kept
+    assert slots_for(module, queries * 2, 1000, WINDOW, kept=kept) is not kept
     assert (kept.count, kept.width) == (3, 64)
 
 
@@ -126,15 +126,15 @@ def test_what_is_not_finite_is_an_error_and_spoils_no_later_row(tmp_path: Path) 
     model = loaded(tmp_path / "m")
     model.codec.eos = frozenset()
     with torch.no_grad():
-        model.module.get_input_embeddings().weight[17] = float("nan")  # tied: such a row's logits are all NaN
-    row, bad = GenerateQuery(Tokens([5, 6, 7, 8]), 4, ()), GenerateQuery(Tokens([5, 17, 7, 8]), 4, ())
+        model.module.get_input_embeddings().weight[17] = float("nan")  # tied: such a query's logits are all NaN
+    query, bad = GenerateQuery(Tokens([5, 6, 7, 8]), 4, ()), GenerateQuery(Tokens([5, 17, 7, 8]), 4, ())
     slots = Slots(model.module, 1, 64)
     with torch.no_grad():
         model.module.lm_head.weight = torch.nn.Parameter(model.module.lm_head.weight.nan_to_num(0))
-    failed, fine = slots.generate(model.codec, [bad, row], 100)
+    failed, fine = slots.generate(model.codec, [bad, query], 100)
     assert failed.error == NOT_FINITE
     assert not fine.error
-    assert fine.text == naive_text(model, row)
+    assert fine.text == naive_text(model, query)
 
 
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=1.0, top_k=5)])

@@ -59,8 +59,8 @@ class ApiEngine(ABC):
         self.answered_as = ""
         self.served_by: set[str] = set()  # the system fingerprints
         self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take
-        self.lost = Usage(0, 0)  # of attempts that came to nothing, in rows that have no answer yet
-        self.spent: dict[bytes, Usage] = {}  # the same by row, of an earlier command
+        self.lost = Usage(0, 0)  # of attempts that came to nothing, in queries that have no answer yet
+        self.spent: dict[bytes, Usage] = {}  # the same by query, of an earlier command
         self.lock = threading.Lock()
 
     @abstractmethod
@@ -68,25 +68,25 @@ class ApiEngine(ABC):
         """What prompts need. Raises ItemError naming the item, TaskError for what cannot be asked."""
 
     @abstractmethod
-    def prepare(self, rows: Sequence[Any]) -> None:
-        """Find out, before rows are asked for, how the server answers. Raises ModelError where it cannot be used."""
+    def prepare(self, queries: Sequence[Any]) -> None:
+        """Find out, before queries are asked for, how the server answers. Raises ModelError where it cannot be used."""
 
     @abstractmethod
-    def body(self, row: Any, without: Collection[str]) -> dict[str, Any]:
-        """The request for a row, without the model's name. ``without``: groups of parameters that are left out."""
+    def body(self, query: Any, without: Collection[str]) -> dict[str, Any]:
+        """The request for a query, without the model's name. ``without``: groups of parameters that are left out."""
 
     @abstractmethod
-    def read(self, row: Any, document: Document) -> QueryResult:
-        """A row's result from the answer. Raises Malformed."""
+    def read(self, query: Any, document: Document) -> QueryResult:
+        """A query's result from the answer. Raises Malformed."""
 
-    def refused(self, row: Any, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+    def refused(self, query: Any, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
         """The group of parameters for which a body may have been rejected, and whether an answer without it would show
         so; "" for none.
         """
         return "", False
 
     def recall(self, results: Mapping[bytes, QueryResult]) -> set[bytes]:
-        """Take answers of an earlier command, and what was learnt then; the rows that are to be asked for again.
+        """Take answers of an earlier command, and what was learnt then; the queries that are to be asked for again.
         Raises ModelError where they are another model's.
         """
         again = {key for key, result in results.items() if kind_of(result.error) in AGAIN}
@@ -103,16 +103,16 @@ class ApiEngine(ABC):
     def compute(
         self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
     ) -> Iterator[dict[bytes, QueryResult]]:
-        """Ask for the rows that are not ``known``, and give each answer at once; all of them, requests know no batches.
-        Raises ModelError; what was answered until then was given.
+        """Ask for the queries that are not ``known``, and give each answer at once; requests know no batches. Raises
+        ModelError; what was answered until then was given.
         """
-        wanted = [key for key in plan.rows if key not in known]
+        wanted = [key for key in plan.queries if key not in known]
         if not wanted:
             return
-        self.prepare([plan.rows[key] for key in wanted])
+        self.prepare([plan.queries[key] for key in wanted])
         held: dict[bytes, QueryResult] = {}  # what may turn out to be the server's, and not the items'
         try:
-            for key, result in self.client.ask_all(wanted, _Exchange(self, plan.rows)):
+            for key, result in self.client.ask_all(wanted, _Exchange(self, plan.queries)):
                 held[key] = result
                 if kind_of(result.error) not in AGAIN:
                     yield held
@@ -140,9 +140,9 @@ class ApiEngine(ABC):
         """What they cost; 0 where no price is known."""
         return 0.0 if self.price is None else self.price.of(tokens.read, tokens.written)
 
-    def take(self, row: Any, document: Document, seconds: float) -> QueryResult:
-        """A row's result, and whose it is. Raises Malformed, ModelError for another model's."""
-        result = self.read(row, document)
+    def take(self, query: Any, document: Document, seconds: float) -> QueryResult:
+        """A query's result, and whose it is. Raises Malformed, ModelError for another model's."""
+        result = self.read(query, document)
         name = document.get("model")
         name = name[:LONGEST_NAME] if isinstance(name, str) else ""
         self._belongs(name)
@@ -169,12 +169,12 @@ class ApiEngine(ABC):
         notes = [json.loads(result.extra) for result in results if result.extra]
         return sum(self.price.of(note["in"], note["out"]) for note in notes)
 
-    def estimate(self, rows: Sequence[Any]) -> CostEstimate:
-        """What rows would take, at most."""
-        counts = [self.most(self.body(row, frozenset())) for row in rows]
+    def estimate(self, queries: Sequence[Any]) -> CostEstimate:
+        """What queries would take, at most."""
+        counts = [self.most(self.body(query, frozenset())) for query in queries]
         total = Usage(sum(n.read for n in counts), sum(n.written for n in counts))
         return CostEstimate(
-            len(rows), total.read, total.written, None if self.price is None else self.dollars_of(total)
+            len(queries), total.read, total.written, None if self.price is None else self.dollars_of(total)
         )
 
     def facts(self) -> dict[str, Any]:
@@ -191,22 +191,22 @@ class ApiEngine(ABC):
 
 
 class _Exchange:
-    """The rows of a plan as the client asks for them, with what is set aside for each and what each has cost."""
+    """The queries of a plan as the client asks for them, with what is set aside for each and what each has cost."""
 
-    def __init__(self, engine: ApiEngine, rows: Mapping[bytes, Any]) -> None:
-        self.engine, self.rows = engine, rows
-        self.streak = Streak(len(rows))
+    def __init__(self, engine: ApiEngine, queries: Mapping[bytes, Any]) -> None:
+        self.engine, self.queries = engine, queries
+        self.streak = Streak(len(queries))
         self.aside: dict[bytes, Usage] = {}  # for what is on its way
         self.spent = engine.spent  # on attempts that came to nothing
         self.guessed: set[bytes] = set()  # what was spent on them is not known exactly
-        self.without: dict[bytes, frozenset[str]] = {}  # what a row is asked without, to see whether it is answered
+        self.without: dict[bytes, frozenset[str]] = {}  # what a query is asked without, to see whether it is answered
         self.taught: dict[bytes, frozenset[str]] = {}  # what its answer will say of the server
         self.asked: dict[bytes, frozenset[str]] = {}  # all that it is asked without
 
     def begin(self, key: bytes) -> dict[str, Any]:
         engine = self.engine
         self.asked[key] = engine.left_out | self.without.get(key, frozenset())
-        body = {"model": engine.model.info.location, **engine.body(self.rows[key], self.asked[key])}
+        body = {"model": engine.model.info.location, **engine.body(self.queries[key], self.asked[key])}
         most = engine.most(body)
         engine.budget.commit(engine.dollars_of(most))
         self.aside[key] = most
@@ -218,7 +218,7 @@ class _Exchange:
     def read(self, key: bytes, document: Document, seconds: float) -> QueryResult:
         used = usage_of(document)
         try:
-            result = self.engine.take(self.rows[key], document, seconds)
+            result = self.engine.take(self.queries[key], document, seconds)
         except Exception:
             self._settle(key, used or self.aside[key], known=used is not None)
             raise
@@ -229,7 +229,7 @@ class _Exchange:
 
     def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> QueryResult:
         engine = self.engine
-        group, telling = engine.refused(self.rows[key], body, error)
+        group, telling = engine.refused(self.queries[key], body, error)
         if group:
             self.without[key] = self.without.get(key, frozenset()) | {group}
             if telling:
@@ -258,10 +258,10 @@ class _Exchange:
                 engine.lost += used
 
     def _done(self, key: bytes, result: QueryResult, now: Usage) -> QueryResult:
-        """The row's result with its cost and with what was otherwise than asked."""
+        """The query's result with its cost and with what was otherwise than asked."""
         before = self.spent.pop(key, Usage(0, 0))
         with self.engine.lock:
-            self.engine.lost -= before  # it is told with the row
+            self.engine.lost -= before  # it is told with the query
             self.engine.left_out |= self.taught.get(key, frozenset())
         told = json.loads(result.extra) if result.extra else {}
         whole = now + before

@@ -67,10 +67,10 @@ class ChatQuery:
 
 @dataclass(frozen=True)
 class AskedItem:
-    """A prompt's row, and its outcome."""
+    """A prompt's query, and its outcome."""
 
     request: Choice | Generate
-    row: ChatQuery
+    query: ChatQuery
     own_bos = False
 
     def outcome(self, results: Sequence[QueryResult | None]) -> Outcome:
@@ -96,52 +96,52 @@ class ChatEngine(ApiEngine):
 
     path = "chat/completions"
 
-    def prepare(self, rows: Sequence[Any]) -> None:
+    def prepare(self, queries: Sequence[Any]) -> None:
         """Nothing: what the server does not take is found out with the first answers."""
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        encoded, keys, rows = [], [], {}
+        encoded, keys, queries = [], [], {}
         for prompt in prompts:
-            asked = AskedItem(prompt.request, _row(prompt))  # type: ignore[arg-type]  # _row refuses the others
-            key = asked.row.key(self.model.key)
+            asked = AskedItem(prompt.request, _query(prompt))  # type: ignore[arg-type]  # _query refuses the others
+            key = asked.query.key(self.model.key)
             encoded.append(asked)
             keys.append((key,))
-            rows[key] = asked.row
-        return Plan(encoded, keys, rows)  # type: ignore[arg-type]  # of the same form
+            queries[key] = asked.query
+        return Plan(encoded, keys, queries)  # type: ignore[arg-type]  # of the same form
 
-    def body(self, row: ChatQuery, without: Collection[str]) -> dict[str, Any]:
-        system = [{"role": "system", "content": SYSTEM}] if row.options else []
-        body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": row.prompt}]}
+    def body(self, query: ChatQuery, without: Collection[str]) -> dict[str, Any]:
+        system = [{"role": "system", "content": SYSTEM}] if query.options else []
+        body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": query.prompt}]}
         if "max_tokens" in without:
-            body["max_completion_tokens"] = row.max_tokens + THINKING_TOKENS
+            body["max_completion_tokens"] = query.max_tokens + THINKING_TOKENS
         else:
-            body["max_tokens"] = row.max_tokens
+            body["max_tokens"] = query.max_tokens
         wanted: dict[str, Any] = {"temperature": 0, "seed": 0}
-        if row.options:
+        if query.options:
             wanted |= {"logprobs": True, "top_logprobs": TOP}
         left_out = {name for group in without for name in GROUPS.get(group, ())}
         return body | {name: value for name, value in wanted.items() if name not in left_out}
 
-    def refused(self, row: ChatQuery, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+    def refused(self, query: ChatQuery, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
         """What the server names as the reason or speaks of: whether it is the reason, an answer without it shows."""
-        said = error.message.lower().replace(row.prompt.lower(), "")
+        said = error.message.lower().replace(query.prompt.lower(), "")
         for group, names in GROUPS.items():
             meant = ("max_completion_tokens",) if group == "max_tokens" else names
             named = error.parameter in names or any(re.search(rf"\b{name}\b", said) for name in meant)
             if named and any(name in body for name in names):
-                return group, error.parameter in names or not any(name in row.prompt.lower() for name in meant)
+                return group, error.parameter in names or not any(name in query.prompt.lower() for name in meant)
         return "", False
 
-    def read(self, row: ChatQuery, document: Document) -> QueryResult:
+    def read(self, query: ChatQuery, document: Document) -> QueryResult:
         choice = choice_of(document)
         message, reason = choice.get("message"), choice.get("finish_reason")
         if not isinstance(message, Mapping):
             raise Malformed("it has no message")
         text, thought_apart = _content(message)
         if message.get("refusal"):
-            return QueryResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(row, text))
+            return QueryResult(0, error=f"{REFUSAL}: {str(message['refusal'])[:200]}", text=_kept(query, text))
         if reason == "content_filter":
-            return QueryResult(0, error=f"{FILTERED}: the answer was stopped", text=_kept(row, text))
+            return QueryResult(0, error=f"{FILTERED}: the answer was stopped", text=_kept(query, text))
         if not (text and text.strip()) and reason != "length":
             if called := _called(message):
                 return QueryResult(0, error=f"{NO_TEXT}: it calls {called}")
@@ -153,38 +153,38 @@ class ChatEngine(ApiEngine):
         thought |= thought_apart
         if answer is None or (reason == "length" and not answer.strip()):
             spent = "a thought" if thought else "nothing that is shown"
-            return QueryResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(row, text))
-        if row.options:
-            result = self._lettered(row, answer, None if thought else choice)
+            return QueryResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(query, text))
+        if query.options:
+            result = self._lettered(query, answer, None if thought else choice)
         else:
-            result = _written(row, answer, reason)
+            result = _written(query, answer, reason)
         told = json.loads(result.extra) if result.extra else {}
         told |= {name: True for name, so in (("thought", thought), ("long", result.finish == LONG)) if so}
         used = usage_of(document)
         return replace(
             result,
-            tokens=used.written if used and not row.options else result.tokens,
+            tokens=used.written if used and not query.options else result.tokens,
             finish="length" if result.finish == LONG else result.finish,
             extra=json.dumps(told) if told else "",
         )
 
-    def _lettered(self, row: ChatQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
+    def _lettered(self, query: ChatQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
         """By the likeliest letter among the first tokens, where they are told and letters hold ``SHARE`` of the
         probability; else by the text, which a stray letter does not outweigh.
 
         A letter whose log-probability is not told is less likely than those told. ``choice``: None behind a thought.
         """
-        letters = ascii_uppercase[: row.options]
+        letters = ascii_uppercase[: query.options]
         first = _first_letters(choice, letters) if choice else None
         share = None if first is None else math.fsum(map(math.exp, first.values()))
         found = first if first and share and share >= SHARE else {}
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
-            return QueryResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(row, text))
+            return QueryResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(query, text))
         told = {letter: found.get(letter) for letter in letters}
         by = "logprobs" if found else "text"
         extra = {"letters": told, "by": by, "chosen": best, "share": share}
-        return QueryResult(1, text=_kept(row, text), extra=json.dumps(extra))
+        return QueryResult(1, text=_kept(query, text), extra=json.dumps(extra))
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -207,21 +207,21 @@ def _called(message: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(names))[:LONGEST_NAME]
 
 
-def _kept(row: ChatQuery, text: object) -> str:
+def _kept(query: ChatQuery, text: object) -> str:
     """As much of a text as the task asked for."""
-    return text[: A_TOKEN * row.max_tokens] if isinstance(text, str) else ""
+    return text[: A_TOKEN * query.max_tokens] if isinstance(text, str) else ""
 
 
-def _written(row: ChatQuery, text: str, reason: object) -> QueryResult:
+def _written(query: ChatQuery, text: str, reason: object) -> QueryResult:
     """A text up to its stop string, or the task's limit."""
     text = text.lstrip()
-    kept = _kept(row, text)
-    ends = [place for stop in row.stop if (place := kept.find(stop)) >= 0]
+    kept = _kept(query, text)
+    ends = [place for stop in query.stop if (place := kept.find(stop)) >= 0]
     finish = "stop" if ends else LONG if len(kept) < len(text) else "length" if reason == "length" else "stop"
     return QueryResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
 
 
-def _row(prompt: Prompt) -> ChatQuery:
+def _query(prompt: Prompt) -> ChatQuery:
     request = prompt.request
     if isinstance(request, Rolling):
         raise NotAvailable(

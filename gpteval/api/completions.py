@@ -22,7 +22,7 @@ from gpteval.api.server_errors import Malformed, Rejected
 from gpteval.core.errors import ModelError
 from gpteval.core.kinds import UNFIT, UNREADABLE
 from gpteval.core.types import Prompt
-from gpteval.engine.engine import Plan, plan_rows
+from gpteval.engine.engine import Plan, plan_queries
 from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import Query, QueryResult, ScoreQuery, sums_of_parts
 
@@ -43,56 +43,58 @@ class CompletionsEngine(ApiEngine):
         self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, as_lm_eval=as_lm_eval)
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        return plan_rows(self.encoder, self.model.key, prompts)
+        return plan_queries(self.encoder, self.model.key, prompts)
 
-    def body(self, row: Query, without: Collection[str]) -> dict[str, Any]:
-        if isinstance(row, ScoreQuery):
-            return _scoring(row.context + row.targets)
-        drawn = row.sampling
-        body: dict[str, Any] = {"prompt": list(row.prompt), "max_tokens": row.max_new_tokens}
+    def body(self, query: Query, without: Collection[str]) -> dict[str, Any]:
+        if isinstance(query, ScoreQuery):
+            return _scoring(query.context + query.targets)
+        drawn = query.sampling
+        body: dict[str, Any] = {"prompt": list(query.prompt), "max_tokens": query.max_new_tokens}
         body |= {"temperature": drawn.temperature, "seed": drawn.seed}
         if drawn.top_k:
             body["top_k"] = drawn.top_k
-        if row.stop:
-            body["stop"] = list(row.stop[:MOST_STOPS])
+        if query.stop:
+            body["stop"] = list(query.stop[:MOST_STOPS])
         return body
 
-    def read(self, row: Query, document: Document) -> QueryResult:
-        if isinstance(row, ScoreQuery):
-            return self._scored(row, document)
+    def read(self, query: Query, document: Document) -> QueryResult:
+        if isinstance(query, ScoreQuery):
+            return self._scored(query, document)
         choice = choice_of(document)
         text, reason = choice.get("text"), choice.get("finish_reason")
         if not isinstance(text, str):
             raise Malformed("it has no text")
-        codec, most = self.model.codec, row.max_new_tokens
+        codec, most = self.model.codec, query.max_new_tokens
         ids = codec.encode([text[: A_TOKEN * most]])[0]
         long = len(ids) > most or len(text) > A_TOKEN * most
         text = codec.decode(ids[:most]) if long else text
-        ends = [place for stop in row.stop if (place := text.find(stop)) >= 0]
+        ends = [place for stop in query.stop if (place := text.find(stop)) >= 0]
         finish = "stop" if ends or (reason != "length" and not long) else "length"
         extra = json.dumps({"long": True}) if long and not ends else ""
         return QueryResult(min(len(ids), most), text=text[: min(ends, default=len(text))], finish=finish, extra=extra)
 
-    def _scored(self, row: ScoreQuery, document: Document) -> QueryResult:
+    def _scored(self, query: ScoreQuery, document: Document) -> QueryResult:
         try:
-            echo = self.echoes.read(row.context + row.targets, document)
+            echo = self.echoes.read(query.context + query.targets, document)
         except Malformed as error:
             raise Malformed(str(error), UNFIT if error.kind == UNREADABLE else error.kind) from None
         if echo.odd:
             raise Malformed(echo.odd, UNFIT)
-        begin = len(row.context) - 1  # the first token has no number
+        begin = len(query.context) - 1  # the first token has no number
         logprobs, likeliest = echo.numbers[begin:], echo.likeliest[begin:]
-        if len(logprobs) != len(row.targets) or not all(n > LOWEST for n in logprobs):
+        if len(logprobs) != len(query.targets) or not all(n > LOWEST for n in logprobs):
             raise Malformed("a log-probability of the prompt is missing or not finite", UNFIT)
-        if row.barred:
+        if query.barred:
             return QueryResult(0, error="words that greedy decoding passes over cannot be asked of a server")
         greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))
-        sums = sums_of_parts(logprobs, row.parts)
-        return QueryResult(len(row.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
+        sums = sums_of_parts(logprobs, query.parts)
+        return QueryResult(len(query.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
-    def prepare(self, rows: Sequence[Query]) -> None:
+    def prepare(self, queries: Sequence[Query]) -> None:
         """Whether the server's numbers are the model's, for prompts as long as these."""
-        longest = max((len(row.context) + len(row.targets) for row in rows if isinstance(row, ScoreQuery)), default=0)
+        longest = max(
+            (len(query.context) + len(query.targets) for query in queries if isinstance(query, ScoreQuery)), default=0
+        )
         try:
             self._probe.prove(longest)
         except (Rejected, Unfit) as error:

@@ -230,13 +230,18 @@ def dry_command(config: RunConfig, as_json: bool) -> int:
     found = listener.found
     dollars = [one.dollars for _, one in found if one.dollars is not None]
     if as_json:
-        rows = [{"model": u.model.name, "task": u.task.label, "shots": u.shots} | asdict(e) for u, e in found]
+        rows = [
+            {"model": unit.model.name, "task": unit.task.label, "shots": unit.shots}
+            | asdict(one)
+            | {"rows": one.queries}  # as 0.1.0 called them
+            for unit, one in found
+        ]
         say(strict_json({"estimates": rows, "dollars": sum(dollars) if dollars else None}, 1))
     else:
         table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
         for unit, one in found:
             cost = "" if one.dollars is None else f"{one.dollars:.4f}"
-            counts = (f"{n:,}" for n in (one.rows, one.tokens_in, one.tokens_out))
+            counts = (f"{n:,}" for n in (one.queries, one.tokens_in, one.tokens_out))
             add_row(table, unit.model.name, unit.task.label, str(unit.shots), *counts, cost)
         show_table(table)
         if dollars:

@@ -79,15 +79,15 @@ def _tokens(prompt: Prompt, name: str) -> None:
     (info, *_) = resolve_models([name])
     model = HFModel(info)
     (encoded,) = Encoder(model.codec, model.window).encode([prompt])
-    count = sum(row.length for row in encoded.rows if row is not None)
+    count = sum(query.length for query in encoded.queries if query is not None)
     dropped = f", {encoded.shots_dropped} examples dropped" if encoded.shots_dropped else ""
     cut = f", {encoded.tokens_cut} tokens cut" if encoded.tokens_cut else ""
-    _heading(f"{info.name}: {len(encoded.rows)} rows, {count} tokens, window {model.window}{dropped}{cut}")
-    for row in encoded.rows:
-        if isinstance(row, ScoreQuery):
-            say(f"{_pieces(model, row.context)} => {_pieces(model, row.targets)}")
-        elif row is not None:
-            say(_pieces(model, row.prompt))
+    _heading(f"{info.name}: {len(encoded.queries)} queries, {count} tokens, window {model.window}{dropped}{cut}")
+    for query in encoded.queries:
+        if isinstance(query, ScoreQuery):
+            say(f"{_pieces(model, query.context)} => {_pieces(model, query.targets)}")
+        elif query is not None:
+            say(_pieces(model, query.prompt))
     if encoded.error:
         say(f"cannot be scored: {encoded.error}")
 

@@ -1,4 +1,4 @@
-"""Which rows pass through the model together: batches within a budget of tokens, with little padding."""
+"""Which queries pass through the model together: batches within a budget of tokens, with little padding."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
 
 
 def form_batches(
-    rows: Mapping[bytes, Query], score_budget: int, generation_budget: int, *, reach: int = 0
+    queries: Mapping[bytes, Query], score_budget: int, generation_budget: int, *, reach: int = 0
 ) -> Iterator[list[bytes]]:
-    """Batches, longest rows first, whose padded size stays within the budget for their kind, in tokens.
+    """Batches, longest queries first, whose padded size stays within the budget for their kind, in tokens.
 
-    Rows that share what the model reads (``make_trees``) stay together, and families that begin alike. Score rows and
-    generate rows never share a batch. A row or tree longer than the budget is a batch alone. ``reach``: see ``pack``.
+    Queries that share what the model reads (``make_trees``) stay together, and families that begin alike. Score and
+    generate queries never share a batch. A query or tree longer than the budget is a batch alone. ``reach``: see
+    ``pack``.
     """
-    scored = [key for key, row in rows.items() if isinstance(row, ScoreQuery)]
-    numbered = {n: cast(ScoreQuery, rows[key]) for n, key in enumerate(scored)}
+    scored = [key for key, query in queries.items() if isinstance(query, ScoreQuery)]
+    numbered = {n: cast(ScoreQuery, queries[key]) for n, key in enumerate(scored)}
     trees = make_trees(numbered, branching=reach > 0)
     plain = [tree for tree in trees if tree.length > reach]
     if reach and plain:
-        numbers = sorted(number for tree in plain for number in tree.rows)
+        numbers = sorted(number for tree in plain for number in tree.queries)
         plain = make_trees({n: numbered[n] for n in numbers}, branching=False)
     for family in [plain, *families([tree for tree in trees if tree.length <= reach])]:
         prefix = 0 if family is plain else len(common_prefix(family))
         family.sort(key=lambda tree: (-tree.length, tree.stem))
         lengths = [max(tree.length - prefix, tree.length // CACHED) for tree in family]
         for chosen in _cut(family, lengths, score_budget, max(A_FORWARD, score_budget // 50)):
-            yield [scored[number] for tree in chosen for number in tree.rows]
-    generated = [key for key, row in rows.items() if isinstance(row, GenerateQuery)]
-    generated.sort(key=lambda key: (-rows[key].length, rows[key].input, key))
-    yield from _cut(generated, [rows[key].length for key in generated], generation_budget)
+            yield [scored[number] for tree in chosen for number in tree.queries]
+    generated = [key for key, query in queries.items() if isinstance(query, GenerateQuery)]
+    generated.sort(key=lambda key: (-queries[key].length, queries[key].input, key))
+    yield from _cut(generated, [queries[key].length for key in generated], generation_budget)
 
 
 def _cut(ordered: Sequence[Any], lengths: Sequence[int], budget: int, waste: int = sys.maxsize) -> list[list[Any]]:

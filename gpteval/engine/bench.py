@@ -116,9 +116,9 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
         f"the same, {context * 3 // 4} shared by all": [ScoreQuery(c, some(branch)) for c in shared for _ in range(4)],
     }
     results = []
-    for name, rows in scored.items():
-        seconds = _median(engine, rows, rounds)
-        results.append(Measured(name, _unique(rows)[0], seconds, floor_seconds(rows, shape, found)))
+    for name, queries in scored.items():
+        seconds = _median(engine, queries, rounds)
+        results.append(Measured(name, _unique(queries)[0], seconds, floor_seconds(queries, shape, found)))
     prompts = [GenerateQuery(c, new, (), Sampling()) for c in contexts]
     results.append(_generation(engine, shape, found, prompts, f"{new} new tokens after {context}", rounds))
     return {
@@ -134,17 +134,17 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
 
 
-def floor_seconds(rows: Sequence[Query], shape: Shape, found: Rates) -> float:
-    """What rows, all of one kind, take at least.
+def floor_seconds(queries: Sequence[Query], shape: Shape, found: Rates) -> float:
+    """What queries, all of one kind, take at least.
 
-    Prompts are read once, each by itself. Then a step a token, to every row's limit: each step reads all weights, and
-    the keys and values of the rows that are on their way.
+    Prompts are read once, each by itself. Then a step a token, to every query's limit: each step reads all weights, and
+    the keys and values of the queries that are on their way.
     """
-    scored = [row for row in rows if isinstance(row, ScoreQuery)]
+    scored = [query for query in queries if isinstance(query, ScoreQuery)]
     if scored:
         tokens, before, places = _unique(scored)
         return shape.flops(tokens, before, places) / found.flops
-    prompts = [(len(row.prompt), row.max_new_tokens) for row in rows if isinstance(row, GenerateQuery)]
+    prompts = [(len(query.prompt), query.max_new_tokens) for query in queries if isinstance(query, GenerateQuery)]
     floor = sum(shape.flops(length, length / 2, 1) for length, _ in prompts) / found.flops
     for step in range(1, max(new for _, new in prompts)):
         seen = [length + step for length, new in prompts if new > step]
@@ -158,7 +158,7 @@ def _generation(
     engine: Engine, shape: Shape, found: Rates, prompts: list[GenerateQuery], name: str, rounds: int
 ) -> Measured:
     count, new, context = len(prompts), prompts[0].max_new_tokens, len(prompts[0].prompt)
-    ends, engine.model.codec.eos = engine.model.codec.eos, frozenset()  # no row may end before its limit
+    ends, engine.model.codec.eos = engine.model.codec.eos, frozenset()  # no query may end before its limit
     try:
         seconds = _median(engine, prompts, rounds)
     finally:
@@ -166,17 +166,17 @@ def _generation(
     return Measured(name, count * (context + new - 1), seconds, floor_seconds(prompts, shape, found))
 
 
-def _unique(rows: list[ScoreQuery]) -> tuple[int, float, int]:
+def _unique(queries: list[ScoreQuery]) -> tuple[int, float, int]:
     """Tokens that must pass once, how many others each sees on average, and the places that need logits."""
-    packed = pack(rows, reach=sys.maxsize)
+    packed = pack(queries, reach=sys.maxsize)
     inside = packed.branch >= 0
     tokens = int(inside.sum()) + len(packed.prefix)
     seen = int((packed.positions * inside).sum()) + len(packed.prefix) ** 2 / 2
     return tokens, seen / tokens, len(packed.lines)
 
 
-def _median(engine: Engine, rows: list[Any], rounds: int) -> float:
-    keyed: dict[bytes, Query] = {str(number).encode(): row for number, row in enumerate(rows)}
+def _median(engine: Engine, queries: list[Any], rounds: int) -> float:
+    keyed: dict[bytes, Query] = {str(number).encode(): query for number, query in enumerate(queries)}
     batches = list(form_batches(keyed, engine.budget, engine.generation_budget, reach=engine.scorer.reach))
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""One row that is being continued: which token comes next, and where the text ends."""
+"""One query that is being continued: which token comes next, and where the text ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NO_TOKEN = -1  # what stands for a token where no logit is finite
 
 @dataclass
 class Continuation:
-    """A row on its way. ``generator``: the row's own random stream, the same in any batch.
+    """A query on its way. ``generator``: its own random stream, the same in any batch.
 
-    ``shared``: the prompt's first tokens that were read once, for another row.
+    ``shared``: the prompt's first tokens that were read once, for another query.
     """
 
-    row: GenerateQuery
+    query: GenerateQuery
     generator: torch.Generator = field(init=False)
     tokens: list[int] = field(default_factory=list)
     text: str = ""
@@ -31,7 +31,7 @@ class Continuation:
     shared: int = 0
 
     def __post_init__(self) -> None:
-        seed = hash((self.row.sampling.seed, tuple(self.row.prompt))) & (2**63 - 1)
+        seed = hash((self.query.sampling.seed, tuple(self.query.prompt))) & (2**63 - 1)
         self.generator = torch.Generator().manual_seed(seed)
 
     @property
@@ -39,7 +39,7 @@ class Continuation:
         return bool(self.finish or self.error)
 
     def take(self, tokens: Sequence[int], codec: Codec) -> None:
-        """Take the next tokens up to where the row ends: an end token, a stop string, the limit.
+        """Take the next tokens up to where the query ends: an end token, a stop string, the limit.
 
         What lies beyond is passed over. ``NO_TOKEN`` is an error. How many are given at a time does not matter.
         """
@@ -52,7 +52,7 @@ class Continuation:
                 self.finish = "eos"
                 break
             self.tokens.append(token)
-            if len(self.tokens) >= self.row.max_new_tokens:
+            if len(self.tokens) >= self.query.max_new_tokens:
                 self.finish = "length"
                 break
         self.text = codec.decode(self.tokens)
@@ -63,7 +63,7 @@ class Continuation:
             self.tokens, self.text, self.finish = self.tokens[:count], text[: min(self._stops(text))], "stop"
 
     def _stops(self, text: str) -> list[int]:
-        return [at for stop in self.row.stop if (at := text.find(stop)) >= 0]
+        return [at for stop in self.query.stop if (at := text.find(stop)) >= 0]
 
     def result(self) -> QueryResult:
         return QueryResult(
@@ -71,14 +71,14 @@ class Continuation:
             text=self.text,
             finish=self.finish,
             error=self.error,
-            processed=len(self.row.prompt) - self.shared + len(self.tokens),
+            processed=len(self.query.prompt) - self.shared + len(self.tokens),
         )
 
 
-def continuations(rows: Sequence[GenerateQuery], *, sharing: bool) -> tuple[list[Continuation], Tokens]:
-    """A batch's rows, and the tokens that all their prompts begin with: none unless ``sharing``."""
-    states = [Continuation(row) for row in rows]
-    prefix = common_beginning([row.prompt for row in rows]) if sharing else Tokens()
+def continuations(queries: Sequence[GenerateQuery], *, sharing: bool) -> tuple[list[Continuation], Tokens]:
+    """A batch's queries, and the tokens that all their prompts begin with: none unless ``sharing``."""
+    states = [Continuation(query) for query in queries]
+    prefix = common_beginning([query.prompt for query in queries]) if sharing else Tokens()
     for state in states[1:]:
         state.shared = len(prefix)
     return states, prefix
@@ -90,11 +90,11 @@ def choose(logits: torch.Tensor, states: Sequence[Continuation]) -> torch.Tensor
     for number, bad in enumerate((~logits.amax(dim=-1).isfinite()).tolist()):
         if bad and not states[number].ended:
             states[number].error = NOT_FINITE
-    if all(state.row.sampling.temperature == 0 for state in states):
+    if all(state.query.sampling.temperature == 0 for state in states):
         return greedy
-    rows = logits.cpu()
+    on_cpu = logits.cpu()
     picks = [
-        int(greedy[number]) if state.ended else _sample(rows[number], state.row.sampling, state.generator)
+        int(greedy[number]) if state.ended else _sample(on_cpu[number], state.query.sampling, state.generator)
         for number, state in enumerate(states)
     ]
     return torch.tensor(picks, device=logits.device)

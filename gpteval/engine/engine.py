@@ -23,56 +23,56 @@ from gpteval.store.same import WEIGHTS
 from gpteval.tokens.encode import Encoded, Encoder
 from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, query_key
 
-GENERATION_FACTOR = 16  # a batch of generations is a queue: rows enter as others end
+GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as others end
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a list of prompts needs: each distinct row once, and how to assemble outcomes."""
+    """What a list of prompts needs: each distinct query once, and how to assemble outcomes."""
 
     encoded: Sequence[Encoded]
     keys: Sequence[tuple[bytes | None, ...]]
-    rows: Mapping[bytes, Query]
+    queries: Mapping[bytes, Query]
 
     @property
     def tokens(self) -> int:
         """Tokens that must pass through the model, at most."""
-        return sum(row.length for row in self.rows.values())
+        return sum(query.length for query in self.queries.values())
 
     def outcomes(self, results: Mapping[bytes, QueryResult], begin: int = 0, end: int | None = None) -> list[Outcome]:
-        """The outcome of each prompt from ``begin`` on up to ``end``. ``results`` must hold all of their rows."""
+        """The outcome of each prompt from ``begin`` on up to ``end``. ``results`` must hold all of their queries."""
         return [
             encoded.outcome([None if key is None else results[key] for key in keys])
             for encoded, keys in zip(self.encoded[begin:end], self.keys[begin:end], strict=True)
         ]
 
 
-def plan_rows(encoder: Encoder, model_key: str, prompts: Sequence[Prompt]) -> Plan:
+def plan_queries(encoder: Encoder, model_key: str, prompts: Sequence[Prompt]) -> Plan:
     """The plan of prompts for a model. Raises ItemError naming the item."""
     encoded = []
-    rows: dict[bytes, Query] = {}
+    queries: dict[bytes, Query] = {}
     keys = []
     with no_collection():
         for one in encoder.encode(prompts):
             encoded.append(one)
-            of_prompt = tuple(None if row is None else query_key(model_key, row) for row in one.rows)
+            of_prompt = tuple(None if query is None else query_key(model_key, query) for query in one.queries)
             keys.append(of_prompt)
-            rows.update((key, row) for key, row in zip(of_prompt, one.rows, strict=True) if key and row)
-    return Plan(encoded, keys, rows)
+            queries.update((key, query) for key, query in zip(of_prompt, one.queries, strict=True) if key and query)
+    return Plan(encoded, keys, queries)
 
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What rows take: how many, tokens to be read and written at most, and dollars at most where a price is known."""
+    """How many queries, tokens to be read and written at most, and dollars at most where a price is known."""
 
-    rows: int
+    queries: int
     tokens_in: int
     tokens_out: int
     dollars: float | None = None
 
 
 class Engine:
-    """Runs rows through one model.
+    """Runs queries through one model.
 
     ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``as_lm_eval``: see ``Encoder``.
     """
@@ -99,11 +99,11 @@ class Engine:
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
-        return plan_rows(self.encoder, self.model.key, prompts)
+        return plan_queries(self.encoder, self.model.key, prompts)
 
     @cached_property
     def budget(self) -> int:
-        """Padded tokens a batch. It does not follow the window: a longer row is a batch alone."""
+        """Padded tokens a batch. It does not follow the window: a longer query is a batch alone."""
         return self.batch_tokens or auto_budget(self.model)
 
     @property
@@ -114,35 +114,35 @@ class Engine:
     def compute(
         self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1
     ) -> Iterator[dict[bytes, QueryResult]]:
-        """Compute the rows that are not ``known``, a batch at a time, longest rows first; of the batches every
+        """Compute the queries that are not ``known``, a batch at a time, longest queries first; of the batches every
         ``of``-th from the ``part``-th on.
 
         Batches depend on the plan alone, not on what is known already, so that a continued run computes the same
         batches as an undisturbed one and gets the same last digit.
 
         Out of memory halves the batch, and the budget of all later ones, and goes on; ModelError
-        when one row alone does not fit.
+        when one query alone does not fit.
         """
-        if len(known) == len(plan.rows):
+        if len(known) == len(plan.queries):
             return
         ahead = int(self.model.device.startswith("cuda"))  # batches that the device has while the host makes the next
         begun: deque[Callable[[], dict[bytes, QueryResult]]] = deque()
-        for batch in islice(self.batches(plan.rows), part, None, of):
+        for batch in islice(self.batches(plan.queries), part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
-                padded = len(keys) * max((plan.rows[key].length for key in keys), default=0)
+                padded = len(keys) * max((plan.queries[key].length for key in keys), default=0)
                 if not keys:
                     continue
                 if padded <= self._limit or len(keys) == 1:
-                    if results := self._attempt(keys, plan.rows):
+                    if results := self._attempt(keys, plan.queries):
                         begun.append(results)
                         if len(begun) > ahead:
                             yield begun.popleft()()
                         continue
                     if len(keys) == 1:
                         raise ModelError(
-                            f"model {self.model.info.name}: out of memory on a single row of {padded} tokens",
+                            f"model {self.model.info.name}: out of memory on a single query of {padded} tokens",
                             "use a smaller model, --dtype bfloat16, or another device",
                         )
                 middle = (len(keys) + 1) // 2
@@ -150,25 +150,25 @@ class Engine:
         for results in begun:
             yield results()
 
-    def batches(self, rows: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
-        """The keys of rows that go through the model together, in the order in which they do."""
-        scores = any(isinstance(row, ScoreQuery) for row in rows.values())
+    def batches(self, queries: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
+        """The keys of queries that go through the model together, in the order in which they do."""
+        scores = any(isinstance(query, ScoreQuery) for query in queries.values())
         reach = self.scorer.reach if scores else 0
-        return form_batches(rows, self.budget, self.generation_budget, reach=reach)
+        return form_batches(queries, self.budget, self.generation_budget, reach=reach)
 
     def _attempt(
-        self, keys: Sequence[bytes], rows: Mapping[bytes, Query]
+        self, keys: Sequence[bytes], queries: Mapping[bytes, Query]
     ) -> Callable[[], dict[bytes, QueryResult]] | None:
         """Begin a batch; what is returned gives its results with their cost. None when it did not fit into memory."""
         import torch
 
         begin = time.perf_counter()
         try:
-            results = self.begin([rows[key] for key in keys])
+            results = self.begin([queries[key] for key in keys])
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise ModelError(f"model {self.model.info.name} failed: {error}") from error
-            self._limit = len(keys) * max(rows[key].length for key in keys) // 2
+            self._limit = len(keys) * max(queries[key].length for key in keys) // 2
             self.backoffs += 1
             self._slots = results = None
         if not results:  # outside of the handler, so that the failed batch's tensors are free
@@ -189,26 +189,26 @@ class Engine:
         share = (self._free - begin) / max(1, sum(r.processed for r in found))
         return {key: replace(result, seconds=share * result.processed) for key, result in zip(keys, found, strict=True)}
 
-    def begin(self, rows: Sequence[Query]) -> Callable[[], list[QueryResult]]:
+    def begin(self, queries: Sequence[Query]) -> Callable[[], list[QueryResult]]:
         """Begin a batch, all of one kind; what is returned gives its results in order."""
         from gpteval.engine.generate import generate_batch
 
-        if isinstance(rows[0], ScoreQuery):
+        if isinstance(queries[0], ScoreQuery):
             self._slots = None
-            begun: Callable[[], list[QueryResult]] = self.scorer.begin(rows)
+            begun: Callable[[], list[QueryResult]] = self.scorer.begin(queries)
             return begun
-        rows = cast(Sequence[GenerateQuery], rows)
+        queries = cast(Sequence[GenerateQuery], queries)
         model, codec = self.model.module, self.model.codec
-        if slots := self._slots_of(rows):
+        if slots := self._slots_of(queries):
             self._slots = slots
-            results = slots.generate(codec, rows, self.budget)
+            results = slots.generate(codec, queries, self.budget)
             self.captured |= slots.captures
         else:
             self.alike = not self._padding_is_ignored
-            results = generate_batch(model, codec, rows, self.budget, alike=self.alike, joins=self._joins)
+            results = generate_batch(model, codec, queries, self.budget, alike=self.alike, joins=self._joins)
         return lambda: results
 
-    def _slots_of(self, rows: Sequence[GenerateQuery]) -> Any:
+    def _slots_of(self, queries: Sequence[GenerateQuery]) -> Any:
         """Slots for a batch of generations, on a device that takes whole steps; else None."""
         if not self._takes_slots:
             return None
@@ -216,7 +216,7 @@ class Engine:
 
         module = self.model.module
         held = self.budget * min(CACHED, 1.25 * token_need(self.model) / token_bytes(module))
-        return slots_for(module, rows, int(held), self.model.window, self.scorer.head, self._slots)
+        return slots_for(module, queries, int(held), self.model.window, self.scorer.head, self._slots)
 
     @cached_property
     def _takes_slots(self) -> bool:
@@ -257,7 +257,7 @@ class Engine:
 
     @property
     def _shared(self) -> str:
-        """What rows of one batch read together; known once something was scored."""
+        """What queries of one batch read together; known once something was scored."""
         if "scorer" not in self.__dict__:
             return ""
         return "contexts and prefixes" if self.scorer.reach else "equal inputs"
@@ -265,10 +265,10 @@ class Engine:
     def dollars(self, results: Iterable[QueryResult]) -> None:
         """A model of one's own costs none that is known."""
 
-    def estimate(self, rows: Sequence[Query]) -> CostEstimate:
-        """What rows would take."""
-        written = [row.max_new_tokens if isinstance(row, GenerateQuery) else 0 for row in rows]
-        return CostEstimate(len(rows), sum(row.length for row in rows) - sum(written), sum(written))
+    def estimate(self, queries: Sequence[Query]) -> CostEstimate:
+        """What queries would take."""
+        written = [query.max_new_tokens if isinstance(query, GenerateQuery) else 0 for query in queries]
+        return CostEstimate(len(queries), sum(query.length for query in queries) - sum(written), sum(written))
 
     def facts(self) -> dict[str, Any]:
         """What ran, for the manifest, once weights are loaded."""
@@ -284,7 +284,7 @@ class Engine:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Without Python's search for reference cycles, which goes through all of a million rows again and again."""
+    """Without Python's search for reference cycles, which goes through all of a million queries again and again."""
     was = gc.isenabled()
     gc.disable()
     try:

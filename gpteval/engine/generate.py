@@ -1,4 +1,4 @@
-"""Generation for a batch of rows: prompts are read in parts, then a token a step; rows that end make room."""
+"""Generation for a batch of queries: prompts are read in parts, then a token a step; those that end make room."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from gpteval.tokens.tokenizer import Codec
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
 def generate_batch(
-    model: Any, codec: Codec, rows: Sequence[GenerateQuery], budget: int, *, alike: bool = False, joins: bool = False
+    model: Any, codec: Codec, queries: Sequence[GenerateQuery], budget: int, *, alike: bool = False, joins: bool = False
 ) -> list[QueryResult]:
-    """Continue each row by itself; the settings are the row's, never the model's generation_config.
+    """Continue each query by itself; the settings are its own, never the model's generation_config.
 
     At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept. ``alike``: only prompts
-    of one length are read together, for a model whose numbers depend on padding. ``joins``: waiting rows take the
+    of one length are read together, for a model whose numbers depend on padding. ``joins``: waiting queries take the
     places of those that have ended, for a model that takes caches of ours (``joins_rows``).
     """
-    states, prefix = continuations(rows, sharing=joins and not alike)
-    waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
-    reader = _Reader(model, max(row.length for row in rows), prefix, joins=joins and not alike)
+    states, prefix = continuations(queries, sharing=joins and not alike)
+    waiting = deque(sorted(states, key=lambda state: -len(state.query.prompt)))
+    reader = _Reader(model, max(query.length for query in queries), prefix, joins=joins and not alike)
     flight: _Flight | None = None
     while waiting or flight:
         while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
             part = [waiting.popleft()]
-            longest = len(part[0].row.prompt)
+            longest = len(part[0].query.prompt)
             read = max(longest - len(prefix), longest // CACHED)
             while waiting and (len(part) + 1) * read <= budget:
-                if alike and len(waiting[0].row.prompt) < longest:
+                if alike and len(waiting[0].query.prompt) < longest:
                     break
                 part.append(waiting.popleft())
             begun = reader.read(part, codec)
@@ -64,7 +64,7 @@ class _Flight:
     @property
     def size(self) -> int:
         """Places in the cache, with those that rows still need."""
-        ahead = max(state.row.max_new_tokens - len(state.tokens) for state in self.states)
+        ahead = max(state.query.max_new_tokens - len(state.tokens) for state in self.states)
         return len(self.states) * (int(self.mask.shape[1]) + ahead)
 
     def joined(self, other: _Flight) -> _Flight:
@@ -115,7 +115,7 @@ class _Reader:
         return self.step(self.flight(states), codec)
 
     def flight(self, states: list[Continuation]) -> _Flight:
-        prompts = [list(state.row.prompt[len(self.prefix) :]) for state in states]
+        prompts = [list(state.query.prompt[len(self.prefix) :]) for state in states]
         width = max(map(len, prompts))
         ids = torch.zeros(len(states), width, dtype=torch.long)
         mask = torch.zeros_like(ids)

@@ -1,4 +1,4 @@
-"""A batch of trees of score rows as tensors."""
+"""A batch of trees of score queries as tensors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Packed:
     """A batch: one tree a line, padded on the right.
 
     ``ids`` and ``positions``: [trees, width]. ``branch``: the same shape, 0 in a stem, 1 and up in the
-    branches, -1 in the padding. Logits are needed at (``lines[j]``, ``columns[j]``), place j. Target i of all rows'
-    targets belongs to row ``owners[i]`` and is predicted at place ``places[i]``, in ascending order; row r's first is
-    target ``begins[r]``. ``processed``: tokens that pass through the model, by row: the first row of a tree bears its
-    cost, that of the batch also the prefix'.
+    branches, -1 in the padding. Logits are needed at (``lines[j]``, ``columns[j]``), place j. Target i of all queries'
+    targets belongs to query ``owners[i]`` and is predicted at place ``places[i]``, in ascending order; query q's first
+    is target ``begins[q]``. ``processed``: tokens that pass through the model, by query: the first of a tree bears
+    its cost, that of the batch also the prefix'.
     """
 
     prefix: Tokens
@@ -50,13 +50,13 @@ class Packed:
         return mask
 
 
-def pack(rows: Sequence[ScoreQuery], *, reach: int) -> Packed:
-    """Lay a batch of rows out.
+def pack(queries: Sequence[ScoreQuery], *, reach: int) -> Packed:
+    """Lay a batch of queries out.
 
     ``reach``: the tokens of a tree up to which a model that takes masks and positions of ours is exact, 0 for one that
-    does not take them. Where a tree is longer, only rows of equal input are laid together.
+    does not take them. Where a tree is longer, only queries of equal input are laid together.
     """
-    numbered = dict(enumerate(rows))
+    numbered = dict(enumerate(queries))
     trees = make_trees(numbered, branching=reach > 0)
     branching = all(tree.length <= reach for tree in trees)
     if not branching:
@@ -67,17 +67,17 @@ def pack(rows: Sequence[ScoreQuery], *, reach: int) -> Packed:
     ids = torch.zeros(len(trees), width, dtype=torch.long)
     positions = torch.zeros_like(ids)
     branch = torch.full_like(ids, -1)
-    processed = [0] * len(rows)
+    processed = [0] * len(queries)
     owners: list[int] = []
     lines: list[int] = []
     columns: list[int] = []
     targets: list[int] = []
-    first = [0] * len(rows)
+    first = [0] * len(queries)
     for line, tree in enumerate(trees):
         stem = len(tree.stem)
         begins: dict[Tokens, int] = {}
         end = stem
-        for tokens in branches(rows[n] for n in tree.rows) if branching else ():
+        for tokens in branches(queries[n] for n in tree.queries) if branching else ():
             begins[tokens] = end
             end += len(tokens)
         ids[line, : end - skip] = torch.tensor([*tree.stem[skip:], *(t for b in begins for t in b)])
@@ -87,17 +87,17 @@ def pack(rows: Sequence[ScoreQuery], *, reach: int) -> Packed:
             place = slice(begin - skip, begin - skip + len(tokens))
             positions[line, place] = torch.arange(stem, stem + len(tokens))
             branch[line, place] = number
-        processed[tree.rows[0]] = tree.length - skip
-        for number in tree.rows:
-            row = rows[number]
+        processed[tree.queries[0]] = tree.length - skip
+        for number in tree.queries:
+            query = queries[number]
             first[number] = len(owners)
-            owners += [number] * len(row.targets)
-            lines += [line] * len(row.targets)
-            targets += row.targets
-            columns.append(len(row.context) - 1 - skip)
-            begin = begins.get(row.targets[:-1], len(row.context)) - skip
-            columns += range(begin, begin + len(row.targets) - 1)
-    processed[trees[0].rows[0]] += skip
+            owners += [number] * len(query.targets)
+            lines += [line] * len(query.targets)
+            targets += query.targets
+            columns.append(len(query.context) - 1 - skip)
+            begin = begins.get(query.targets[:-1], len(query.context)) - skip
+            columns += range(begin, begin + len(query.targets) - 1)
+    processed[trees[0].queries[0]] += skip
     where, places = torch.unique(torch.tensor(lines) * width + torch.tensor(columns), return_inverse=True)
     order = places.argsort(stable=True)
     owned, wanted = torch.tensor(owners)[order], torch.tensor(targets)[order]

@@ -1,4 +1,4 @@
-"""Log-probabilities of a batch of score rows: one forward, logits only where a token is scored."""
+"""Log-probabilities of a batch of score queries: one forward, logits only where a token is scored."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ class Scorer:
         if self._takes_trees(reach := min(local_window(model.config), LONGEST)):
             self.reach = reach  # up to which trees are exact
 
-    def score(self, rows: Sequence[ScoreQuery]) -> list[QueryResult]:
-        """Sum of log-probs and greedy flag of each row's targets."""
-        results: list[QueryResult] = self.begin(rows)()
+    def score(self, queries: Sequence[ScoreQuery]) -> list[QueryResult]:
+        """Sum of log-probs and greedy flag of each query's targets."""
+        results: list[QueryResult] = self.begin(queries)()
         return results
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
-    def begin(self, rows: Sequence[ScoreQuery]) -> Callable[[], list[QueryResult]]:
+    def begin(self, queries: Sequence[ScoreQuery]) -> Callable[[], list[QueryResult]]:
         """Give a batch to the device; what is returned waits for it and gives the results.
 
-        What rows share passes through the model once (``pack``). Inputs are padded on the right: a causal
-        model never looks there, so the numbers equal those of one row alone. The softmax is over the whole
+        What queries share passes through the model once (``pack``). Inputs are padded on the right: a causal
+        model never looks there, so the numbers equal those of one query alone. The softmax is over the whole
         width of the output layer, in float32 whatever the weights' dtype; sums are float64.
         """
-        packed = pack(rows, reach=self.reach)
+        packed = pack(queries, reach=self.reach)
         places, targets = packed.places.to(self.model.device), packed.targets.to(self.model.device)
-        barring = [(int(packed.begins[n]), list(row.barred)) for n, row in enumerate(rows) if row.barred]
+        barring = [(int(packed.begins[n]), list(query.barred)) for n, query in enumerate(queries) if query.barred]
         logprobs, greedy = [], []
         begin = 0
         for logits in self._logits(packed):
@@ -72,56 +72,57 @@ class Scorer:
             logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)[place]]))
             begin = end
         found, matches = torch.cat(logprobs, dim=1), torch.cat(greedy)
-        return lambda: self._results(rows, packed, found, matches)
+        return lambda: self._results(queries, packed, found, matches)
 
     @staticmethod
     def _results(
-        rows: Sequence[ScoreQuery], packed: Packed, found: torch.Tensor, matches: torch.Tensor
+        queries: Sequence[ScoreQuery], packed: Packed, found: torch.Tensor, matches: torch.Tensor
     ) -> list[QueryResult]:
         """``found``: the targets' logits and normalisers, [2, all]; ``matches``: whether each is the likeliest."""
         picked, normaliser = found.cpu().double()  # not every device has float64
         logprobs = picked - normaliser.log()
-        sums = torch.zeros(len(rows), dtype=torch.float64).index_add_(0, packed.owners, logprobs)
+        sums = torch.zeros(len(queries), dtype=torch.float64).index_add_(0, packed.owners, logprobs)
         parts = {
-            number: sums_of_parts(logprobs[packed.owners == number].tolist(), row.parts)
-            for number, row in enumerate(rows)
-            if row.parts
+            number: sums_of_parts(logprobs[packed.owners == number].tolist(), query.parts)
+            for number, query in enumerate(queries)
+            if query.parts
         }
-        missed = torch.zeros(len(rows)).index_add_(0, packed.owners, (~matches.cpu()).float())
+        missed = torch.zeros(len(queries)).index_add_(0, packed.owners, (~matches.cpu()).float())
         return [
             QueryResult(
-                tokens=len(row.targets),
+                tokens=len(query.targets),
                 logprob=total if finite else 0.0,
                 greedy=misses == 0,
                 error="" if finite else NOT_FINITE,
                 processed=processed,
                 extra=parts.get(number, "") if finite else "",
             )
-            for number, (row, total, misses, finite, processed) in enumerate(
-                zip(rows, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True)
+            for number, (query, total, misses, finite, processed) in enumerate(
+                zip(queries, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True)
             )
         ]
 
     def _takes_trees(self, reach: int) -> bool:
-        """Whether rows packed as trees after a cached prefix have the numbers of rows alone: found out, not looked up.
+        """Whether queries packed as trees after a cached prefix have the numbers that they have alone: found by trial.
 
         An architecture may ignore a mask or positions, refuse them, or have no cache.
         """
         config = self.model.config.get_text_config()
         size = config.vocab_size
         prefix = Tokens(n * n % size for n in range(3, 3 + BEGINNING))
-        rows = [
+        queries = [
             ScoreQuery(prefix + Tokens(n * stem % size for n in range(5, 7 + stem)), Tokens(n % size for n in target))
             for stem in range(1, 1 + FAMILY)
             for target in ((7, 9, 11), (8,), (7, 12))  # on all: one alone can agree by chance
         ]
         window = getattr(config, "max_position_embeddings", None)
-        if (window is not None and max(row.length for row in rows) > window) or not pack(rows, reach=reach).branching:
+        too_long = window is not None and max(query.length for query in queries) > window
+        if too_long or not pack(queries, reach=reach).branching:
             return False
-        alone = self.score(rows)
+        alone = self.score(queries)
         try:
             self.reach = reach
-            packed = self.score(rows)
+            packed = self.score(queries)
         except Exception:  # what an architecture cannot take may raise anything
             return False
         finally:

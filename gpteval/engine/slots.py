@@ -84,10 +84,10 @@ class Slots:
         self._steps: dict[int, CapturedStep] = {}
         self._spoilt: set[int] = set()  # slots in which something is not finite: what is masked is still multiplied
 
-    def generate(self, codec: Codec, rows: Sequence[GenerateQuery], budget: int) -> list[QueryResult]:
-        """As ``generate_batch``. No row may be longer than a slot."""
-        states, prefix = continuations(rows, sharing=True)
-        waiting = deque(sorted(states, key=lambda state: -len(state.row.prompt)))
+    def generate(self, codec: Codec, queries: Sequence[GenerateQuery], budget: int) -> list[QueryResult]:
+        """As ``generate_batch``. No query may be longer than a slot."""
+        states, prefix = continuations(queries, sharing=True)
+        waiting = deque(sorted(states, key=lambda state: -len(state.query.prompt)))
         going: dict[int, Continuation] = {}
         while waiting or going:
             free = [slot for slot in range(self.count) if slot not in going]
@@ -96,7 +96,7 @@ class Slots:
             elif not waiting and len(going) <= (1 + max(going)) // 2:
                 going = self._moved(going)
             rows_read = min(self.count, _bucket(1 + max(going)))
-            drawn = any(state.row.sampling.temperature for state in going.values())
+            drawn = any(state.query.sampling.temperature for state in going.values())
             for slot, tokens in enumerate(self._run(rows_read, going, drawn=drawn)):
                 if slot not in going:
                     continue
@@ -115,14 +115,14 @@ class Slots:
         prefix: Tokens,
         budget: int,
     ) -> None:
-        """Give waiting rows the free slots, and read their prompts but for the last token, in parts of ``budget``."""
+        """Give waiting queries the free slots, and read their prompts but the last token, in parts of ``budget``."""
         while waiting and free:
             part = [waiting.popleft()]
-            longest = max(1, len(part[0].row.prompt) - len(prefix))
+            longest = max(1, len(part[0].query.prompt) - len(prefix))
             while waiting and len(part) < len(free) and (len(part) + 1) * longest <= budget:
                 part.append(waiting.popleft())
             slots, free = free[: len(part)], free[len(part) :]
-            self.read([state.row.prompt for state in part], slots, prefix)
+            self.read([state.query.prompt for state in part], slots, prefix)
             going.update(zip(slots, part, strict=True))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
@@ -173,7 +173,7 @@ class Slots:
             for slot, token in zip(slots, chosen.tolist(), strict=True):
                 tokens[slot] = [token]
             return tokens
-        steps = min(STEPS, max(state.row.max_new_tokens - len(state.tokens) for state in going.values()))
+        steps = min(STEPS, max(state.query.max_new_tokens - len(state.tokens) for state in going.values()))
         history = torch.empty(steps, rows, dtype=torch.long, device=self.fed.device)
         for line in history:
             line.copy_(step()[0])
@@ -241,21 +241,21 @@ def _bucket(rows: int) -> int:
 
 def slots_for(
     model: Any,
-    rows: Sequence[GenerateQuery],
+    queries: Sequence[GenerateQuery],
     tokens: int,
     window: int,
     head: Logits | None = None,
     kept: Slots | None = None,
 ) -> Slots | None:
-    """Slots for a batch, ``kept`` if those are of the size that it would get without them; None where rows are longer
-    than all layers see.
+    """Slots for a batch, ``kept`` if those are of the size that it would get without them; None where a query is
+    longer than all layers see.
 
     ``tokens``: what all slots may hold together. The numbers depend on the batch alone, not on what was before it.
     """
-    width = min(window, -(-max(row.length for row in rows) // COLUMNS) * COLUMNS)
+    width = min(window, -(-max(query.length for query in queries) // COLUMNS) * COLUMNS)
     if width > local_window(model.config):
         return None
-    count = max(1, min(len(rows), tokens // width))
+    count = max(1, min(len(queries), tokens // width))
     if kept and (kept.count, kept.width) == (count, width):
         return kept
     return Slots(model, count, width, head)

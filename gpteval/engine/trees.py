@@ -1,6 +1,6 @@
-"""What several score rows read in common, the model reads once.
+"""What several score queries read in common, the model reads once.
 
-Rows of one context (an item's choices) become a tree: the context, then each choice's tokens as a branch
+Queries of one context (an item's choices) become a tree: the context, then each choice's tokens as a branch
 that sees the context and itself. Trees that begin alike (few-shot examples that many items share) read
 that beginning from a cache. Whether a model takes masks and positions of our own is found out once
 (``Scorer``); where it does not, only equal inputs are shared.
@@ -36,51 +36,51 @@ def local_window(config: Any) -> int:
 
 @dataclass(slots=True)
 class Tree:
-    """Rows that share ``stem``, by number. ``length``: tokens that are read, the stem's and those of all branches."""
+    """Queries that share ``stem``, by number. ``length``: tokens that are read, of the stem and all branches."""
 
     stem: Tokens
-    rows: list[int]
+    queries: list[int]
     length: int = 0
 
 
-def make_trees(rows: Mapping[int, ScoreQuery], *, branching: bool) -> list[Tree]:
-    """The trees of numbered rows, in the order of their first rows; without ``branching``, of equal inputs only.
+def make_trees(queries: Mapping[int, ScoreQuery], *, branching: bool) -> list[Tree]:
+    """The trees of numbered queries, in the order of their first queries; without ``branching``, of equal inputs only.
 
     In a tree every token is held against every other. So a tree ends where a further branch would cost more in that
     than its stem (``most``), and the next branch begins another.
     """
     alike: dict[Tokens, list[int]] = {}
-    for number, row in rows.items():
-        alike.setdefault(row.context if branching else row.input, []).append(number)
+    for number, query in queries.items():
+        alike.setdefault(query.context if branching else query.input, []).append(number)
     trees = []
     for stem, numbers in alike.items():
         tree, seen = Tree(stem, [], len(stem)), set[Tokens]()
         trees.append(tree)
         for number in numbers:
-            branch = rows[number].targets[:-1] if branching else NONE
+            branch = queries[number].targets[:-1] if branching else NONE
             if branch and branch not in seen:
                 if seen and tree.length + len(branch) > most(len(stem)):
                     tree, seen = Tree(stem, [], len(stem)), set()
                     trees.append(tree)
                 tree.length += len(branch)
                 seen.add(branch)
-            tree.rows.append(number)
+            tree.queries.append(number)
     return trees
 
 
 def most(stem: int) -> float:
     """Tokens of a tree with a stem of so many, at which a further branch gains nothing.
 
-    A tree of T tokens computes T^2 pairs in each layer, where its k rows alone would read the stem k - 1 more times.
+    A tree of T tokens computes T^2 pairs in each layer, where its k queries alone would read the stem k - 1 more times.
     With s tokens of stem, branches of b, and a token that costs as much as ``PAIRS`` pairs, a branch costs
     (s + k b)/k + (s + k b)^2/(PAIRS k), which is least where T = s + sqrt(s^2 + PAIRS s).
     """
     return stem + math.sqrt(stem * (stem + PAIRS))
 
 
-def branches(rows: Iterable[ScoreQuery]) -> list[Tokens]:
-    """What rows of one context read after it, each once, in order."""
-    return list(dict.fromkeys(row.targets[:-1] for row in rows if len(row.targets) > 1))
+def branches(queries: Iterable[ScoreQuery]) -> list[Tokens]:
+    """What queries of one context read after it, each once, in order."""
+    return list(dict.fromkeys(query.targets[:-1] for query in queries if len(query.targets) > 1))
 
 
 def common_prefix(trees: Sequence[Tree]) -> Tokens:

@@ -41,6 +41,6 @@ def _estimate(plan: RunPlan, store: ResultStore, engine: AnyEngine, unit: Unit) 
         raise data
     if tuned := tuned_for(engine, unit, data.task, plan.listener.warned):
         engine, data = tuned, tuned.by_head(data)
-    rows = engine.plan(plan.prompts_of(data, unit)).rows
-    known = known_to(engine, store, rows)
-    plan.listener.estimated(unit, engine.estimate([row for key, row in rows.items() if key not in known]))
+    queries = engine.plan(plan.prompts_of(data, unit)).queries
+    known = known_to(engine, store, queries)
+    plan.listener.estimated(unit, engine.estimate([query for key, query in queries.items() if key not in known]))

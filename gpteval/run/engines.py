@@ -75,9 +75,9 @@ def engine_for_its_task(engine: AnyEngine) -> TunedEngine:
     return kind(engine.model, tuned, batch_tokens=engine.batch_tokens)
 
 
-def known_to(engine: AnyEngine, store: ResultStore, rows: Collection[bytes]) -> set[bytes]:
-    """The rows that need not be computed. Raises ModelError where a server's earlier answers are another model's."""
-    known = store.known(rows)
+def known_to(engine: AnyEngine, store: ResultStore, queries: Collection[bytes]) -> set[bytes]:
+    """The queries that need not be computed. Raises ModelError where a server's earlier answers are another model's."""
+    known = store.known(queries)
     if isinstance(engine, ApiEngine):
-        known -= engine.recall(store.get(rows))
+        known -= engine.recall(store.get(queries))
     return known

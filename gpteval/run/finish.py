@@ -1,4 +1,4 @@
-"""A unit whose rows are in the journal becomes results and a file of samples, a stretch of items at a time."""
+"""A unit whose queries are in the journal becomes results and a file of samples, a stretch of items at a time."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Finisher:
         return records
 
     def _found(self, work: Work, begin: int, end: int) -> dict[bytes, QueryResult]:
-        """The results of a stretch's rows. Raises GptevalError where the journal has lost one."""
+        """The results of a stretch's queries. Raises GptevalError where the journal has lost one."""
         keys = work.plan.keys[begin - work.begin : end - work.begin]
         wanted = dict.fromkeys(key for of_prompt in keys for key in of_prompt if key is not None)
         found = self.store.get(wanted)
@@ -137,7 +137,7 @@ class Finisher:
 
 
 class _Cost:
-    """What a unit's rows took, each counted once, in whichever slices it is."""
+    """What a unit's queries took, each counted once, in whichever slices it is."""
 
     def __init__(self) -> None:
         self.seconds, self.tokens = 0.0, 0

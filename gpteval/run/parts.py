@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(eq=False)
 class Work:
-    """A slice of a unit's items, planned. ``known``: the rows in the journal; ``left``: parts to be done."""
+    """A slice of a unit's items, planned. ``known``: the queries in the journal; ``left``: parts to be done."""
 
     job: Job
     begin: int
@@ -54,8 +54,8 @@ class Work:
     left: int = 0
 
     @property
-    def rows(self) -> Mapping[bytes, Query]:
-        return self.plan.rows
+    def queries(self) -> Mapping[bytes, Query]:
+        return self.plan.queries
 
     @property
     def last(self) -> bool:
@@ -65,7 +65,7 @@ class Work:
     @property
     def lacking(self) -> int:
         """About how many tokens are to be computed."""
-        return sum(row.length for key, row in self.rows.items() if key not in self.known)
+        return sum(query.length for key, query in self.queries.items() if key not in self.known)
 
     def parts(self, count: int) -> Iterator[Part]:
         """The slice in ``count`` parts."""
@@ -77,8 +77,8 @@ class Work:
 class Part:
     """Every ``of``-th batch of a slice, from batch ``number`` on.
 
-    Batches are formed from the whole slice, so a row is computed among the same others however it is cut, and gets the
-    same number.
+    Batches are formed from the whole slice, so a query is computed among the same others however it is cut, and gets
+    the same number.
     """
 
     work: Work

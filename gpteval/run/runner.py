@@ -93,7 +93,7 @@ class _Run:
                 job.error = planned
                 work = Work(job, begin, len(job.prompts), Plan([], [], {}), set())
             self.queue.append(work)
-            if len(work.known) < len(work.rows):
+            if len(work.known) < len(work.queries):
                 self.progress.state.wanted += work.lacking
                 yield from work.parts(cut(work.lacking, executor.workers, job.engine.model.device))
             if work.last:
@@ -131,8 +131,8 @@ class _Run:
         """Plan a slice. Raises GptevalError."""
         engine = job.engine
         plan = engine.plan(job.prompts[begin:end])
-        known = known_to(engine, self.store, plan.rows)
-        there = sum(plan.rows[key].length for key in known)
+        known = known_to(engine, self.store, plan.queries)
+        there = sum(plan.queries[key].length for key in known)
         self.progress.state.known += there
         if not executor.workers:
             if begin == 0:
@@ -148,7 +148,7 @@ class _Run:
         if step.batch:
             self.store.put(step.batch)
             work.known |= step.batch.keys()
-            self._tell(executor, work.job, sum(work.rows[key].length for key in step.batch))
+            self._tell(executor, work.job, sum(work.queries[key].length for key in step.batch))
         if step.facts:
             self.ledger.note_facts(work.job.engine.model.info.name, step.facts)
         work.job.error = work.job.error or step.error

@@ -1,4 +1,4 @@
-"""From prompts to rows of tokens: what is context, what is scored, and what happens when it is too long."""
+"""From prompts to queries of tokens: what is context, what is scored, and what happens when it is too long."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ BLOCK = 1024  # prompts that are encoded at a time
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One prompt's rows. ``outcome`` puts their results together again.
+    """One prompt's queries. ``outcome`` puts their results together again.
 
-    A row is None where there is nothing to compute: the one token of a continuation that has
+    A query is None where there is nothing to compute: the one token of a continuation that has
     nothing before it to be conditioned on (GPT-1 without context). ``own_bos``: the prompt begins with the
-    token that the tokenizer would have put there. ``blocks``: of a long text, the block of each part of its rows.
+    token that the tokenizer would have put there. ``blocks``: of a long text, the block of each part of its queries.
     """
 
     request: Choice | Rolling | Generate
-    rows: tuple[Query | None, ...] = ()
+    queries: tuple[Query | None, ...] = ()
     shots_dropped: int = 0
     tokens_cut: int = 0
     limit_cut: int = 0
@@ -38,7 +38,7 @@ class Encoded:
     blocks: tuple[int, ...] = ()
 
     def outcome(self, results: Sequence[QueryResult | None]) -> Outcome:
-        """The prompt's outcome from its rows' results, in the order of ``rows``."""
+        """The prompt's outcome from its queries' results, in the order of ``queries``."""
         found = [r for r in results if r is not None]
         cost = Cost(sum(r.seconds for r in found), sum(r.processed for r in found))
         error = self.error or next((r.error for r in found if r.error), "")
@@ -57,9 +57,9 @@ class Encoded:
         return Scored(scores[:count], scores[count:], self.shots_dropped, self.tokens_cut, cost)
 
     def _of_blocks(self, results: Sequence[QueryResult]) -> tuple[tuple[float, int], ...]:
-        """Sum of log-probs and tokens of each block, from the sums of the rows' parts."""
+        """Sum of log-probs and tokens of each block, from the sums of the queries' parts."""
         found = [[0.0, 0] for _ in range(max(self.blocks, default=-1) + 1)]
-        counts = [count for row in self.rows if isinstance(row, ScoreQuery) for count in row.parts]
+        counts = [count for query in self.queries if isinstance(query, ScoreQuery) for count in query.parts]
         sums = [total for result in results for total in result.parts]
         for block, total, count in zip(self.blocks, sums, counts, strict=True):
             found[block][0] += total
@@ -69,7 +69,7 @@ class Encoded:
 
 @dataclass
 class Encoder:
-    """Turns prompts into rows for one tokenizer and window (in tokens).
+    """Turns prompts into queries for one tokenizer and window (in tokens).
 
     ``stride``: new tokens a window of a rolling text; None is the whole window (disjoint windows
     with one token of carry-over, as lm-evaluation-harness). ``vocabulary``: rows of the model's embedding; a prompt
@@ -86,7 +86,7 @@ class Encoder:
     _words: dict[Sequence[str], Tokens] = field(default_factory=lambda: {(): Tokens()}, init=False, repr=False)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[Encoded]:
-        """Rows of every prompt, in order. Raises ItemError when a continuation has no token of its own."""
+        """Queries of every prompt, in order. Raises ItemError when a continuation has no token of its own."""
         for begin in range(0, len(prompts), BLOCK):
             yield from self._block(prompts[begin : begin + BLOCK])
 
@@ -169,18 +169,18 @@ class Encoder:
         if isinstance(request, Generate):
             return self._generate(request, tokens[0], dropped)
         count = 2 * len(request.continuations)
-        rows, cut, error = self._choices(prompt, tokens[:count:2], tokens[1:count:2])
+        queries, cut, error = self._choices(prompt, tokens[:count:2], tokens[1:count:2])
         if request.neutral is not None and not error:
             neutral, _, error = self._choices(prompt, tokens[count::2], tokens[count + 1 :: 2])
-            rows += neutral
+            queries += neutral
         if error:
             return Encoded(request, error=error)
-        return Encoded(request, tuple(rows), dropped, cut, own_bos=self._brings(self.codec.prefix, tokens[0]))
+        return Encoded(request, tuple(queries), dropped, cut, own_bos=self._brings(self.codec.prefix, tokens[0]))
 
     def _choices(
         self, prompt: Prompt, contexts: list[Tokens], wholes: list[Tokens]
     ) -> tuple[list[Query | None], int, str]:
-        """A row for each whole text after its context; how many tokens were cut; why it cannot be."""
+        """A query for each whole text after its context; how many tokens were cut; why it cannot be."""
         targets = [whole[len(context) :] for context, whole in zip(contexts, wholes, strict=True)]
         for index, target in enumerate(targets):
             if not target:
@@ -194,7 +194,7 @@ class Encoder:
             return [], 0, f"a continuation of {longest} tokens is longer than the window of {self.window}"
         keep = self.window + 1 - longest
         cut = max(0, max(len(self._begun(context)) for context in contexts) - keep)
-        rows: list[Query | None] = []
+        queries: list[Query | None] = []
         common = self._begun(contexts[0])[cut:]
         barred = self._barred(prompt.request)
         for context, whole, target in zip(contexts, wholes, targets, strict=True):
@@ -206,10 +206,10 @@ class Encoder:
             if not before and self.codec.condition is not None:
                 before = Tokens([self.codec.condition])
             if before:
-                rows.append(ScoreQuery(before, target, barred))
+                queries.append(ScoreQuery(before, target, barred))
             else:  # nothing to condition on: the first token stays unscored
-                rows.append(ScoreQuery(target[:1], target[1:]) if len(target) > 1 else None)
-        return rows, cut, ""
+                queries.append(ScoreQuery(target[:1], target[1:]) if len(target) > 1 else None)
+        return queries, cut, ""
 
     def _barred(self, request: Choice | Rolling | Generate) -> Tokens:
         """The tokens that are a stop word of the request."""
@@ -228,10 +228,10 @@ class Encoder:
         if len(sequence) <= first:
             return Encoded(request, error="the text has no token to score")
         stride = self.stride or max(1, round(self.window * (1 - request.overlap)))
-        rows = windows(sequence, first, self.window, stride)
+        queries = windows(sequence, first, self.window, stride)
         places = blocks_of(self.codec.starts(request.text, len(ids)), block_starts(request.text))
-        rows, blocks = _in_parts(rows, places[len(places) - len(sequence) + first :])
-        return Encoded(request, tuple(rows), unscored=0 if start else 1, own_bos=own, blocks=blocks)
+        queries, blocks = _in_parts(queries, places[len(places) - len(sequence) + first :])
+        return Encoded(request, tuple(queries), unscored=0 if start else 1, own_bos=own, blocks=blocks)
 
     def _generate(self, request: Generate, ids: Tokens, dropped: int) -> Encoded:
         """Where prompt and limit do not fit together, the prompt keeps half of the window and the limit is lowered."""
@@ -246,37 +246,37 @@ class Encoder:
         drawn = self.sampling
         if request.top_k > 1 and not drawn.temperature:
             drawn = Sampling(temperature=1.0, top_k=request.top_k, seed=drawn.seed)
-        row = GenerateQuery(prompt[cut:], limit, self.codec.stops(request.stop), drawn)
+        query = GenerateQuery(prompt[cut:], limit, self.codec.stops(request.stop), drawn)
         lowered = request.max_new_tokens - limit
-        return Encoded(request, (row,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
+        return Encoded(request, (query,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))
 
 
-def _in_parts(rows: Sequence[ScoreQuery], blocks: Sequence[int]) -> tuple[list[ScoreQuery], tuple[int, ...]]:
-    """Rows that tell the sum of each block of the text. ``blocks``: of the rows' targets, one after the other."""
+def _in_parts(queries: Sequence[ScoreQuery], blocks: Sequence[int]) -> tuple[list[ScoreQuery], tuple[int, ...]]:
+    """Queries that tell the sum of each block of the text. ``blocks``: of the queries' targets, one after the other."""
     parted: list[ScoreQuery] = []
     found: list[int] = []
     at = 0
-    for row in rows:
-        runs = Counter(blocks[at : at + len(row.targets)])  # in ascending order, as the blocks are
-        parted.append(replace(row, parts=Tokens(runs.values())))
+    for query in queries:
+        runs = Counter(blocks[at : at + len(query.targets)])  # in ascending order, as the blocks are
+        parted.append(replace(query, parts=Tokens(runs.values())))
         found += runs
-        at += len(row.targets)
+        at += len(query.targets)
     return parted, tuple(found)
 
 
 def windows(sequence: Tokens, first: int, window: int, stride: int | None = None) -> list[ScoreQuery]:
-    """Rows that score ``sequence[first:]`` once, each reading at most ``window`` tokens.
+    """Queries that score ``sequence[first:]`` once, each reading at most ``window`` tokens.
 
-    The first row scores up to ``window`` tokens, each further one the next ``stride`` tokens
+    The first query scores up to ``window`` tokens, each further one the next ``stride`` tokens
     (default and maximum: ``window``) after as much context as the window has room for. With the
     default, full windows see one token of what went before, and the last one a full window.
     """
     step = min(stride or window, window)
-    rows = []
+    queries = []
     begin = first
     while begin < len(sequence):
         end = min(begin + (window if begin == first else step), len(sequence))
         context = sequence[max(0, end - 1 - window) : begin]
-        rows.append(ScoreQuery(context, sequence[begin:end]))
+        queries.append(ScoreQuery(context, sequence[begin:end]))
         begin = end
-    return rows
+    return queries

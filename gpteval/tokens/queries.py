@@ -1,4 +1,4 @@
-"""Rows: what goes through the model once. Their content is their identity, so equal rows are computed once."""
+"""Queries: what goes through the model once. Their content is their identity, so equal queries are computed once."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ScoreQuery:
 
     @property
     def input(self) -> Tokens:
-        """What the model reads. Rows that differ in their last target only read the same."""
+        """What the model reads. Queries that differ in their last target only read the same."""
         return self.context + self.targets[:-1]
 
     @property
@@ -127,10 +127,10 @@ _KINDS = {ScoreQuery: "ScoreRow", GenerateQuery: "GenerateRow"}  # in the keys o
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What the model gave for a row. Score rows fill ``logprob`` and ``greedy``, generate rows ``text`` and ``finish``.
+    """What the model gave for a query: ``logprob`` and ``greedy`` of a score query, ``text`` and ``finish`` of another.
 
     ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
-    ``extra``: what an engine notes besides, a JSON object; of a row in parts, their sums.
+    ``extra``: what an engine notes besides, a JSON object; of a query in parts, their sums.
     """
 
     tokens: int
@@ -145,7 +145,7 @@ class QueryResult:
 
     @property
     def parts(self) -> list[float]:
-        """Sums of log-probabilities of a row's parts."""
+        """Sums of log-probabilities of a query's parts."""
         return [float(total) for total in json.loads(self.extra).get("parts", ())] if self.extra else []
 
     def dumps(self) -> str:
@@ -157,25 +157,25 @@ class QueryResult:
         values = json.loads(text)
         result = cls(*values)
         if not isinstance(result.tokens, int) or not isinstance(result.text, str):
-            raise ValueError("not a row result")
+            raise ValueError("not the result of a query")
         return result
 
 
 def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
-    """The sums of a row's parts, as ``QueryResult.extra`` keeps them; "" for a row without."""
+    """The sums of a query's parts, as ``QueryResult.extra`` keeps them; "" for a query without."""
     ends = list(accumulate(parts))
     sums = [math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]
     return json.dumps({"parts": sums}) if sums else ""
 
 
-def query_key(model_key: str, row: Query) -> bytes:
-    """Content address of a row's result: the model and everything of the row that determines it."""
-    if isinstance(row, ScoreQuery):
+def query_key(model_key: str, query: Query) -> bytes:
+    """Content address of a query's result: the model and everything of the query that determines it."""
+    if isinstance(query, ScoreQuery):
         rest: object
-        first, second, rest = row.context.tobytes(), row.targets.tobytes(), list(row.barred) or ""
-        rest = {"barred": rest, "parts": list(row.parts)} if row.parts else rest
+        first, second, rest = query.context.tobytes(), query.targets.tobytes(), list(query.barred) or ""
+        rest = {"barred": rest, "parts": list(query.parts)} if query.parts else rest
     else:
-        first, second = row.prompt.tobytes(), b""
-        rest = json.dumps([row.max_new_tokens, row.stop, asdict(row.sampling)])
-    head = json.dumps([ENGINE_VERSION, model_key, _KINDS[type(row)], len(first), rest])
+        first, second = query.prompt.tobytes(), b""
+        rest = json.dumps([query.max_new_tokens, query.stop, asdict(query.sampling)])
+    head = json.dumps([ENGINE_VERSION, model_key, _KINDS[type(query)], len(first), rest])
     return hashlib.blake2b(head.encode() + b"\0" + first + second, digest_size=16).digest()

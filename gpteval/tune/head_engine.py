@@ -1,4 +1,4 @@
-"""The engine of a tuned model's head: the same plan, journal and results as of any other, a row an answer."""
+"""The engine of a tuned model's head: the same plan, journal and results as of any other, a query an answer."""
 
 from __future__ import annotations
 
@@ -84,24 +84,24 @@ class HeadEngine(TunedEngine):
         return by_prediction(data)
 
     def planned(self, prompts: Sequence[Prompt]) -> Plan:
-        """A row an answer. Raises TaskError where the answers are not those that it was tuned for."""
+        """A query an answer. Raises TaskError where the answers are not those that it was tuned for."""
         encoded: list[Encoded] = []
         keys: list[tuple[bytes, ...]] = []
-        rows: dict[bytes, Any] = {}
+        queries: dict[bytes, Any] = {}
         for prompt in prompts:
             sequences, cut = self.tuned.form.sequences(prompt, self.model.codec)
             count = len(self.tuned.classes) or len(sequences)
             own = tuple(HeadQuery(sequences, answer) for answer in range(count))
             encoded.append(Encoded(cast(Any, prompt.request), cast(Any, own), tokens_cut=cut))
-            keys.append(tuple(row.key(self.model.key) for row in own))
-            rows.update(zip(keys[-1], own, strict=True))
-        return Plan(encoded, keys, rows)
+            keys.append(tuple(query.key(self.model.key) for query in own))
+            queries.update(zip(keys[-1], own, strict=True))
+        return Plan(encoded, keys, queries)
 
-    def batches(self, rows: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
+    def batches(self, queries: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
         """Whole items, longest first; padded, they stay within the budget."""
         items: dict[tuple[Any, ...], list[bytes]] = {}
-        for key, row in rows.items():
-            items.setdefault(cast(Any, row).sequences, []).append(key)
+        for key, query in queries.items():
+            items.setdefault(cast(Any, query).sequences, []).append(key)
         batch: list[bytes] = []
         lines = longest = 0
         for sequences in sorted(items, key=lambda one: (-max(map(len, one)), one)):
@@ -114,15 +114,15 @@ class HeadEngine(TunedEngine):
         if batch:
             yield batch
 
-    def begin(self, rows: Sequence[Query]) -> Callable[[], list[QueryResult]]:
-        """All rows of one batch; answers of an item are read once."""
+    def begin(self, queries: Sequence[Query]) -> Callable[[], list[QueryResult]]:
+        """All queries of one batch; answers of an item are read once."""
         import torch
 
         from gpteval.engine.score import NOT_FINITE
         from gpteval.tune.head_model import Batch
 
-        asked = cast(Any, rows)
-        items = list(dict.fromkeys(row.sequences for row in asked))
+        asked = cast(Any, queries)
+        items = list(dict.fromkeys(query.sequences for query in asked))
         batch, device = Batch.of(items), self.model.module.device
         with torch.inference_mode():
             logits = self.module(batch.ids.to(device), batch.mask.to(device), batch.owners.to(device))["logits"]
@@ -130,17 +130,17 @@ class HeadEngine(TunedEngine):
         best = logprobs.argmax(dim=1).tolist()
         place = {sequences: number for number, sequences in enumerate(items)}
         results = []
-        for row in asked:
-            number = place[row.sequences]
-            value = float(logprobs[number, row.answer])
-            broken = not torch.isfinite(logprobs[number, row.answer])
+        for query in asked:
+            number = place[query.sequences]
+            value = float(logprobs[number, query.answer])
+            broken = not torch.isfinite(logprobs[number, query.answer])
             results.append(
                 QueryResult(
                     tokens=1,
                     logprob=0.0 if broken else value,
-                    greedy=best[number] == row.answer,
+                    greedy=best[number] == query.answer,
                     error=NOT_FINITE if broken else "",
-                    processed=row.length,
+                    processed=query.length,
                 )
             )
         return lambda: results

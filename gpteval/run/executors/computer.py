@@ -76,11 +76,11 @@ class Computer:
         self._held = ""  # the key of the model that the engines are of
         self._engines: dict[bool, AnyEngine] = {}
 
-    def messages(self, order: Order, rows: Mapping[bytes, Query]) -> Iterator[Message]:
-        """What a part of ``rows`` gives: batches of results, and at the end what ran or what went wrong."""
+    def messages(self, order: Order, queries: Mapping[bytes, Query]) -> Iterator[Message]:
+        """What a part of ``queries`` gives: batches of results, and at the end what ran or what went wrong."""
         try:
             engine = self._engine(order)
-            for batch in engine.compute(Plan([], [], rows), order.known, part=order.number, of=order.of):
+            for batch in engine.compute(Plan([], [], queries), order.known, part=order.number, of=order.of):
                 yield "batch", batch
             yield "facts", engine.facts() | {"peak_memory_bytes": peak_memory(engine.model.device)}
         except GptevalError as error:

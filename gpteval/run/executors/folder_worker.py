@@ -18,7 +18,7 @@ from gpteval.models.loader import LoadOptions
 from gpteval.run.config import Computing
 from gpteval.run.executors.computer import Computer
 from gpteval.run.executors.shared_folder import BEAT, CLAIMED, ENDED, LOOK_SECONDS, MARK, SAID, WAITING, WORK
-from gpteval.run.executors.wire import dump_message, load_order, load_rows
+from gpteval.run.executors.wire import dump_message, load_order, load_queries
 from gpteval.tokens.queries import Query
 
 
@@ -53,7 +53,7 @@ class _Worker:
     def __init__(self, folder: Path, load: LoadOptions) -> None:
         self.folder, self.load, self.done = folder, load, 0
         self._computer: tuple[Any, Computer | None] = None, None  # and its settings
-        self._rows: tuple[str, dict[bytes, Query]] = "", {}
+        self._queries: tuple[str, dict[bytes, Query]] = "", {}
 
     def one(self) -> bool:
         """Claim a part and compute it; whether there was one."""
@@ -73,16 +73,16 @@ class _Worker:
         return False
 
     def _compute(self, claimed: Path) -> None:
-        """Stops where the order is gone: then it was given to another worker. Without its rows it is given back."""
+        """Stops where the order is gone: then it was given to another worker. Without its queries it is given back."""
         order = json.loads(claimed.read_text(encoding="utf-8"))
-        if self._rows[0] != order["rows"]:
+        if self._queries[0] != order["rows"]:
             try:
                 text = (self.folder / Path(order["rows"]).name).read_text(encoding="utf-8")
             except FileNotFoundError:
                 claimed.unlink(missing_ok=True)
                 return
-            self._rows = order["rows"], load_rows(text)
-        messages = self._computer_for(order["settings"]).messages(load_order(order), self._rows[1])
+            self._queries = order["rows"], load_queries(text)
+        messages = self._computer_for(order["settings"]).messages(load_order(order), self._queries[1])
         with _alive(claimed):
             for number, message in enumerate(messages):
                 if not claimed.exists():

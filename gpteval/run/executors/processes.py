@@ -27,7 +27,7 @@ LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
 
 @dataclass
 class _Worker:
-    """A process, its end of the pipe, what it is at, whose rows it has, and when it gave something last."""
+    """A process, its end of the pipe, what it is at, whose queries it has, and when it gave something last."""
 
     process: Any
     pipe: Connection
@@ -92,10 +92,10 @@ class Pool:
         return step
 
     def _hand(self, worker: _Worker, part: Part) -> None:
-        rows = None if worker.has is part.work else dict(part.work.rows)
+        queries = None if worker.has is part.work else dict(part.work.queries)
         worker.part, worker.has, worker.heard = part, part.work, time.monotonic()
         with suppress(OSError):  # it died: the next wait finds that out
-            worker.pipe.send((order_of(part), rows))
+            worker.pipe.send((order_of(part), queries))
 
     def _start(self) -> _Worker:
         spawn = multiprocessing.get_context("spawn")
@@ -135,15 +135,15 @@ def _work(pipe: Connection, config: Computing, number: int, count: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it
     computer: Computer | None = None
-    rows: dict[bytes, Query] = {}
+    queries: dict[bytes, Query] = {}
     while True:
         try:
             order, new = pipe.recv()
         except (EOFError, OSError):
             return
-        rows = new or rows
+        queries = new or queries
         computer = computer or Computer(_own_device(config, number, count))  # after the first order was taken
-        for message in computer.messages(order, rows):
+        for message in computer.messages(order, queries):
             pipe.send(message)
 
 

@@ -50,7 +50,7 @@ class RayPool:
         self.workers = config.workers or int(there.get("GPU" if self._gpus else "CPU", 1))
         self._alive: list[_Actor] = []
         self._failed_starts = 0
-        self._rows: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
+        self._queries: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
 
     def compute(self, parts: Iterator[Part]) -> PartResults:
         """A part whose actors die one after the other ends with a ModelError."""
@@ -89,10 +89,10 @@ class RayPool:
 
     def _hand(self, actor: _Actor, part: Part) -> None:
         work = part.work
-        if self._rows[0] is not work:
-            self._rows = work, self.ray.put(dict(work.rows))
+        if self._queries[0] is not work:
+            self._queries = work, self.ray.put(dict(work.queries))
         actor.part, actor.heard = part, time.monotonic()
-        actor.asked = actor.handle.compute.options(num_returns="streaming").remote(order_of(part), self._rows[1])
+        actor.asked = actor.handle.compute.options(num_returns="streaming").remote(order_of(part), self._queries[1])
 
     def _talking(self, seconds: float) -> list[_Actor]:
         """The actors that gave something or were lost; waited for at most so long."""
@@ -152,8 +152,8 @@ class _Worker:
     def runs(self) -> bool:
         return True
 
-    def compute(self, order: Order, rows: Any) -> Iterator[Message]:
-        yield from self.computer.messages(order, rows)
+    def compute(self, order: Order, queries: Any) -> Iterator[Message]:
+        yield from self.computer.messages(order, queries)
 
 
 def _connected(address: str) -> Any:

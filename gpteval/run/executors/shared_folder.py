@@ -29,7 +29,7 @@ from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import order_of, step_of
 from gpteval.run.executors.part_queue import PartQueue
 from gpteval.run.executors.processes import lost_error
-from gpteval.run.executors.wire import dump_order, dump_rows, load_message
+from gpteval.run.executors.wire import dump_order, dump_queries, load_message
 from gpteval.run.parts import Part, PartResult, PartResults, Work
 from gpteval.run.units import Listener
 
@@ -42,7 +42,7 @@ LEASE = 12 * BEAT
 LOOK_SECONDS = 0.2
 CALL_SECONDS = 10.0  # without a worker, until that is told
 WORKERS = 8  # that are expected where their number is not told
-KEPT = 4  # slices whose rows stay in the folder
+KEPT = 4  # slices whose queries stay in the folder
 
 
 @dataclass
@@ -63,7 +63,7 @@ class SharedFolder:
         self.config, self.listener, self.workers = config, listener, config.workers or WORKERS
         self.folder = config.folder / WORK
         self._given: dict[str, _Given] = {}
-        self._rows: dict[Work, str] = {}
+        self._queries: dict[Work, str] = {}
         self._alone, self._began = True, time.monotonic()
 
     def compute(self, parts: Iterator[Part]) -> PartResults:
@@ -150,18 +150,18 @@ class SharedFolder:
 
     def _give(self, part: Part) -> None:
         work = part.work
-        if work in self._rows and not (self.folder / self._rows[work]).exists():
-            del self._rows[work]
-        if work not in self._rows:
-            while len(self._rows) >= KEPT and (old := next((w for w in self._rows if not w.left), None)):
-                (self.folder / self._rows.pop(old)).unlink(missing_ok=True)
-            self._rows[work] = f"{uuid4().hex}.rows"
-            self._write(self.folder / self._rows[work], dump_rows(work.rows))
+        if work in self._queries and not (self.folder / self._queries[work]).exists():
+            del self._queries[work]
+        if work not in self._queries:
+            while len(self._queries) >= KEPT and (old := next((w for w in self._queries if not w.left), None)):
+                (self.folder / self._queries.pop(old)).unlink(missing_ok=True)
+            self._queries[work] = f"{uuid4().hex}.rows"
+            self._write(self.folder / self._queries[work], dump_queries(work.queries))
         name = uuid4().hex
         config = self.config.computing
         settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
         settings |= {"tokenizer": config.load.tokenizer}
-        order = dump_order(order_of(part)) | {"rows": self._rows[work], "settings": settings}
+        order = dump_order(order_of(part)) | {"rows": self._queries[work], "settings": settings}
         self._write(self.folder / WAITING / name, json.dumps(order))
         self._given[name] = _Given(part)
 

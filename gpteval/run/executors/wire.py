@@ -1,4 +1,4 @@
-"""Rows, orders and messages as JSON, for workers that share nothing but a folder. No pickle: a file is only data."""
+"""Queries, orders and messages as JSON, for workers that share nothing but a folder. No pickle: a file is only data."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, 
 from gpteval.tune.head_engine import HeadQuery
 
 
-def dump_rows(rows: Mapping[bytes, Query]) -> str:
-    """A line a row."""
-    return "".join(json.dumps([key.hex(), *_row(row)]) + "\n" for key, row in rows.items())
+def dump_queries(queries: Mapping[bytes, Query]) -> str:
+    """A line a query."""
+    return "".join(json.dumps([key.hex(), *_query(query)]) + "\n" for key, query in queries.items())
 
 
-def load_rows(text: str) -> dict[bytes, Query]:
-    """Raises ValueError where a line is no row."""
+def load_queries(text: str) -> dict[bytes, Query]:
+    """Raises ValueError where a line is no query."""
     return {bytes.fromhex(key): _row_of(*rest) for key, *rest in map(json.loads, text.splitlines())}
 
 
-def _row(row: Any) -> list[Any]:
-    match row:
+def _query(query: Any) -> list[Any]:
+    match query:
         case ScoreQuery():
-            return ["score", *map(_text, (row.context, row.targets, row.barred, row.parts))]
+            return ["score", *map(_text, (query.context, query.targets, query.barred, query.parts))]
         case GenerateQuery():
-            return ["generate", _text(row.prompt), row.max_new_tokens, row.stop, asdict(row.sampling)]
+            return ["generate", _text(query.prompt), query.max_new_tokens, query.stop, asdict(query.sampling)]
         case HeadQuery():
-            return ["head", list(map(_text, row.sequences)), row.answer]
-    raise TypeError(f"{type(row).__name__} is no row of a model with weights")
+            return ["head", list(map(_text, query.sequences)), query.answer]
+    raise TypeError(f"{type(query).__name__} is no query of a model with weights")
 
 
 def _row_of(kind: str, *values: Any) -> Any:
@@ -44,7 +44,7 @@ def _row_of(kind: str, *values: Any) -> Any:
     if kind == "head":
         sequences, answer = values
         return HeadQuery(tuple(map(_tokens, sequences)), answer)
-    raise ValueError(f"unknown kind of row {kind!r}")
+    raise ValueError(f"unknown kind of query {kind!r}")
 
 
 def _text(tokens: Tokens) -> str:
