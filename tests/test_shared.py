@@ -120,11 +120,11 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
     computer = Computer(Computing(LoadOptions()))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
     for order, reason in ((other, "has other files or code"), (older, "another version")):
-        ((kind, (message, hint)),) = computer.messages(order, rows)
+        ((kind, (message, hint)),) = computer.messages(order, queries)
         assert kind == "failed"
         assert reason in message
         assert "same versions" in hint
-        assert [kind for kind, _ in computer.messages(right, rows)] == ["batch", "facts"], "it goes on afterwards"
+        assert [kind for kind, _ in computer.messages(right, queries)] == ["batch", "facts"], "it goes on afterwards"
 
 
 def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +141,11 @@ def test_models_lie_elsewhere_on_another_machine(tmp_path: Path, monkeypatch: py
         assert Path(order.source) == (checkpoint if name == "ckpt.pt" else Path(model.info.location))
         elsewhere = replace(order, model=replace(order.model, location="/of/another/machine"))
         monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "worker"))
-        messages = list(Computer(Computing(LoadOptions())).messages(elsewhere, rows))
+        messages = list(Computer(Computing(LoadOptions())).messages(elsewhere, queries))
         assert [kind for kind, _ in messages] == ["batch", "facts"], messages
     assert list((tmp_path / "worker" / "converted").iterdir()), "the checkpoint was converted there too"
     checkpoint.unlink()
-    ((kind, (message, hint)),) = Computer(Computing(LoadOptions())).messages(elsewhere, rows)
+    ((kind, (message, hint)),) = Computer(Computing(LoadOptions())).messages(elsewhere, queries)
     assert (kind, message) == ("failed", f"a worker does not see model ckpt.pt at {checkpoint}")
     assert "a path that all machines see" in hint
 
@@ -182,7 +182,7 @@ def test_a_worker_without_a_run(tmp_path: Path) -> None:
 
 
 def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole of ``work/`` while orders wait, and while one is computed; then a single order, then the rows."""
+    """The whole of ``work/`` while orders wait, and while one is computed; then a single order, then the queries."""
     monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 2000)
     options: dict[str, Any] = {"shots": (0, 2), "limit": 30, "cache": False, "device": "cpu"}
     evaluate("gpt2-nano", TASKS, out=tmp_path / "alone", **options)
@@ -191,7 +191,8 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
 
     class Hears(Listener):
         def warned(self, message: str) -> None:
-            warned.append(message)
+            if "handed out again" in message:  # on a slow machine it also says that nobody computes yet
+                warned.append(message)
 
     def remove() -> None:
         until(lambda: list((folder / WAITING).glob("*")))
@@ -201,7 +202,7 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
         until(lambda: list((folder / CLAIMED).glob("*")))
         shutil.rmtree(folder, ignore_errors=True)
         until(lambda: len(warned) > 1 and list((folder / WAITING).glob("*")))
-        for path in [*(folder / WAITING).glob("*")][:1] + [*folder.glob("*.rows")][:1]:
+        for path in [*(folder / WAITING).glob("*")][:1] + [*folder.glob("*.queries")][:1]:
             path.unlink(missing_ok=True)
 
     workers: list[subprocess.Popen[bytes]] = []
@@ -215,7 +216,7 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
     for thread in threads:
         thread.join(timeout=900)
         assert not thread.is_alive()
-    assert "orders that were handed out: they are handed out again" in warned[0]
+    assert "orders that were handed out: they are handed out again" in warned[0], warned
     assert results(run) == results(tmp_path / "alone")
     assert [worker.wait(timeout=900) for worker in workers] == [0]
 
@@ -231,7 +232,7 @@ def until(there: Any) -> None:
 def test_an_order_of_deep_brackets_is_refused(tmp_path: Path) -> None:
     for name in (WAITING, CLAIMED):
         (tmp_path / name).mkdir()
-    for number, text in enumerate(['{"rows": ' + "[" * 100_000 + "]" * 100_000 + "}", "[" * 990 + "]" * 990, "3", ""]):
+    for number, text in enumerate(['{"queries": ' + "[" * 100_000 + "]" * 100_000 + "}", "[" * 990 + "]" * 990, "3", ""]):
         (tmp_path / WAITING / str(number)).write_text(text)
         with pytest.raises(StoreError, match="cannot work in"):
             _Worker(tmp_path, LoadOptions(device="cpu")).one()

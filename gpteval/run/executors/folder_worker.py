@@ -75,13 +75,13 @@ class _Worker:
     def _compute(self, claimed: Path) -> None:
         """Stops where the order is gone: then it was given to another worker. Without its queries it is given back."""
         order = json.loads(claimed.read_text(encoding="utf-8"))
-        if self._queries[0] != order["rows"]:
+        if self._queries[0] != order["queries"]:
             try:
-                text = (self.folder / Path(order["rows"]).name).read_text(encoding="utf-8")
+                text = (self.folder / Path(order["queries"]).name).read_text(encoding="utf-8")
             except FileNotFoundError:
                 claimed.unlink(missing_ok=True)
                 return
-            self._queries = order["rows"], load_queries(text)
+            self._queries = order["queries"], load_queries(text)
         messages = self._computer_for(order["settings"]).messages(load_order(order), self._queries[1])
         with _alive(claimed):
             for number, message in enumerate(messages):

@@ -3,7 +3,7 @@
 Nothing but files and their renaming is used, which one machine does at a time even where the folder is on a network.
 In ``work/`` of the run's folder:
 
-    ID.rows            a slice's rows
+    ID.queries         a slice's queries
     waiting/PART       an order; a worker that begins moves it to
     claimed/PART       and changes its time while it lives
     said/PART.NUMBER   a message, each whole when it has this name
@@ -118,7 +118,7 @@ class SharedFolder:
         for name in (WAITING, CLAIMED, SAID):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._make()
-        for path in (*self.folder.glob("*.rows"), self.folder / ENDED):  # upon which workers begin
+        for path in (*self.folder.glob("*.queries"), self.folder / ENDED):  # upon which workers begin
             path.unlink(missing_ok=True)
 
     def _make(self) -> None:
@@ -155,13 +155,13 @@ class SharedFolder:
         if work not in self._queries:
             while len(self._queries) >= KEPT and (old := next((w for w in self._queries if not w.left), None)):
                 (self.folder / self._queries.pop(old)).unlink(missing_ok=True)
-            self._queries[work] = f"{uuid4().hex}.rows"
+            self._queries[work] = f"{uuid4().hex}.queries"
             self._write(self.folder / self._queries[work], dump_queries(work.queries))
         name = uuid4().hex
         config = self.config.computing
         settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
         settings |= {"tokenizer": config.load.tokenizer}
-        order = dump_order(order_of(part)) | {"rows": self._queries[work], "settings": settings}
+        order = dump_order(order_of(part)) | {"queries": self._queries[work], "settings": settings}
         self._write(self.folder / WAITING / name, json.dumps(order))
         self._given[name] = _Given(part)
 
