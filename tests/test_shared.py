@@ -232,7 +232,8 @@ def until(there: Any) -> None:
 def test_an_order_of_deep_brackets_is_refused(tmp_path: Path) -> None:
     for name in (WAITING, CLAIMED):
         (tmp_path / name).mkdir()
-    for number, text in enumerate(['{"queries": ' + "[" * 100_000 + "]" * 100_000 + "}", "[" * 990 + "]" * 990, "3", ""]):
+    deep = '{"queries": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    for number, text in enumerate([deep, "[" * 990 + "]" * 990, "3", ""]):
         (tmp_path / WAITING / str(number)).write_text(text)
         with pytest.raises(StoreError, match="cannot work in"):
             _Worker(tmp_path, LoadOptions(device="cpu")).one()
