@@ -330,7 +330,7 @@ def test_a_request_that_was_sent_on_is_named_as_such(server: ApiServer, tmp_path
     server.fault = fault
     api = replace(QUICK, in_flight=1)
     (failure,) = run(server, tmp_path, CHAT, "nano_topic", api, limit=4).failures
-    assert "the server refuses (status 405: not here; it sends requests on to http://127.0.0.1:" in failure.error
+    assert "the server refuses (status 405: not here; it redirects to http://127.0.0.1:" in failure.error
     assert f"/v2/chat/completions (status {status})" in failure.error
     server.fault = lambda number, body: Fault(status, document={"message": "elsewhere"})
     (failure,) = run(server, tmp_path / "nowhere", CHAT, "nano_topic", api, limit=4).failures

@@ -60,5 +60,5 @@ def test_until_decided_needs_the_same_question(server: ApiServer, tmp_path: Path
     pair = (f"openai:{MODEL}", "gpt1-nano")
     api = replace(QUICK, base_url=server.url)
     config = RunConfig(pair, ("nano_topic",), shots=(0,), cache=False, out=tmp_path, api=api, until_decided=pair)
-    with pytest.raises(UsageError, match="asked nothing alike"):
+    with pytest.raises(UsageError, match="no question in common"):
         run_until_decided(replace(config, limit=5), 0.0)

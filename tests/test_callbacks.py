@@ -170,7 +170,7 @@ def test_other_weights_are_another_model(folder: Path) -> None:
 
 
 def test_what_cannot_be_scored(folder: Path) -> None:
-    with pytest.raises(ModelError, match="Linear is no causal language model"):
+    with pytest.raises(ModelError, match="Linear is not a causal language model"):
         score(torch.nn.Linear(2, 2), byte_level_tokenizer(), "weather")
     with pytest.raises(UsageError, match="every is 0"):
         EvaluateDuringTraining("weather", every=0)

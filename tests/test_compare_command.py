@@ -80,7 +80,7 @@ class TestCommand:
             (["--gate", "two@0>=0.999"], 1, "is not >= 0.999"),
             (["--no-worse-than", "gpt1", "--margin", "5"], 0, ""),
             (["--no-worse-than", "neo", "--margin", "5"], 1, "gpt1 on one (0-shot) may be worse than neo by"),
-            (["--gate", "one"], 2, "'one' is no gate"),
+            (["--gate", "one"], 2, "'one' is not a gate"),
             (["--gate", "three>=1"], 2, "unknown model or task of these runs 'three'"),
             (["--baseline", "gpt9"], 2, "unknown model 'gpt9'"),
             (["--metric", "bleu"], 2, "no results by 'bleu'"),

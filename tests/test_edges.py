@@ -145,7 +145,7 @@ class TestGates:
             (["mine:sst2@0>=.9"], 1, "mine on sst2 (0-shot): 0.85 is not >= 0.9"),
             (["mine:sst2@5>=0.9"], 2, "unknown model or task of these runs 'mine:sst2@5'"),
             (["other:sst2>=0.9"], 2, "unknown model or task of these runs 'other:sst2'"),
-            (["sst2=0.9"], 2, "'sst2=0.9' is no gate"),
+            (["sst2=0.9"], 2, "'sst2=0.9' is not a gate"),
             (["sst2>=high"], 2, "a gate is [MODEL:]TASK[@SHOTS]>=VALUE"),
             (["sst2>=0.1", "--gate-by", "luck"], 2, "unknown way to hold a gate 'luck'"),
         ],

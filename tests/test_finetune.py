@@ -29,7 +29,7 @@ class TestRefused:
         ("name", "error", "said"),
         [
             ("no_split", TaskError, "has no training split"),
-            ("lost_split", DataError, "its training split 'other' cannot be had"),
+            ("lost_split", DataError, "its training split 'other' is not available"),
             ("one_class", TaskError, "all 180 examples are of the class"),
             ("unlabelled", GptevalError, "cannot be posed"),
             ("long", UsageError, "texts are longer than the window of 48 tokens"),

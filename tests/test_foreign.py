@@ -82,11 +82,11 @@ def test_nothing_in_a_pickle_is_executed(folder: Path, tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "executed",))
 
     path = save_nanogpt(folder / "ckpt.pt", GPT(VOCABULARY), config=Evil())
-    with pytest.raises(ModelError, match="no checkpoint of nanoGPT"):
+    with pytest.raises(ModelError, match="not a checkpoint of nanoGPT"):
         loaded(path)
     bare = folder / "bare.pt"
     bare.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(ModelError, match="no model in a format that is known"):
+    with pytest.raises(ModelError, match="not a model in a known format"):
         loaded(bare)
     assert not (tmp_path / "executed").exists()
 

@@ -60,7 +60,7 @@ def test_a_cut_file_says_what_was_expected(folder: Path, keep: int) -> None:
         loaded(folder / "model.bin")
     archive = save_nanogpt(folder / "ckpt.pt", GPT(VOCABULARY)).read_bytes()
     (folder / "ckpt.pt").write_bytes(archive[:keep])
-    with pytest.raises(ModelError, match="no checkpoint of nanoGPT"):
+    with pytest.raises(ModelError, match="not a checkpoint of nanoGPT"):
         loaded(folder / "ckpt.pt")
 
 

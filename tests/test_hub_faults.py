@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.data.downloads import set_hub_timeout, told, what_broke
+from gpteval.data.downloads import announced, set_hub_timeout, what_broke
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_dataset, publish_model
 from tests.tiny import save_tiny
@@ -132,7 +132,7 @@ def test_a_library_that_is_just_being_imported_is_no_fault(name: str, monkeypatc
     monkeypatch.setattr(threading, "excepthook", failed.append)
     monkeypatch.setitem(sys.modules, name, ModuleType(name))  # as it stands there before its first line has run
     heard: list[str] = []
-    with told(heard.append, "loading"):
+    with announced(heard.append, "loading"):
         pass
     assert heard == ["loading"]
     assert not failed

@@ -117,7 +117,7 @@ class TestFiles:
     def test_an_index_may_not_smuggle_a_pickle_in(self, tmp_path: Path) -> None:
         folder = save_tiny(tmp_path / "m")
         in_parts(folder, "a.safetensors", "b.bin")
-        with pytest.raises(ModelError, match=r"names b\.bin, which is no safetensors file(.|\n)*--allow-pickle"):
+        with pytest.raises(ModelError, match=r"names b\.bin, which is not a safetensors file(.|\n)*--allow-pickle"):
             load(folder)
 
     def test_a_broken_index_is_named(self, tmp_path: Path) -> None:

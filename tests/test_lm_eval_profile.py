@@ -146,7 +146,7 @@ def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(
     command: list[Any] = ["run", "--models", tiny, "--task-dir", folder, "--shots", "0,3", "--out", tmp_path / "run"]
     done = run_cli(*command, "--tasks", "known,unknown", "--limit", 6, "--profile", "lm-eval", "--no-report")
     assert done.returncode == 0, done.stderr
-    assert "how lm-eval has them is not known: unknown" in done.stderr
+    assert "the profile lm-eval does not define them: unknown" in done.stderr
     rows = json.loads((tmp_path / "run/results.json").read_text())["results"]
     assert {(row["task"], row["shots"], row["profile"]) for row in rows} == {("known", k, "lm-eval") for k in (0, 3)}
     board = leaderboard(load_runs([tmp_path / "run"]))

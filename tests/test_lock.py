@@ -78,9 +78,9 @@ def test_what_is_not_locked_is_named(tmp_path: Path, lock: Path) -> None:
 )
 def test_another_file_is_no_lock(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.lock").write_text(text)
-    with pytest.raises(UsageError, match=r"x\.lock is no lock"):
+    with pytest.raises(UsageError, match=r"x\.lock is not a lock file"):
         read_lock(tmp_path / "x.lock")
-    with pytest.raises(UsageError, match="is no run's folder: it has no manifest.json"):
+    with pytest.raises(UsageError, match="is not the folder of a run: it has no manifest.json"):
         write_lock(tmp_path / "nowhere", tmp_path / "y.lock")
     with pytest.raises(UsageError, match="cannot read the lock"):
         read_lock(tmp_path / "absent.lock")

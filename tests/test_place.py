@@ -186,7 +186,7 @@ def test_the_command(tmp_path: Path, in_process: RunCli) -> None:
     (document,) = json.loads(in_process("place", folder, "--json").stdout)
     assert document["between"] == {"below": "gpt2", "above": None}
     done = in_process("place", folder, tmp_path)
-    assert (done.returncode, "is no run's folder" in done.stderr) == (2, True)
+    assert (done.returncode, "is not the folder of a run" in done.stderr) == (2, True)
 
 
 def test_what_failed_is_told_by_the_exit_code(tmp_path: Path, in_process: RunCli) -> None:

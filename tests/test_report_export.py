@@ -109,7 +109,7 @@ def test_control_characters_and_lone_surrogates_can_be_written(tmp_path: Path) -
 def test_what_cannot_be_exported_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="cvs"):
         export([run], "cvs")
-    with pytest.raises(UsageError, match="no run's folder"):
+    with pytest.raises(UsageError, match="not the folder of a run"):
         export([tmp_path / "nothing"])
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(StoreError, match=r"results\.json"):
@@ -142,7 +142,7 @@ def test_the_command_prints_a_table_or_writes_it(run: Path, tmp_path: Path, run_
     assert run_cli("report", str(run), "--format", "csv", "--full", "--out", str(out)).stdout.strip() == str(out)
     assert out.read_text() == export([run], "csv", full=True)
     again = run_cli("report", str(run), "--format", "md", "--out", str(out))
-    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert (again.returncode, "already exists" in again.stderr) == (2, True)
     assert out.read_text() == export([run], "csv", full=True), "nothing is written over"
 
 

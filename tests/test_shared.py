@@ -191,7 +191,7 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
 
     class Hears(Listener):
         def warned(self, message: str) -> None:
-            if "handed out again" in message:  # on a slow machine it also says that nobody computes yet
+            if "handed out again" in message:  # on a slow machine it also says that no worker computes yet
                 warned.append(message)
 
     def remove() -> None:

@@ -91,9 +91,9 @@ def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path, names: tupl
     [
         (("step500", "step1k5"), "the step of step1k5 cannot be read"),
         (("step500", "step12kk"), "the step of step12kk cannot be read"),
-        (("checkpoint-500", "checkpoint_10B"), "do not count the same"),
-        (("ckpt-500", "ckpt-12k", "ckpt-1M"), "do not count the same"),
-        (("step9k", "step1B"), "do not count the same"),
+        (("checkpoint-500", "checkpoint_10B"), "are not counted in the same unit"),
+        (("ckpt-500", "ckpt-12k", "ckpt-1M"), "are not counted in the same unit"),
+        (("step9k", "step1B"), "are not counted in the same unit"),
     ],
 )
 def test_an_order_that_is_not_sure_is_refused(tmp_path: Path, names: tuple[str, ...], reason: str) -> None:

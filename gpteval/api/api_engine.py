@@ -91,12 +91,12 @@ class ApiEngine(ABC):
         """
         again = {key for key, result in results.items() if kind_of(result.error) in AGAIN}
         for key, result in results.items():
-            told = json.loads(result.extra) if result.extra else {}
-            if "as" in told:
-                self._belongs(told["as"])
-                self.left_out |= set(told.get("without", ()))
+            noted = json.loads(result.extra) if result.extra else {}
+            if "as" in noted:
+                self._belongs(noted["as"])
+                self.left_out |= set(noted.get("without", ()))
             if key in again and key not in self.spent:
-                self.spent[key] = Usage(told["in"], told["out"])
+                self.spent[key] = Usage(noted["in"], noted["out"])
                 self.lost += self.spent[key]
         return again
 
@@ -123,8 +123,8 @@ class ApiEngine(ABC):
         finally:
             with self.lock:
                 for result in held.values():
-                    told = json.loads(result.extra)
-                    self.lost += Usage(told["in"], told["out"])
+                    noted = json.loads(result.extra)
+                    self.lost += Usage(noted["in"], noted["out"])
 
     def most(self, body: Mapping[str, Any]) -> Usage:
         """The tokens of a request that can be billed, at most."""
@@ -149,8 +149,8 @@ class ApiEngine(ABC):
         with self.lock:
             if document.get("system_fingerprint") and len(self.served_by) < FINGERPRINTS:
                 self.served_by.add(str(document["system_fingerprint"])[:LONGEST_NAME])
-        told = json.loads(result.extra) if result.extra else {}
-        return replace(result, seconds=seconds, extra=json.dumps(told | {"as": name}))
+        noted = json.loads(result.extra) if result.extra else {}
+        return replace(result, seconds=seconds, extra=json.dumps(noted | {"as": name}))
 
     def _belongs(self, name: str) -> None:
         """Raises ModelError where another model answers than before."""
@@ -263,14 +263,14 @@ class _Exchange:
         with self.engine.lock:
             self.engine.lost -= before  # it is told with the query
             self.engine.left_out |= self.taught.get(key, frozenset())
-        told = json.loads(result.extra) if result.extra else {}
+        noted = json.loads(result.extra) if result.extra else {}
         whole = now + before
-        told |= {"in": whole.read, "out": whole.written}
+        noted |= {"in": whole.read, "out": whole.written}
         if without := sorted(self.asked[key]):
-            told["without"] = without
+            noted["without"] = without
         if key in self.guessed:
-            told["guessed"] = True
-        return replace(result, processed=whole.read + whole.written, extra=json.dumps(told))
+            noted["guessed"] = True
+        return replace(result, processed=whole.read + whole.written, extra=json.dumps(noted))
 
 
 def usage_of(document: Document) -> Usage | None:

@@ -30,7 +30,7 @@ class ApiModel:
     """``info.api`` is ``chat`` or ``completions``. Nothing is asked before the first batch.
 
     A completions model needs the tokenizer of the model that is served: prompts are sent as its tokens, so that what
-    is context and what is scored is the same as for a local model. Raises ModelError where it cannot be had.
+    is context and what is scored is the same as for a local model. Raises ModelError where it cannot be loaded.
     """
 
     device = "api"
@@ -64,7 +64,7 @@ class ApiModel:
         except (GptevalError, ValueError) as error:
             reason = error.message if isinstance(error, GptevalError) else str(error).split("\n")[0]
             raise ModelError(
-                f"model {info.name}: the tokenizer and configuration of {name} cannot be had: {reason}",
+                f"model {info.name}: the tokenizer and configuration of {name} cannot be loaded: {reason}",
                 "that folder needs the served model's config.json beside its tokenizer's files"
                 if self.options.tokenizer
                 else "name the served model's folder or Hub id with --tokenizer",

@@ -66,5 +66,7 @@ class ApiOptions:
 def _plain(key: str) -> str:
     """A key that can be sent. Raises UsageError, which does not show it."""
     if not (key.isascii() and key.isprintable()):
-        raise UsageError("the key has characters that no key has", "copy it once more, without quotes or line breaks")
+        raise UsageError(
+            "the key contains characters that a key cannot contain", "copy it once more, without quotes or line breaks"
+        )
     return key

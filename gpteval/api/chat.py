@@ -61,8 +61,8 @@ class ChatQuery:
 
     def key(self, model_key: str) -> bytes:
         """Content address of the answer."""
-        told = json.dumps([model_key, SYSTEM, self.prompt, self.options, self.max_tokens, self.stop])
-        return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        content = json.dumps([model_key, SYSTEM, self.prompt, self.options, self.max_tokens, self.stop])
+        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class AskedItem:
             return Failed(result.error, cost, answered=kind_of(result.error) in ANSWERED, text=result.text)
         if isinstance(self.request, Generate):
             return Generated(result.text, "length" if result.finish == "length" else "stop", result.tokens, cost=cost)
-        told = json.loads(result.extra)
-        letters = told["letters"] if told["by"] == "logprobs" else dict.fromkeys(told["letters"])
-        chosen = told.get("chosen", result.text)
+        noted = json.loads(result.extra)
+        letters = noted["letters"] if noted["by"] == "logprobs" else dict.fromkeys(noted["letters"])
+        chosen = noted.get("chosen", result.text)
         scores = tuple(
             Score(letters[letter], 1, letter == chosen) for letter in ascii_uppercase[: len(self.request.continuations)]
         )
-        return Scored(scores, cost=cost, text=result.text, share=told.get("share"))
+        return Scored(scores, cost=cost, text=result.text, share=noted.get("share"))
 
 
 class ChatEngine(ApiEngine):
@@ -158,14 +158,14 @@ class ChatEngine(ApiEngine):
             result = self._lettered(query, answer, None if thought else choice)
         else:
             result = _written(query, answer, reason)
-        told = json.loads(result.extra) if result.extra else {}
-        told |= {name: True for name, so in (("thought", thought), ("long", result.finish == LONG)) if so}
+        noted = json.loads(result.extra) if result.extra else {}
+        noted |= {name: True for name, so in (("thought", thought), ("long", result.finish == LONG)) if so}
         used = usage_of(document)
         return replace(
             result,
             tokens=used.written if used and not query.options else result.tokens,
             finish="length" if result.finish == LONG else result.finish,
-            extra=json.dumps(told) if told else "",
+            extra=json.dumps(noted) if noted else "",
         )
 
     def _lettered(self, query: ChatQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
@@ -181,9 +181,9 @@ class ChatEngine(ApiEngine):
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
             return QueryResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(query, text))
-        told = {letter: found.get(letter) for letter in letters}
+        logprobs = {letter: found.get(letter) for letter in letters}
         by = "logprobs" if found else "text"
-        extra = {"letters": told, "by": by, "chosen": best, "share": share}
+        extra = {"letters": logprobs, "by": by, "chosen": best, "share": share}
         return QueryResult(1, text=_kept(query, text), extra=json.dumps(extra))
 
 

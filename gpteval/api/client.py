@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from gpteval.api.api_options import ApiOptions
 from gpteval.api.gate import Gate
 from gpteval.api.http import Http, NoAnswer, NotSent, masked
-from gpteval.api.server_errors import Again, GivenUp, Malformed, Otherwise, Rejected, meaning, of_status, told_in
+from gpteval.api.server_errors import Again, GivenUp, Malformed, Otherwise, Rejected, error_in, meaning, of_status
 from gpteval.api.streak import KEPT, said
 from gpteval.api.waiting import Waiting
 from gpteval.core.errors import GptevalError, ModelError
@@ -118,7 +118,7 @@ class Client:
                 try:
                     key, answer, error = done.get(timeout=waiting.seconds)
                 except queue.Empty:
-                    self.tell(waiting.told())
+                    self.tell(waiting.message())
                     continue
                 waiting.over()
                 if error is not None:
@@ -192,7 +192,7 @@ class Client:
             if not isinstance(document, Mapping):
                 raise _unreadable("no JSON object")
             if not document.get("choices") and (document.get("error") or document.get("object") == "error"):
-                error = told_in(document, self.http.clean)
+                error = error_in(document, self.http.clean)
                 paid = error.status == 0
                 raise meaning(error, {})
             return masked(document, self.http)  # type: ignore[no-any-return]

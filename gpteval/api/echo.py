@@ -81,9 +81,9 @@ class Echoes:
         text = self.codec.decode(ids)
         if text.isascii() and "".join(map(str, tokens[: len(ids)])) != text:
             raise Malformed("the echoed tokens are not the prompt's")
-        for token, told in zip(ids, tokens, strict=False):
+        for token, spelling in zip(ids, tokens, strict=False):
             spelled = self._spelling(token)
-            if not isinstance(told, str) or (spelled and told not in spelled):
+            if not isinstance(spelling, str) or (spelled and spelling not in spelled):
                 raise Malformed(f"the echoed tokens are not the prompt's: none is {self.codec.decode([token])!r}")
 
     def _contradictions(self, places: Sequence[tuple[int, float, Mapping[str, Any], float]]) -> Iterator[str]:

@@ -112,10 +112,10 @@ class Http:
                             data = b"".join([part async for part in _unpacked(response)])
                             return Reply(response.status_code, kept, data.decode("utf-8", "replace"), moved)
                         url = self._moved(str(response.url), response.headers["location"])
-                        moved = f"it sends requests on to {self.clean(url)} (status {response.status_code})"
+                        moved = f"it redirects to {self.clean(url)} (status {response.status_code})"
                     finally:
                         await response.aclose()
-                raise ModelError(f"{self._host(url)} sends requests in a circle", "check --base-url")
+                raise ModelError(f"{self._host(url)} redirects in a loop", "check --base-url")
         except TimeoutError:
             raise (NoAnswer if begun else NotSent)(f"no answer within {self.timeout:g} s") from None
         except self._httpx.HTTPError as error:
@@ -125,14 +125,14 @@ class Http:
             refused = isinstance(error, self._httpx.ConnectError)
             raise NotSent(f"the connection failed: {said}", refused=refused) from None
         except self._httpx.InvalidURL as error:
-            raise ModelError(f"{self.clean(url)} is no address: {error}", "check --base-url") from None
+            raise ModelError(f"{self.clean(url)} is not a valid URL: {error}", "check --base-url") from None
 
     def _moved(self, url: str, location: str) -> str:
         """The address that a redirect names. Raises ModelError where it is not of the server that was asked."""
         target = str(self._httpx.URL(url).join(location))
         if self._host(target) != self._host(url):
             raise ModelError(
-                f"the server sends requests on to {self._host(target)}: prompts and key go to {self._host(url)} only",
+                f"the server redirects to {self._host(target)}, but prompts and key are sent to {self._host(url)} only",
                 "where that is the right address, name it with --base-url",
             )
         return target

@@ -31,15 +31,15 @@ class Marks:
 
     def add(self, results: Iterable[QueryResult]) -> None:
         for result in results:
-            told = json.loads(result.extra) if result.extra else {}
-            self.counts.update(name for name in ("guessed", "thought", "long") if told.get(name))
-            self.counts["by text"] += told.get("by") == "text"
-            self.without.update(told.get("without", ()))
+            noted = json.loads(result.extra) if result.extra else {}
+            self.counts.update(name for name in ("guessed", "thought", "long") if noted.get(name))
+            self.counts["by text"] += noted.get("by") == "text"
+            self.without.update(noted.get("without", ()))
 
     def notes(self) -> list[str]:
         """A sentence a mark."""
-        told = [_SENTENCES[name].format(n=self.counts[name]) for name in _SENTENCES if self.counts[name]]
-        return told + [_WITHOUT[name].format(n=self.without[name]) for name in _WITHOUT if self.without[name]]
+        sentences = [_SENTENCES[name].format(n=self.counts[name]) for name in _SENTENCES if self.counts[name]]
+        return sentences + [_WITHOUT[name].format(n=self.without[name]) for name in _WITHOUT if self.without[name]]
 
     @property
     def rule(self) -> str:

@@ -105,19 +105,19 @@ def of_status(reply: Reply, clean: Clean) -> Exception:
         document = json.loads(reply.text)
     except (ValueError, RecursionError):
         document = {"message": reply.text}
-    error = told_in(document if isinstance(document, Mapping) else {"message": document}, clean)
+    error = error_in(document if isinstance(document, Mapping) else {"message": document}, clean)
     return meaning(replace(error, status=reply.status, moved=reply.moved), reply.headers)
 
 
-def told_in(document: Mapping[str, Any], clean: Clean) -> ServerError:
+def error_in(document: Mapping[str, Any], clean: Clean) -> ServerError:
     """What an error's document tells; ``clean`` takes the key out."""
-    told = document.get("error", document)
-    told = told if isinstance(told, Mapping) else {"message": told}
-    message, code, parameter = (clean(_text(told.get(name))) for name in ("message", "code", "param"))
-    shown = message or clean(_text(document.get("detail") or told))
+    body = document.get("error", document)
+    body = body if isinstance(body, Mapping) else {"message": body}
+    message, code, parameter = (clean(_text(body.get(name))) for name in ("message", "code", "param"))
+    shown = message or clean(_text(document.get("detail") or body))
     shown = " ".join(shown[: 10 * LONGEST_MESSAGE].split())[:LONGEST_MESSAGE]
     status = int(code) if code.isascii() and code.isdecimal() and len(code) == 3 and code >= "400" else 0
-    return ServerError(status, shown, code, parameter, is_moderation(message, code, told))
+    return ServerError(status, shown, code, parameter, is_moderation(message, code, body))
 
 
 def meaning(error: ServerError, headers: Mapping[str, str]) -> Exception:

@@ -38,10 +38,10 @@ class Streak:
             enough = self._enough(kind, silent)
             if self._length < enough:
                 return
-        told = said(kind, reason, silent)
+        message = said(kind, reason, silent)
         if silent or enough == 1:
-            raise ModelError(told, hint or KEPT)
-        raise ModelError(f"the first {enough} requests fail alike: {told}", hint or MEND)
+            raise ModelError(message, hint or KEPT)
+        raise ModelError(f"the first {enough} requests fail alike: {message}", hint or MEND)
 
     def _enough(self, kind: str, silent: bool) -> float:
         """How many that fail alike are no accident. A server may fall silent at any time; one that never gave

@@ -34,7 +34,7 @@ class Waiting:
         with self._lock:
             self._paused[key] = reason, time.monotonic() + seconds
 
-    def told(self) -> str:
+    def message(self) -> str:
         """How long nothing has been answered, why, and what comes next."""
         self._told += 1
         now = time.monotonic()

@@ -62,6 +62,6 @@ def _sides(asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for text in asked:
         name, sign, models = text.partition("=")
         if not sign or not name.strip() or not names(models) or name.strip() in found:
-            raise UsageError(f"{text!r} is no side of its own", "name each once: --side old=a,b,c --side new=d,e,f")
+            raise UsageError(f"{text!r} is not a side", "name each once: --side old=a,b,c --side new=d,e,f")
         found[name.strip()] = names(models)
     return found

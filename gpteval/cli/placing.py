@@ -39,7 +39,9 @@ def run_for_placing(
     if runs and len(runs) == len(target):
         return runs, 0
     if len(target) > 1:
-        raise UsageError(f"{next(n for n in target if Path(n) not in runs)} is no run's folder", "one model, or runs")
+        raise UsageError(
+            f"{next(n for n in target if Path(n) not in runs)} is not the folder of a run", "one model, or runs"
+        )
     config = RunConfig(
         models=(*target, *names(against)),
         tasks=names(tasks or TASKS),

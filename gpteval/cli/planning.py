@@ -65,12 +65,12 @@ def _print(found: Sequence[Need], effect: float, power: float, margin: float) ->
         cells = [need.task, need.metric, f"{need.items:,}" if need.items else "none"]
         if margin:
             cells.append(f"{need.margin_items:,}" if need.margin_items else "none")
-        told = ""
+        assumed = ""
         if need.disagreement is not None and "assumed" not in need.source:
-            told = f": {need.disagreement:.0%} disagree"
+            assumed = f": {need.disagreement:.0%} disagree"
         elif need.disagreement is None and not math.isnan(need.spread):
-            told = f": items differ by {need.spread:.0f} (standard deviation)"
-        add_row(table, *cells, need.why or f"{need.source}{told}")
+            assumed = f": items differ by {need.spread:.0f} (standard deviation)"
+        add_row(table, *cells, need.why or f"{need.source}{assumed}")
     show_table(table)
     say("")
     say(f"Items that show a true difference of this size with a power of {power:.0%}, one pair on one task at 5 %; of")

@@ -39,8 +39,8 @@ def reference_command(model: str | None, task: str | None, as_json: bool) -> Non
         say(f"{row.model}  {row.task}  {row.metric}  {row.examples}  {row.split}: {row.figure}{mark}")
         say(f"    {row.source}, {row.locator}{f' ({row.notes})' if row.notes else ''}")
     if rows:
-        told = f"; {len(disputed)} figures on which sources disagree are marked" if disputed else ""
-        say(f"\n{len(rows)} published results{told}")
+        marked = f"; {len(disputed)} figures on which sources disagree are marked" if disputed else ""
+        say(f"\n{len(rows)} published results{marked}")
 
 
 def names_of(model: str) -> Collection[str]:

@@ -18,7 +18,7 @@ def table_command(runs: Sequence[Path], form: str, out: Path | None, full: bool)
         say(table.rstrip("\n"))
         return
     if out.exists():
-        raise OutputError(f"{out} is there already", "name another file")
+        raise OutputError(f"{out} already exists", "name another file")
     try:
         write_whole(out, table)
     except OSError as error:

@@ -85,14 +85,14 @@ class ConsoleListener(Listener):
 
     def filled(self, unit: Unit, state: State) -> None:
         """One line for all workers."""
-        told = f"{unit.label}; {rate(state)}"
+        line = f"{unit.label}; {rate(state)}"
         if self.console.is_terminal:
             if time.monotonic() - self.spoke > FILLED_SECONDS:
                 self.spoke = time.monotonic()
-                self.loading(told, "computing")
+                self.loading(line, "computing")
         elif time.monotonic() - self.spoke > QUIET_SECONDS:
             self.spoke = time.monotonic()
-            self.tell(told)
+            self.tell(line)
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         self.close()

@@ -111,8 +111,8 @@ def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int
         say(row["prompt"])
         for number, text in enumerate(row.get("choices", [])):
             marks = ("*" if number == row["gold"] else " ") + (">" if number == row.get("prediction") else " ")
-            told = row["logprobs"][number] if "logprobs" in row else None
-            score = f"{told:9.3f}" if told is not None else ""
+            logprob = row["logprobs"][number] if "logprobs" in row else None
+            score = f"{logprob:9.3f}" if logprob is not None else ""
             say(f"{marks}{score} {text!r}")
         for key in ("generated", "references", "error"):
             if key in row:
@@ -124,7 +124,7 @@ def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[s
     from gpteval.store.documents import read_samples
 
     if not (run / "manifest.json").is_file():
-        raise UsageError(f"{run} is no run's folder: it has no manifest.json")
+        raise UsageError(f"{run} is not the folder of a run: it has no manifest.json")
     listed = read_document(run / "manifest.json").get("samples") or []
     found = [s for s in listed if s["model"] == model and s["task"] == task and shots in (None, s.get("shots", 0))]
     if len(found) != 1:

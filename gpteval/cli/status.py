@@ -28,8 +28,8 @@ def show_status(run: Path, *, as_json: bool) -> None:
     made = sum(bool(row.get("primary")) for row in document.get("results") or [])
     if as_json:
         left = state.seconds_left if state and running else None
-        told = {"running": running, "results": made, "failures": failures, "seconds_left": left}
-        say(strict_json(told | {"progress": state and asdict(state)}, 1))
+        document = {"running": running, "results": made, "failures": failures, "seconds_left": left}
+        say(strict_json(document | {"progress": state and asdict(state)}, 1))
         return
     for line in _lines(run, state, running, made, failures):
         say(line)

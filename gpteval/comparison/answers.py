@@ -207,7 +207,7 @@ class Match:
 
 def match(a: Answers, b: Answers) -> Match:
     """Join by item and prompt; items whose prompts differ are told in ``differ`` and are then joined by item alone."""
-    noted = [_told(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
+    noted = [_both(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
     if a.ids == b.ids and a.hashes == b.hashes and a.golds == b.golds:
         everywhere = np.arange(len(a.ids))
         return Match(everywhere, everywhere, tuple(_differ(a, b, ())), tuple(noted))
@@ -221,7 +221,7 @@ def match(a: Answers, b: Answers) -> Match:
 
 def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[str]:
     """What makes answers to shared items answers to other questions, or judged otherwise."""
-    found = [_told(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
+    found = [_both(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
     prompts = sum(a.hashes[x] != b.hashes[y] for x, y in shared)
     right = [(a.golds[x], b.golds[y]) for x, y in shared]
     golds = sum(None not in both and both[0] != both[1] for both in right)
@@ -231,5 +231,5 @@ def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[s
     return found
 
 
-def _told(fact: str, a: Answers, b: Answers) -> str:
+def _both(fact: str, a: Answers, b: Answers) -> str:
     return f"{fact} {a.facts[fact]} and {b.facts[fact]}"

@@ -55,7 +55,9 @@ def statements(paired: PairedAnswers, sides: Sides) -> list[Statement]:
     ]
 
 
-def told(made: Sequence[Statement], named: Sequence[Pair], over_models: Sequence[Pair]) -> tuple[Generations, ...]:
+def with_figures(
+    made: Sequence[Statement], named: Sequence[Pair], over_models: Sequence[Pair]
+) -> tuple[Generations, ...]:
     """The statements with their figures, as the tables of those on named models and of those over models have them."""
     tables = {False: iter(named), True: iter(over_models)}
     return tuple(

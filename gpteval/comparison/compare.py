@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.comparison.answers import Answers, read_answers
-from gpteval.comparison.by_generation import statements, told
+from gpteval.comparison.by_generation import statements, with_figures
 from gpteval.comparison.means import Counted, mean
 from gpteval.comparison.pairing import PairedAnswers
 from gpteval.comparison.results import Answered, Generations, Pair, judged
@@ -105,7 +105,7 @@ def compared(
     """What ``compare`` says of answers that are loaded."""
     if anytime and sides:
         raise UsageError(
-            "sides are compared at the end only: there are no looks at any time", "leave one of the two out"
+            "sides are compared once, at the end: --anytime is for pairs of models", "leave one of the two out"
         )
     models = _in_order(answers)
     if baseline is not None and baseline not in models:
@@ -133,7 +133,7 @@ def compared(
     means = judge([*overall, *(one.judgement for one in named if one.judgement), *between])
     of_kinds = [one for one in of_sides if one.row.over_models]  # another question, and few of them
     over_models = judge([one.judgement for one in of_kinds if one.judgement])
-    generations = told(of_sides, means[len(overall) :], over_models)
+    generations = with_figures(of_sides, means[len(overall) :], over_models)
     families = judge(by_family)
     return Comparison(
         *(models, pairs, families, means[: len(overall)], generations),

@@ -26,7 +26,7 @@ def checked_gates(
     """What fails, and what holds by its value only, a line each.
 
     A gate without a model asks it of every model of the runs; one that failed on the task, or has no such result, fails
-    the gate. ``by``: the value itself, or the end of its 95 % interval. Raises UsageError for a text that is no gate,
+    the gate. ``by``: the value itself, or the end of its interval. Raises UsageError for a text that is not a gate,
     UnknownNameError for one of a model or task that these runs do not have.
     """
     if by not in BY:
@@ -39,7 +39,7 @@ def checked_gates(
     for gate in gates:
         found = _GATE.fullmatch(gate)
         if found is None:
-            raise UsageError(f"{gate!r} is no gate", FORM)
+            raise UsageError(f"{gate!r} is not a gate", FORM)
         name, sign, bound = found[1], found[2], float(found[3])
         if name not in named:
             raise UnknownNameError("model or task of these runs", name, named, FORM)
@@ -116,7 +116,7 @@ def _worst(pair: Pair) -> float:
     low, high = pair.figure.ci_low, pair.figure.ci_high
     if pair.by_ratio:
         return 100 * (low - 1 if pair.higher_is_better else 1 - high)
-    return pair.told(low if pair.higher_is_better else -high)
+    return pair.in_unit(low if pair.higher_is_better else -high)
 
 
 def _worse(pair: Pair, margin: float) -> str:
@@ -125,7 +125,7 @@ def _worse(pair: Pair, margin: float) -> str:
     if math.isnan(worst):
         return f"{where} cannot be held against {pair.model_b}: {figure.why}"
     unit = f" {pair.unit}" if pair.unit else ""
-    seen = pair.told(figure.effect) * (1 if pair.higher_is_better else -1)
+    seen = pair.in_unit(figure.effect) * (1 if pair.higher_is_better else -1)
     room, half = seen + margin, seen - worst
     needed = "no number of items shows a difference that was seen beyond the margin"
     if room > 0:

@@ -19,4 +19,4 @@ def amount(pair: Pair, value: float, *, unit: bool = True) -> str:
         return f"x {number(value)}"
     if pair.full not in (1.0, 100.0):
         return f"{'+' if value > 0 else ''}{number(value)}"
-    return points(pair.told(value) / 100) + (" points" if unit else "")
+    return points(pair.in_unit(value) / 100) + (" points" if unit else "")

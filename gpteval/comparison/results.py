@@ -88,7 +88,7 @@ class Pair:
         """In which differences are told: points of a hundred, percent of a ratio, else the metric's own unit."""
         return "%" if self.by_ratio else "points" if self.full in (1.0, 100.0) else ""
 
-    def told(self, difference: float) -> float:
+    def in_unit(self, difference: float) -> float:
         """A difference, or a ratio, in ``unit``: of a ratio how much above 1."""
         return 100 * (difference - 1) if self.by_ratio else difference * (100 if self.full == 1.0 else 1)
 
@@ -96,7 +96,7 @@ class Pair:
     def apart(self) -> float:
         """How far apart the two may be at most, in ``unit``."""
         ends = (self.high, 1 / self.low if self.low > 0 else math.inf) if self.by_ratio else (self.high, -self.low)
-        return max(self.told(end) for end in ends)
+        return max(self.in_unit(end) for end in ends)
 
 
 Judgement = tuple[Pair, Evidence]

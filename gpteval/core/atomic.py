@@ -58,7 +58,7 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def told_when_full(what: str) -> Iterator[None]:
+def disk_errors(what: str) -> Iterator[None]:
     """Raise StoreError in the place of what the libraries raise when the disk of ``what`` takes no more."""
     try:
         yield

@@ -77,7 +77,7 @@ class TaskError(GptevalError):
 
 
 class DataError(TaskError):
-    """Rows that cannot be had or read."""
+    """Rows that are not available or cannot be read."""
 
 
 class ColumnError(TaskError):

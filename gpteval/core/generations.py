@@ -6,6 +6,6 @@ NAMES = {"gpt1": "GPT-1", "gpt2": "GPT-2", "gpt3": "GPT-3 style", "gpt4": "GPT-4
 GENERATIONS = tuple(NAMES)
 
 
-def generation_of(told: object) -> str:
+def generation_of(name: object) -> str:
     """The generation that is told of a model, ``other`` where it is none of these."""
-    return told if isinstance(told, str) and told in NAMES else "other"
+    return name if isinstance(name, str) and name in NAMES else "other"

@@ -44,7 +44,7 @@ def what_broke(error: BaseException) -> str:
 
 
 @contextmanager
-def told(tell: Callable[[str], None], what: str) -> Iterator[None]:
+def announced(tell: Callable[[str], None], what: str) -> Iterator[None]:
     """Tell that ``what`` is loaded, and while files of the Hub arrive for it, how much has arrived.
 
     ``tell`` is called from another thread, but not after the end.

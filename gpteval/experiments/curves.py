@@ -172,9 +172,9 @@ class Grid:
         return replace(spread, sd=min(spread.sd, most), ci_high=min(spread.ci_high, most))
 
     def difference(self, one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> Estimate:
-        return self._told(two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach))
+        return self._unless_one_set(two_way(one[0] - other[0], one[1] - other[1], len(set(self.units)), self._reach))
 
-    def _told(self, measure: Estimate) -> Estimate:
+    def _unless_one_set(self, measure: Estimate) -> Estimate:
         """Without an interval where a single set of examples does not tell how others would do."""
         return measure if self.tells else Estimate(measure.value, n=measure.n, why="one set of examples was tried")
 
@@ -185,7 +185,7 @@ class Grid:
         sums = sum(a * v for a, v in zip(amounts, values, strict=True))
         drawn = sum(a * d for a, d in zip(amounts, draws, strict=True))
         reach = self._reach * sum(map(abs, amounts)) / 2
-        return self._told(two_way(np.asarray(sums), drawn, len(set(self.units)), reach, level))
+        return self._unless_one_set(two_way(np.asarray(sums), drawn, len(set(self.units)), reach, level))
 
 
 def grids(cells: Sequence[Cell], *, seed: int = 0, draws: int = DRAWS, per_item: bool = False) -> list[Grid]:

@@ -32,10 +32,10 @@ def prediction(request: Request, outcome: Outcome) -> int:
     _, scored = _parts(request, outcome)
     if any(score.logprob is None for score in scored.scores):
         return _best([score.greedy for score in scored.scores])
-    return _best([_told(score) for score in scored.scores])
+    return _best([_logprob(score) for score in scored.scores])
 
 
-def _told(score: Score) -> float:
+def _logprob(score: Score) -> float:
     """Its log-probability. Raises NotAvailable where a server does not tell it."""
     if score.logprob is None:
         raise NotAvailable("this metric needs log-probabilities, which the server does not tell", "ask for acc instead")
@@ -81,31 +81,31 @@ class Accuracy(MeanMetric):
 
 
 def _per_token(score: Score) -> float:
-    return _told(score) / max(1, score.tokens)
+    return _logprob(score) / max(1, score.tokens)
 
 
 ACCURACIES = (
     # The sum of log-probs (lm-evaluation-harness: acc).
-    Accuracy("acc", lambda choice, scored, n: _told(scored.scores[n]), published_as=("accuracy",)),
+    Accuracy("acc", lambda choice, scored, n: _logprob(scored.scores[n]), published_as=("accuracy",)),
     # Per token, as the GPT-3 paper scores most of its multiple-choice tasks (section 2.4).
     Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n]), published_as=("accuracy",)),
     # Per character (lm-evaluation-harness: acc_norm).
     Accuracy(
         "acc_char",
-        lambda choice, scored, n: _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]))),
+        lambda choice, scored, n: _logprob(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]))),
         published_as=("accuracy_norm",),
     ),
     # Per UTF-8 byte.
     Accuracy(
         "acc_byte",
         lambda choice, scored, n: (
-            _told(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
+            _logprob(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
         ),
     ),
     # Minus the log-prob after a neutral context: the GPT-3 paper's choice for ARC, OpenBookQA and RACE.
     Accuracy(
         "acc_uncond",
-        lambda choice, scored, n: _told(scored.scores[n]) - _told(scored.neutral[n]),
+        lambda choice, scored, n: _logprob(scored.scores[n]) - _logprob(scored.neutral[n]),
         needs_neutral=True,
         published_as=("accuracy",),
     ),
@@ -157,7 +157,7 @@ class TargetPerplexity(Metric):
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
         choice, scored = _parts(request, outcome)
-        return (_told(scored.scores[choice.gold]), 1.0)
+        return (_logprob(scored.scores[choice.gold]), 1.0)
 
     def value(self, sums: Floats) -> Floats:
         with np.errstate(over="ignore"):

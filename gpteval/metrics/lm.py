@@ -53,9 +53,9 @@ class TextMetric(Metric):
         if not isinstance(request, Rolling) or not isinstance(outcome, Rolled) or not outcome.blocks:
             return ()
         sizes = block_sizes(request.text, request.counted, blanks=request.blanks)
-        told = [*outcome.blocks, *[(0.0, 0)] * (len(sizes) - len(outcome.blocks))]  # the last ones may have no token
+        blocks = [*outcome.blocks, *[(0.0, 0)] * (len(sizes) - len(outcome.blocks))]  # the last ones may have no token
         return tuple(
-            (-total, float(tokens), float(w), float(b)) for (total, tokens), (w, b) in zip(told, sizes, strict=True)
+            (-total, float(tokens), float(w), float(b)) for (total, tokens), (w, b) in zip(blocks, sizes, strict=True)
         )
 
     def sizes(self, stats: Floats) -> Floats:

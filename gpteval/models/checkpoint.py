@@ -88,7 +88,7 @@ def refuse_pickles(info: ModelInfo, parts: Iterable[str]) -> None:
     other = [part for part in parts if not part.endswith(".safetensors")]
     if other:
         raise ModelError(
-            f"model {info.name}: its index or config.json names {other[0]}, which is no safetensors file",
+            f"model {info.name}: its index or config.json names {other[0]}, which is not a safetensors file",
             "--allow-pickle loads it; a pickle can run any code, so use it only for sources you trust",
         )
 

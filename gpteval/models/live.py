@@ -24,7 +24,7 @@ class LiveModel(HFModel):
             module = module._orig_mod if hasattr(module, "_orig_mod") else module.module
         if not hasattr(module, "config") or not hasattr(module, "get_output_embeddings"):
             raise ModelError(
-                f"{type(module).__name__} is no causal language model of transformers",
+                f"{type(module).__name__} is not a causal language model of transformers",
                 "save a checkpoint and name it with gpteval run --models",
             )
         text = module.config.get_text_config()

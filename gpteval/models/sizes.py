@@ -13,21 +13,23 @@ _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 
 def refuse_layers(config: Any) -> None:
     """Raise ModelError for a configuration of more layers than any model has; making them would not end."""
-    told = config.get_text_config().to_dict()
+    stated = config.get_text_config().to_dict()
     for name in _LAYERS:
-        layers = told.get(name)
+        layers = stated.get(name)
         if isinstance(layers, int) and not 0 <= layers <= MOST_LAYERS:
-            raise ModelError(f"the configuration says {name}: {layers:,}", "its config.json is damaged, or no model's")
+            raise ModelError(
+                f"the configuration says {name}: {layers:,}", "its config.json is damaged, or not a model's"
+            )
 
 
 def refuse_sizes(name: str, sizes: Mapping[str, int], numbers: int, have: int) -> None:
     """Raise ModelError where a file states a size that is none, or more tensors (``numbers``) than it has."""
     for what, size in sizes.items():
         if size < 1:
-            raise ModelError(f"{name} states {what}: {size:,}", "it is damaged, or no model")
+            raise ModelError(f"{name} states {what}: {size:,}", "it is damaged, or not a model")
     if numbers > have:
-        told = ", ".join(f"{what} {size:,}" for what, size in sizes.items())
-        said = f"{name} states sizes ({told}) of {numbers:,} tensors at least, and has {have:,}"
+        stated = ", ".join(f"{what} {size:,}" for what, size in sizes.items())
+        said = f"{name} states sizes ({stated}) of {numbers:,} tensors at least, and has {have:,}"
         raise ModelError(said, "it is cut or damaged: copy it again")
 
 

@@ -55,7 +55,7 @@ def refuse_unsure(names: Iterable[str]) -> None:
         (large if counted else plain).append(name)
     if plain and large:
         raise UsageError(
-            f"{min(plain)} and {min(large)} do not count the same: the order of this training is not sure",
+            f"{min(plain)} and {min(large)} are not counted in the same unit: the order of this training is not sure",
             "name them alike, or in commands of their own",
         )
 

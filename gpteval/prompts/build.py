@@ -74,7 +74,7 @@ def load_items(task: Task, *, shots: int = 0, limit: int | None = None, seed: in
 
     ``limit`` takes a subset that is nested in that of any larger limit (``gpteval.prompts.items.subset``); under
     the peer's profile the first rows.
-    Where the split for examples cannot be had, they come from the evaluated split, and a note says so.
+    Where the split for examples is not available, they come from the evaluated split, and a note says so.
     """
     as_peer = task.profile == LM_EVAL
     try:

@@ -45,7 +45,7 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
     ("squadv2", "GPT-3 paper"): "another rule for questions without an answer",
 }
 
-# What a paper does not tell of its protocol, so that its numbers cannot be had again even by --profile paper.
+# What a paper does not tell of its protocol, so that its numbers cannot be reproduced even by --profile paper.
 _DETOKENISER = "the paper's own de-tokeniser is not published; this is ours"
 _WINDOWS = "the paper does not say how its windows overlap"
 _BEAM = "beam search of width 4 there, greedy here"

@@ -104,16 +104,16 @@ def _cell(pair: Pair, *, turned: bool) -> dict[str, str]:
             else [-v for v in values[::-1]]
         )
 
-    def told(value: float) -> str:  # a share in points, as the page shows shares in percent
+    def amount(value: float) -> str:  # a share in points, as the page shows shares in percent
         return points(value) if pair.full == 1.0 and not pair.by_ratio else number(value)
 
     def reach(low: float, high: float) -> str:
         if math.isnan(low):
             return "no interval"
-        return " to ".join(told(bound).removeprefix("+") for bound in seen(low, high))
+        return " to ".join(amount(bound).removeprefix("+") for bound in seen(low, high))
 
     (value,) = seen(figure.effect)
-    shown = f"x {told(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{told(value).removeprefix('+')}"
+    shown = f"x {amount(value)}" if pair.by_ratio else f"{'+' if value > 0 else ''}{amount(value).removeprefix('+')}"
     ahead = (pair.better == pair.model_a) != turned
     state = "same" if not pair.significant else "better" if ahead else "worse"
     words = [f"p {p_value(pair.p_adjusted)}", pair.verdict, pair.disagreement]

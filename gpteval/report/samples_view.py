@@ -102,8 +102,8 @@ def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     if len(every) <= CHOICES:
         return every
-    told = [-math.inf if n is None else n for n in logprobs[: len(every)]]
-    likely = sorted(range(len(told)), key=lambda n: -told[n])
+    known = [-math.inf if n is None else n for n in logprobs[: len(every)]]
+    likely = sorted(range(len(known)), key=lambda n: -known[n])
     first = [c for c in every if c["gold"] or c["chosen"]]
     kept = first + [every[n] for n in likely if every[n] not in first][: CHOICES - len(first)]
     return [c for c in every if c in kept]

@@ -130,7 +130,7 @@ def figure(view: TaskSteps) -> dict[str, Any]:
             | {
                 "text": ["", plain(name), ""],
                 "textposition": "top center",
-                "hovertext": plain(f"{name}: {_told(row)}"),
+                "hovertext": plain(f"{name}: {_with_interval(row)}"),
                 "mode": "lines+text",
                 "line": {"width": 1, "dash": dash[row["shots"]]},
                 "opacity": 0.75,
@@ -148,7 +148,7 @@ def figure(view: TaskSteps) -> dict[str, Any]:
         data.append(
             curve
             | {
-                "text": [plain(f"{line.name}, step {row['step']:,}: {_told(row)}") for row in line.rows],
+                "text": [plain(f"{line.name}, step {row['step']:,}: {_with_interval(row)}") for row in line.rows],
                 "mode": "lines+markers",
                 "marker": {"size": 7, "symbol": symbol},
                 "line": {"width": 2.5, "dash": dash[line.shots]},
@@ -200,6 +200,6 @@ def _bound(row: ResultRow, end: str) -> float:
     return float(row["value"] if bound is None else bound)
 
 
-def _told(row: ResultRow) -> str:
+def _with_interval(row: ResultRow) -> str:
     interval = show_interval(row)
     return show(row["value"], row["metric"]) + (f" ({interval})" if interval else "")

@@ -81,11 +81,13 @@ def loss_figure(rows: tuple[TunedRow, ...]) -> dict[str, Any]:
         for losses, what, line in (("losses", "training", 1.0), ("validation_losses", "validation", 2.5)):
             steps = [step for step, _ in one.about[losses]]
             values = [loss for _, loss in one.about[losses]]
-            told = [plain(f"{one.model}, step {s:,}: {what} loss {v:.3f}") for s, v in zip(steps, values, strict=True)]
+            labels = [
+                plain(f"{one.model}, step {s:,}: {what} loss {v:.3f}") for s, v in zip(steps, values, strict=True)
+            ]
             data.append(
                 trace(like, steps, values, one.model)
                 | {
-                    "text": told,
+                    "text": labels,
                     "mode": "lines" if what == "training" else "lines+markers",
                     "line": {"width": line, "dash": DASHES[number % len(DASHES)]},
                     "marker": {"size": 7, "symbol": symbols[number % len(symbols)]},

@@ -64,7 +64,7 @@ def run_until_decided(
         found, before = _found(config, margin, ours, whole), counts
         if not found and not outcome.failures:
             raise UsageError(
-                "the two models were asked nothing alike, so nothing can be decided",
+                "the two models have no question in common, so nothing can be decided",
                 "a chat model is asked for letters: ask both so with --choices letters",
             )
         counts = {one.place: one.items for one in found}

@@ -40,7 +40,7 @@ class Notes:
                 case Failed():
                     self.failed[outcome.error] += 1
 
-    def told(self, engine: AnyEngine) -> list[str]:
+    def lines(self, engine: AnyEngine) -> list[str]:
         """The notes, a line each."""
         notes = []
         codec = engine.model.codec

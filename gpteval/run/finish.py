@@ -127,7 +127,7 @@ class Finisher:
             [prompt.request for prompt in job.prompts],
             common=common,
             data=job.data,
-            notes=[*self.notes.told(engine), *self.marks.notes(), *([job.tuned.tuned.note] if job.tuned else [])],
+            notes=[*self.notes.lines(engine), *self.marks.notes(), *([job.tuned.tuned.note] if job.tuned else [])],
             published=partial(ledger.published_of, info, unit),
             rule=LOSSY if engine.model.codec.lossy and self.notes.generated else self.marks.rule,
         )

@@ -31,7 +31,9 @@ def write_lock(run: Path, out: Path) -> int:
     Raises UsageError for another folder, StoreError for a damaged manifest, OutputError.
     """
     if not (run / "manifest.json").is_file():
-        raise UsageError(f"{run} is no run's folder: it has no manifest.json", "give the folder of a gpteval run")
+        raise UsageError(
+            f"{run} is not the folder of a run: it has no manifest.json", "give the folder of a gpteval run"
+        )
     manifest = read_document(run / "manifest.json")
     lock = {
         "gpteval_lock": VERSION,
@@ -69,7 +71,7 @@ def read_lock(path: Path) -> Lock:
             f"cannot read the lock {path}: {error.strerror}", "write one with 'gpteval lock RUN'"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no lock: {error}", "write one with 'gpteval lock RUN'") from None
+        raise UsageError(f"{path} is not a lock file: {error}", "write one with 'gpteval lock RUN'") from None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
-from gpteval.data.downloads import told
+from gpteval.data.downloads import announced
 from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import ModelInfo
@@ -42,7 +42,7 @@ class RunPlan:
             if isinstance(as_metric(name), str):
                 metric_registry()[name]
         for number, task in enumerate(tasks, 1):
-            with told(self.listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
+            with announced(self.listener.loading, f"task data {number}/{len(tasks)}, {task.label}"):
                 self.load(task)
         if self.config.tasks_with_examples:
             tasks = self.only_with_examples(tasks)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from gpteval.api.prices import Budget
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
 from gpteval.core.outcomes import Result
-from gpteval.data.downloads import told
+from gpteval.data.downloads import announced
 from gpteval.engine.engine import Plan
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
@@ -104,7 +104,7 @@ class _Run:
         lock = self.plan.lock
         try:
             info = lock.pin_model(info) if lock else info
-            with told(self.listener.loading, f"the files of {info.name}"):
+            with announced(self.listener.loading, f"the files of {info.name}"):
                 model = self.live or open_model(info, self.plan.config)
             if lock:
                 lock.check_model(model)
@@ -117,7 +117,7 @@ class _Run:
             return None
 
     def _begin(self, engine: AnyEngine, unit: Unit) -> Job:
-        """Raises GptevalError where a unit's data or prompts cannot be had."""
+        """Raises GptevalError where a unit's data or prompts are not available."""
         data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
@@ -286,7 +286,7 @@ def _failed_of(units: Units, failed: Collection[tuple[str, str, int]]) -> Units:
 
 
 def _store(config: RunConfig, folder: RunFolder, listener: Listener) -> ResultStore:
-    """The folder's journal, and the shared cache unless it is not wanted or cannot be had."""
+    """The folder's journal, and the shared cache unless it is not wanted or not available."""
     journal = Journal(folder.path / JOURNAL, listener.warned)
     cache = None
     if config.cache:
@@ -303,7 +303,7 @@ def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task
     left_out = [task.label for task, known in found if known is None]
     if left_out:
         some = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
-        listener.warned(f"left out, because how {profile} has them is not known: {some}")
+        listener.warned(f"left out, because the profile {profile} does not define them: {some}")
     known = [task for _, task in found if task is not None]
     if not known:
         raise UsageError(f"none of these tasks has the profile {profile}", "run them with --profile gpteval")

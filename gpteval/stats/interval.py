@@ -43,9 +43,9 @@ class Estimate:
 
     def fields(self) -> dict[str, Any]:
         """As a result has them: None for what the sample does not tell."""
-        told = {name: getattr(self, name) for name in ("ci_low", "ci_high", "stderr")}
+        numbers = {name: getattr(self, name) for name in ("ci_low", "ci_high", "stderr")}
         return {"value": self.value, "interval": self.method} | {
-            name: None if math.isnan(number) else number for name, number in told.items()
+            name: None if math.isnan(number) else number for name, number in numbers.items()
         }
 
 

@@ -89,7 +89,7 @@ class RunFolder:
         try:
             found = read_document(path)
             if not is_own(path):
-                raise StoreError(f"{name} is of something else")
+                raise StoreError(f"{name} belongs to something else")
             return found
         except StoreError as error:
             aside = aside_of(path)

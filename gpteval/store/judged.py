@@ -15,12 +15,12 @@ def judged_apart(rows: Iterable[Mapping[str, Any]], task: str | None = None) -> 
         if row.get("judged") and not row.get("stale") and task in (None, row["task"]):
             unit = (row["task"], row.get("shots", 0), row["metric"], row.get("n"))
             found.setdefault(unit, {}).setdefault(str(row["judged"]), []).append(str(row["model"]))
-    told = {}
+    sentences = {}
     for (name, shots, *_), models in found.items():
         if len(models) > 1:
             groups = " and ".join(", ".join(dict.fromkeys(group)) for group in models.values())
-            told[name, shots] = (
+            sentences[name, shots] = (
                 f"{name} ({shots}-shot) was not judged alike for {groups}: its items, golds, metric or chance level "
                 "are not the same; run it again for all of them"
             )
-    return list(told.values())
+    return list(sentences.values())

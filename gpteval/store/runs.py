@@ -47,7 +47,7 @@ def load_each(runs: Sequence[Path]) -> list[Loaded]:
     """Read run folders, each for itself, but for the names of models: see ``names_apart``. Keys that a row lacks get a
     default, so that the files of another version can be shown too.
 
-    Raises UsageError for what is no run's folder, StoreError for a damaged file.
+    Raises UsageError for what is not the folder of a run, StoreError for a damaged file.
     """
     documents, manifests, names = _read(runs)
     return [_loaded(*of_run) for of_run in zip(runs, documents, manifests, names, strict=True)]
@@ -64,7 +64,9 @@ def _read(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Mapping[str,
     manifests: list[Mapping[str, Any]] = []
     for run in runs:
         if not (run / "results.json").is_file():
-            raise UsageError(f"{run} is no run's folder: it has no results.json", "give the folder of a gpteval run")
+            raise UsageError(
+                f"{run} is not the folder of a run: it has no results.json", "give the folder of a gpteval run"
+            )
         document = read_document(run / "results.json", members=False)
         documents.append(document)
         manifests.append(read_document(run / "manifest.json") if (run / "manifest.json").is_file() else {})
@@ -136,17 +138,17 @@ def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], na
     ]
     if manifest.get("models"):
         manifest = {**manifest, "models": {names.get(name, name): facts for name, facts in manifest["models"].items()}}
-    told = [f"{document['unread']} rows of {run.resolve().name} name no result"] if document["unread"] else []
+    notes = [f"{document['unread']} rows of {run.resolve().name} name no result"] if document["unread"] else []
     if any(new != old for old, new in names.items()):
-        told.append("models of one name with other weights are told apart by the folders of their runs")
+        notes.append("models of one name with other weights are told apart by the folders of their runs")
     models = (manifest.get("config") or {}).get("until_decided")
     if isinstance(models, list) and models:
-        told.append(
+        notes.append(
             f"{run.resolve().name} took items until {' and '.join(map(str, models))} were told apart: differences "
             "allow for that, the intervals of single models do not"
         )
     _mark_primary(rows)
-    return Loaded((run.resolve().name,), tuple(rows), tuple(failures), (manifest,), samples, tuple(told))
+    return Loaded((run.resolve().name,), tuple(rows), tuple(failures), (manifest,), samples, tuple(notes))
 
 
 def facts_of(loaded: Loaded) -> dict[str, Mapping[str, Any]]:

@@ -26,7 +26,7 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
     alike: dict[tuple[str, ...], list[str]] = {}
     for name in names:
         alike.setdefault(tuple(sorted(files[name].values())), []).append(name)
-    told = [
+    sentences = [
         f"{', '.join(same[:-1])} and {same[-1]} have the same weights: they are one model under {len(same)} names"
         for same in alike.values()
         if len(same) > 1 and wanted & set(same)
@@ -40,11 +40,11 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
             and models[one]["family"] == models[other].get("family")
         ):
             whole = len(files[one])
-            told.append(
+            sentences.append(
                 f"{one} and {other} have {len(common)} of {whole} weight files in common, such as {sorted(common)[0]}: "
                 "one of them may not be of the step that it is named after"
             )
-    return told
+    return sentences
 
 
 def _files(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:

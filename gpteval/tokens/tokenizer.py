@@ -102,7 +102,7 @@ class Codec:
             places += [begin] if number else []  # the newline itself
             places += [begin + start for start, _ in offsets]
         if len(places) != count:
-            raise ValueError(f"the tokenizer tells {len(places)} places of {count} tokens")
+            raise ValueError(f"the tokenizer reports {len(places)} places of {count} tokens")
         if self.newline_token is not None and len(written) != len(text):
             own = [place for place, c in enumerate(text) for _ in c.translate(_STANDARD)]
             places = [own[min(place, len(own) - 1)] for place in places]

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.core.atomic import put, remove, told_when_full, whole, write_whole
+from gpteval.core.atomic import disk_errors, put, remove, whole, write_whole
 from gpteval.core.errors import OutputError
 from gpteval.models.loader import pick_device
 from gpteval.tokens.tokenizer import Codec
@@ -99,7 +99,7 @@ def pretrain(
         optimizers=(optimizer_of(model, recipe.learning_rate), None),
     )
     trainer.remove_callback(transformers.PrinterCallback)
-    with told_when_full(str(states)):
+    with disk_errors(str(states)):
         states.mkdir(exist_ok=True)
         watcher.keep_settings()
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -120,7 +120,7 @@ def pretrain(
         "device": device,
         "loss": curve,
     }
-    with told_when_full(str(out)):
+    with disk_errors(str(out)):
         _save(out, recipe, model, tokenizer, facts)
     if done >= steps:
         remove(states)

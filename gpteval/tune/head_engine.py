@@ -61,7 +61,7 @@ class TunedEngine(Engine):
         if known := [prompt.item_id for prompt in prompts if prompt.item_id in seen]:
             raise UsageError(
                 f"model {self.model.info.name} was trained on {len(known)} of these {len(prompts)} items, the first "
-                f"{known[0]}: it would be asked what it was told",
+                f"{known[0]}: it has learned their answers",
                 "evaluate it on a split that it has not seen",
             )
         return self.planned(prompts)

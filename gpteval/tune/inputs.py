@@ -148,6 +148,6 @@ def make_examples(prompts: Sequence[Prompt], form: InputForm, codec: Codec, *, c
         raise UsageError(
             f"{len(longer)} of {len(made)} texts are longer than the window of {form.window} tokens, "
             f"that of item {item} by {over}",
-            "--cut takes what is too much from their beginnings",
+            "--cut shortens them from their beginnings",
         )
     return made

@@ -39,7 +39,7 @@ def split_of(task: Task, *, examples: int | None, seed: int) -> Split:
         loaded = task.source.load(task.shots_from)
     except DataError as error:
         raise DataError(
-            f"task {task.name}: its training split {task.shots_from!r} cannot be had: {error.message}", error.hint
+            f"task {task.name}: its training split {task.shots_from!r} is not available: {error.message}", error.hint
         ) from error
     evaluated = {item.id for item in all_items(task, task.source.load().rows)}
     every = [item for item in subset(all_items(task, loaded.rows), None, seed) if item.id not in evaluated]

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.atomic import PARTIAL, remove, told_when_full, write_whole
+from gpteval.core.atomic import PARTIAL, disk_errors, remove, write_whole
 from gpteval.core.errors import ModelError, OutputError, UsageError
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
@@ -68,7 +68,7 @@ def tune(
 
     trainee = _trainee_of(model, training_set.form, settings)
     out.mkdir(parents=True, exist_ok=True)
-    with told_when_full(str(out)):
+    with disk_errors(str(out)):
         write_whole(out / BEGUN, json.dumps(wanted, indent=1))
     progress.stage(
         f"training {trainee.trained:,} of {trainee.parameters:,} weights on {len(training_set.train):,} examples"
@@ -79,7 +79,7 @@ def tune(
     last = last_checkpoint(out / CHECKPOINTS)
     if last:
         progress.stage(f"goes on from {last.name}")
-    with told_when_full(str(out / CHECKPOINTS)):
+    with disk_errors(str(out / CHECKPOINTS)):
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     losses.of(trainer.state.log_history)
     if trainer.state.global_step < trainer.state.max_steps and losses.validation:
@@ -114,7 +114,7 @@ def tune(
         asked=asked,
     )
     seen = [*_ids(training_set.train), *(prompt.item_id for prompt in split.validation)]
-    with told_when_full(str(out)):
+    with disk_errors(str(out)):
         write_tuned(out, about, trainee.module, model.codec.tokenizer, seen)
     _leave(out)
     return about
@@ -197,7 +197,7 @@ def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
     for name in track:
         if name not in TRACKERS or find_spec(name) is None:
             raise UsageError(
-                f"--track {name} cannot be had", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
+                f"--track {name} is not available", f"one of {', '.join(TRACKERS)}: pip install 'gpteval[track]'"
             )
 
 

@@ -48,7 +48,7 @@ def convert(
     write = _format(path, open_base)
     if write is None:
         raise ModelError(
-            f"{path.name} is no model in a format that is known",
+            f"{path.name} is not a model in a known format",
             "nanoGPT's ckpt.pt, llm.c's .bin, a .gguf file, or a folder with an adapter of peft",
         )
     if folder.exists() and any(folder.iterdir()):
@@ -76,8 +76,8 @@ def converted(
     else:
         content = hashlib.sha256(b"".join(_digest(part) for part in parts_of(path))).hexdigest()[:24]
         files = _tokenizer_files(Path(tokenizer) if tokenizer is not None else path.parent)
-        told = b"".join(file.read_bytes() for file in files) or (tokenizer or "").encode()
-        content += "-" + hashlib.sha256(told).hexdigest()[:8]
+        content_of_tokenizer = b"".join(file.read_bytes() for file in files) or (tokenizer or "").encode()
+        content += "-" + hashlib.sha256(content_of_tokenizer).hexdigest()[:8]
     folder = cache / f"{content}-{CONVERSION}"
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)

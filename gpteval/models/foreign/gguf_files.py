@@ -35,7 +35,7 @@ def write_gguf(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     What lies beside the file takes no part, but for the other parts of a split one. Raises ModelError, UsageError.
     """
     if find_spec("gguf") is None:
-        raise UsageError(f"{path.name} is a GGUF file, for which gguf is needed", "pip install 'gpteval[gguf]'")
+        raise UsageError(f"{path.name} is a GGUF file, which needs gguf", "pip install 'gpteval[gguf]'")
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent) as alone, gguf_names_once():
             whole = joined(path, Path(alone))

@@ -92,14 +92,14 @@ def follow(config: Any, keys: Keys, factors: np.ndarray | None) -> None:
     if config.model_type in _SCORES:  # what scores are divided by has no key: llama.cpp goes by the number of layers
         own_way = config.num_hidden_layers == _SCORES[config.model_type]
         config.query_pre_attn_scalar = config.hidden_size // config.num_attention_heads if own_way else config.head_dim
-    for told in ("bos", "eos", "padding"):
-        setattr(config, f"{told[:3]}_token_id", keys.tokenizer.get(f"{told}_token_id"))
+    for role in ("bos", "eos", "padding"):
+        setattr(config, f"{role[:3]}_token_id", keys.tokenizer.get(f"{role}_token_id"))
     if config.model_type in _SLIDING:
         config.sliding_window = own.get("attention.sliding_window")
     config.tie_word_embeddings = "output.weight" not in keys.tensors
-    for told, tensor in (("attention_bias", "attn_q.bias"), ("mlp_bias", "ffn_up.bias")):
-        if hasattr(config, told):
-            setattr(config, told, f"blk.0.{tensor}" in keys.tensors)
+    for option, tensor in (("attention_bias", "attn_q.bias"), ("mlp_bias", "ffn_up.bias")):
+        if hasattr(config, option):
+            setattr(config, option, f"blk.0.{tensor}" in keys.tensors)
     rope = getattr(config, "rope_parameters", None) or {}
     if "rope_type" in rope:
         config.rope_parameters = rope | _rope(config, keys, rope, factors)
@@ -208,22 +208,22 @@ _SAYS: dict[str, Callable[[Any], Any]] = {
 
 def hold(config: Any, keys: Keys) -> None:
     """Raise ModelError naming the first key of the file that a configuration does not say as the file does."""
-    for key, told in keys.own.items():
+    for key, stated in keys.own.items():
         if key == "tensor_data_layout" or key.startswith("rope.scal"):  # where from; and what was followed above
             continue
         if key not in _SAYS:
-            raise keys.refused(key, f"({str(told)[:60]}) is not known here")
+            raise keys.refused(key, f"({str(stated)[:60]}) is not known here")
         said = _SAYS[key](config)
-        if not _alike(told, said):
-            raise keys.refused(key, f"is {str(told)[:60]}, which transformers does not follow: {str(said)[:60]}")
+        if not _alike(stated, said):
+            raise keys.refused(key, f"is {str(stated)[:60]}, which transformers does not follow: {str(said)[:60]}")
 
 
-def _alike(told: Any, said: Any) -> bool:
-    if said is None or isinstance(told, str) or isinstance(said, str):
-        return bool(told == said)
-    if isinstance(told, list):
-        return bool(told) and all(_alike(one, said) for one in told)
-    return math.isclose(told, said, rel_tol=1e-5)
+def _alike(stated: Any, said: Any) -> bool:
+    if said is None or isinstance(stated, str) or isinstance(said, str):
+        return bool(stated == said)
+    if isinstance(stated, list):
+        return bool(stated) and all(_alike(one, said) for one in stated)
+    return math.isclose(stated, said, rel_tol=1e-5)
 
 
 def hold_tokenizer(tokenizer: Any, keys: Keys, splits: Iterable[str]) -> None:
@@ -231,23 +231,23 @@ def hold_tokenizer(tokenizer: Any, keys: Keys, splits: Iterable[str]) -> None:
 
     ``splits``: the pre-tokenizers that transformers knows.
     """
-    told = keys.tokenizer
+    stated = keys.tokenizer
     plain = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     added = len(whole) > len(plain)
-    pre, model = told.get("pre", "gpt-2"), told.get("model")
+    pre, model = stated.get("pre", "gpt-2"), stated.get("model")
     does: dict[str, Any] = {
         "pre": pre if model != "gpt2" or pre in _AS_GPT2 or pre in splits else "gpt-2",
-        "add_bos_token": added and whole[0] == told.get("bos_token_id"),
-        "add_eos_token": added and whole[-1] == told.get("eos_token_id"),
+        "add_bos_token": added and whole[0] == stated.get("bos_token_id"),
+        "add_eos_token": added and whole[-1] == stated.get("eos_token_id"),
         "add_sep_token": False,
         "remove_extra_whitespaces": model == "t5",
     }
     if model == "llama":
         does["add_space_prefix"] = tokenizer.convert_ids_to_tokens(plain)[0].startswith("▁")
     for key, done in does.items():
-        if key in told and told[key] != done:
+        if key in stated and stated[key] != done:
             raise ModelError(
-                f"{keys.name}: its key tokenizer.ggml.{key} is {told[key]!r}, which transformers does not follow",
+                f"{keys.name}: its key tokenizer.ggml.{key} is {stated[key]!r}, which transformers does not follow",
                 ANOTHER,
             )

@@ -32,11 +32,11 @@ def joined(path: Path, folder: Path) -> Path:
     import gguf
 
     first = gguf.GGUFReader(path)
-    count = int(_told(first, "split.count", 1))
+    count = int(_field(first, "split.count", 1))
     if count <= 1:
         return path
     parts = parts_of(path)
-    here = f"{path.name} is part {int(_told(first, 'split.no', 0)) + 1} of {count} of a model"
+    here = f"{path.name} is part {int(_field(first, 'split.no', 0)) + 1} of {count} of a model"
     named = _PART.fullmatch(path.name)
     if named is None or int(named["count"]) != count:
         raise ModelError(f"{here}; its name does not tell the others'", f"call it NAME-00001-of-{count:05}.gguf")
@@ -47,17 +47,17 @@ def joined(path: Path, folder: Path) -> Path:
         raise ModelError(f"{here}; {', '.join(lost[:3])} {'is' if len(lost) == 1 else 'are'} not beside it", TOGETHER)
     readers = [gguf.GGUFReader(part) for part in parts]
     for number, (part, reader) in enumerate(zip(parts, readers, strict=True)):
-        if (_told(reader, "split.no", -1), _told(reader, "split.count", 0)) != (number, count):
+        if (_field(reader, "split.no", -1), _field(reader, "split.count", 0)) != (number, count):
             raise ModelError(f"{here}; {part.name} is not part {number + 1} of {count}", TOGETHER)
     held = sum(len(reader.tensors) for reader in readers)
-    if held != _told(first, "split.tensors.count", held):
+    if held != _field(first, "split.tensors.count", held):
         raise ModelError(f"{here}; together they hold {held} tensors, not those of the whole", TOGETHER)
     whole = folder / f"{named['stem']}.gguf"
     _write(whole, readers)
     return whole
 
 
-def _told(reader: Any, key: str, default: int) -> Any:
+def _field(reader: Any, key: str, default: int) -> Any:
     return reader.fields[key].contents() if key in reader.fields else default
 
 

@@ -50,7 +50,7 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
         sizes = {name: int(arguments[name]) for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size")}
     except Exception as error:  # unpickling, a cut archive, another program's keys
         raise ModelError(
-            f"{path.name} is no checkpoint of nanoGPT: {_reason(error)}",
+            f"{path.name} is not a checkpoint of nanoGPT: {_reason(error)}",
             "expected a dict of 'model' (tensors) and 'model_args' (numbers); nothing else in it is loaded",
         ) from error
     state = {_WRAPPED.sub(r"\1", name): tensor for name, tensor in state.items()}
@@ -64,7 +64,7 @@ def _nanogpt(path: Path) -> tuple[dict[str, Any], Tensors]:
     given = {n for n in state if not n.endswith((".attn.bias", ".attn.masked_bias"))} - {"lm_head.weight"}
     wanted = {name for name in expected if arguments.get("bias", True) or not name.endswith(".bias")}
     if wrong := sorted(wanted ^ given):
-        raise ModelError(f"{path.name} is no checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}", _OWN)
+        raise ModelError(f"{path.name} is not a checkpoint of nanoGPT: {wrong[0]} is {_lacking(wrong[0], given)}", _OWN)
     tensors = {}
     for name, shape in expected.items():
         linear = name.endswith(".weight") and any(part in name for part in (".c_attn.", ".c_proj.", ".c_fc."))

@@ -61,7 +61,7 @@ def write_merged(folder: Path, out: Path, trust: Trust, open_base: OpenBase) -> 
     not serve language modelling, and where the merged model does not give the unmerged one's numbers; UsageError.
     """
     if find_spec("peft") is None:
-        raise UsageError(f"{folder.name} is an adapter, for which peft is needed", "pip install 'gpteval[peft]'")
+        raise UsageError(f"{folder.name} is an adapter, which needs peft", "pip install 'gpteval[peft]'")
     _refuse_other_kinds(folder)
     base = _base(folder)
     model = open_base(base, trust)
@@ -171,8 +171,8 @@ def _logprobs(model: Any, ids: list[int]) -> Any:
     import torch
 
     with torch.inference_mode():
-        told = model(input_ids=torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
-    return told[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+        logprobs = model(input_ids=torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
+    return logprobs[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
 
 
 def _refuse_left_over(folder: Path, adapted: Any, expected: Mapping[str, Any]) -> None:

@@ -30,19 +30,19 @@ def work(run: Path, load: LoadOptions, *, wait: float, tell: Callable[[str], Non
     """
     folder = run / WORK
     until = time.monotonic() + wait
-    tell(f"waits for work in {run}, {wait:g} s at most")
+    tell(f"waiting for work in {run}, {wait:g} s at most")
     while not ((folder / MARK).is_file() and (folder / WAITING).is_dir()) or (folder / ENDED).exists():
         if time.monotonic() > until:
             raise UsageError(f"no run hands out work in {run}", "start one: gpteval run … --executor folder --out …")
         time.sleep(LOOK_SECONDS)
-    tell(f"works for {run}")
+    tell(f"working for {run}")
     worker = _Worker(folder, load)
     until = time.monotonic() + wait
     while not (folder / ENDED).exists():
         if worker.one():
             until = time.monotonic() + wait
         elif time.monotonic() > until:
-            tell(f"nothing was handed out for {wait:g} s: leaves")
+            tell(f"nothing was handed out for {wait:g} s: this worker ends")
             break
         else:
             time.sleep(LOOK_SECONDS)

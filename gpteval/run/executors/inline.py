@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gpteval.api.api_engine import ApiEngine
 from gpteval.core.errors import GptevalError, unforeseen
-from gpteval.data.downloads import told
+from gpteval.data.downloads import announced
 from gpteval.models.memory import peak_memory
 from gpteval.run.parts import Part, PartResult, PartResults
 from gpteval.run.units import Listener
@@ -26,7 +26,7 @@ class Inline:
             engine = job.engine
             try:
                 if not (job.error or engine.model.loaded):
-                    with told(self.listener.loading, f"the weights of {job.unit.model.name}"):
+                    with announced(self.listener.loading, f"the weights of {job.unit.model.name}"):
                         _ = engine.model.module
                 if isinstance(engine, ApiEngine):
                     engine.client.tell = self.listener.waiting
