@@ -71,16 +71,20 @@ def compare(
     seed: int = 0,
     draws: int = DRAWS,
 ) -> Comparison:
-    """Compare the models of one or more runs as pairs over the items that both answered.
+    """Compare the models of one or more runs as pairs, over the items that both answered.
 
-    ``baseline``: every other model against this one, else all pairs. ``metric``: this one instead of each task's
-    primary metric. ``common_items``: over the items that no model of a pair had to cut. ``margin``: in points (of a
-    ratio, percent); models that are surely no further apart are called alike. ``sides``: groups of models by name,
-    such as trainings of one recipe, each held against the one before, instead of the generations. ``anytime``: evidence
-    that may be looked at while a run grows, for pairs alone; of runs that stopped when they were decided there is no
-    other. A row's own figures do not depend on the order of runs or models, nor on what else is compared. Raises
-    UsageError for results that differ in their prompts or data unless ``force`` and for a single side, UnknownNameError
-    for a model that is not there, StoreError for damaged files.
+    ``baseline``: compares every other model with this one, instead of all pairs.
+    ``metric``: takes the place of each task's primary metric.
+    ``common_items``: leaves out the items whose prompt was cut for one model of a pair.
+    ``margin``: in points (of a ratio, percent); two models whose whole interval lies within it are called alike.
+    ``sides``: named groups of models, such as trainings of one recipe, in the place of the generations; each is
+    compared with the one before.
+    ``anytime``: uses tests that stay valid however often one looks while a run grows (pairs only). Runs that stopped
+    as soon as they were decided are always compared so.
+
+    A row's own figures do not depend on the order of runs or models, nor on what else is compared. Raises UsageError
+    for results that differ in their prompts or data (unless ``force``) and for a single side, UnknownNameError for a
+    model that the runs do not have, StoreError for damaged files.
     """
     remarks: list[str] = []
     answers = load(runs, metric, remarks)

@@ -1,4 +1,4 @@
-"""What comes from the Hub is told while it comes, and a Hub that does not answer is not waited for without end."""
+"""Downloads from the Hub: how much has arrived, a limit on the wait for an answer, and what went wrong."""
 
 from __future__ import annotations
 

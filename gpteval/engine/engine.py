@@ -263,7 +263,7 @@ class Engine:
         return "contexts and prefixes" if self.scorer.reach else "equal inputs"
 
     def dollars(self, results: Iterable[QueryResult]) -> None:
-        """A model of one's own costs none that is known."""
+        """A model that runs here has no known price: 0."""
 
     def estimate(self, queries: Sequence[Query]) -> CostEstimate:
         """What queries would take."""

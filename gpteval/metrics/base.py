@@ -28,10 +28,10 @@ class Metric(ABC):
     ``ratio``.
     ``scale`` is the value of a perfect answer where there is one (1.0; BLEU and chrF 100.0), else None.
     ``bottom`` is the least value, where there is a scale.
-    ``floor`` is what guessing reaches where ``chance`` gives nothing: 0.0 for answers that nobody guesses. One with
-    neither has no place between guessing and perfect, and is left out of means.
-    ``of_choice`` names the metric that takes its place where only the chosen option is known, as of letters and heads.
-    ``published_as`` are the names under which published tables have it.
+    ``floor`` is what guessing reaches where ``chance`` gives nothing: 0.0 where an answer cannot be guessed. A metric
+    with neither cannot be placed between guessing and perfect, and is left out of means.
+    ``of_choice`` names the metric that replaces it where only the chosen option is known (letters, tuned heads).
+    ``published_as`` are its names in published tables.
     """
 
     name: str

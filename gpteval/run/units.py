@@ -45,33 +45,38 @@ class Listener:
     def waiting(self, what: str) -> None:
         """A server has not answered for a while: why, and what comes next."""
 
-    def began(self, units: int, folder: Path) -> None: ...
+    def began(self, units: int, folder: Path) -> None:
+        """The run starts: so many units are to be computed, and ``folder`` will hold the results."""
 
     def filled(self, unit: Unit, state: State) -> None:
-        """Worker processes have computed a batch of a unit, and all together are so far."""
+        """Worker processes have computed a batch of a unit; ``state`` is the progress of all of them."""
 
     def unit_began(self, unit: Unit, tokens: int, known: int) -> None:
         """``known`` of about ``tokens`` tokens are there from an earlier run."""
 
-    def advanced(self, unit: Unit, tokens: int) -> None: ...
+    def advanced(self, unit: Unit, tokens: int) -> None:
+        """A batch of a unit is computed, of so many tokens."""
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        """What some of the items gave, in order, and when all are told ``unit_done`` or ``unit_failed``. ``info``: the
-        model as loaded; ``metrics``: the primary first.
+        """The records of a stretch of items, in order; after the last, ``unit_done`` or ``unit_failed`` follows.
+
+        ``info``: the model as loaded; ``metrics``: the primary one first.
         """
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         """``results`` is empty for a unit that is no result of the run."""
 
     def groups_done(self, results: Sequence[Result]) -> None:
-        """What a model's tasks are worth together."""
+        """The results of benchmarks that are made of several tasks."""
 
     def estimated(self, unit: Unit, estimate: CostEstimate) -> None:
-        """In a dry run: what the unit would take."""
+        """In a dry run: how much the unit would compute, and cost."""
 
-    def unit_failed(self, unit: Unit, failure: Failure) -> None: ...
+    def unit_failed(self, unit: Unit, failure: Failure) -> None:
+        """The unit has no results; the others go on."""
 
-    def warned(self, message: str) -> None: ...
+    def warned(self, message: str) -> None:
+        """Something the user should know, which does not end the run."""
 
 
 class Listeners(Listener):

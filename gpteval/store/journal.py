@@ -122,7 +122,7 @@ def cache_path() -> Path:
 
 
 class ResultStore:
-    """The run's journal, with the shared cache behind it. Trouble with the cache is a warning, no more."""
+    """The run's journal, with the shared cache behind it. An error of the cache is a warning only."""
 
     def __init__(self, journal: Journal, cache: Journal | None, warn: Callable[[str], None]) -> None:
         self.journal, self.cache, self.warn = journal, cache, warn

@@ -51,7 +51,7 @@ class State:
 
 
 class ProgressFile:
-    """Writes the state now and then. Trouble with the file is nobody's: it is only for looking at."""
+    """Writes the state every few seconds. An error in writing is ignored: no result depends on this file."""
 
     def __init__(self, folder: Path, units: int) -> None:
         self.path = folder / FILE

@@ -33,7 +33,8 @@ class Task:
     never the item), and where ``shots_group`` names a column, from the rows that agree with the item in it (its
     subject, its rule). An example never shows the item's own prompt and answer, unless ``shots_may_repeat``:
     where finding the answer again is the task. ``prepare`` turns the source's rows into items' rows where the
-    two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot tell.
+    two differ (lines into pages). ``chance`` is the primary metric's value for guessing, where the metric cannot
+    compute it.
     ``cluster`` names a column whose equal values make items depend on each other (questions of one passage,
     sentences of one document): intervals and tests then resample clusters.
     Raise ``version`` when a change alters results.
@@ -43,7 +44,7 @@ class Task:
 
     ``profiles`` are the protocols that the task follows as it stands; others are declared with :meth:`as_in`.
     ``profile`` is the one that is in force. ``evaluates_validation``: whether the peer has no test split for it, so
-    that its examples are drawn from what may be the evaluated rows; by default told by the split's name. ``shown``:
+    that its examples may come from the evaluated rows; by default the split's name decides. ``shown``:
     how an example shows a request with its answer, if not one after the other.
     """
 
