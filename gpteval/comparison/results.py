@@ -12,6 +12,8 @@ from gpteval.stats.interval import Estimate
 from gpteval.stats.significance import ALPHA
 from gpteval.stats.simultaneous import Adjusted, adjusted, question
 
+IN_DOCUMENTS = {"value": "effect", "method": "test"}  # what JSON and CSV call these of a figure
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure(Estimate):
@@ -195,7 +197,7 @@ def as_dict(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         found = {name: as_dict(getattr(value, name)) for name in value.__dataclass_fields__}
         if isinstance(value, Figure):
-            return found | {"effect": found["value"], "test": found["method"]}
+            return {IN_DOCUMENTS.get(name, name): one for name, one in found.items()}
         return found | {"room": found["uncut"]} if isinstance(value, Pair) else found  # as 0.1.0 called it
     if isinstance(value, tuple | list):
         return [as_dict(one) for one in value]
