@@ -161,9 +161,9 @@ def _adapters_name(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: _index(folder, file="pytorch_model.bin"), "names pytorch_model.bin, which is no safetensors"),
-        (_other_index, "names a.bin, which is no safetensors"),
-        (_adapters_name, "names adapter_model.bin, which is no safetensors"),
+        (lambda folder: _index(folder, file="pytorch_model.bin"), "names pytorch_model.bin, which is not a safe"),
+        (_other_index, "names a.bin, which is not a safe"),
+        (_adapters_name, "names adapter_model.bin, which is not a safe"),
         (lambda folder: _index(folder, file="../away.safetensors"), r"outside of the model's own folder: ../away"),
         (lambda folder: _configured(folder, "../away.safetensors"), r"outside of the model's own folder: ../away"),
     ],

@@ -115,7 +115,7 @@ def test_named_sides(tmp_path: Path, in_process: RunCli) -> None:
     assert "GPT-3 style" not in said.stdout
     for wrong, message in (
         (("--side", "new=gpt3-0"), "two or more"),
-        (("--side", "new"), "no side"),
+        (("--side", "new"), "not a side"),
         (("--side", "new=gpt3-0", "--side", "old=gpt3-0"), "stands on two sides"),
         (("--side", "new=gpt3-0", "--side", "old=gpt9"), "gpt9"),
     ):

@@ -46,7 +46,7 @@ def test_out_of_memory_halves_the_batch_and_goes_on(
         assert a["value"] == pytest.approx(b["value"], abs=1e-5)
     monkeypatch.setattr(Engine, "begin", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("out of memory")))
     document = run([model_a], ("texts",), tmp_path / "none", task_dir, cache=False)
-    assert "out of memory on a single row" in document["failures"][0]["error"]
+    assert "out of memory on a single query" in document["failures"][0]["error"]
 
 
 def test_odd_texts_go_through(model_a: str, tmp_path: Path) -> None:
