@@ -65,7 +65,8 @@ for kill in range(kills):
     os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
     assert status in (0, signal.SIGKILL), f"kill {kill}"
-    number += status == 0
+    ended = (out / "finetune.json").exists() and not (out / "settings.json").exists()  # and killed after that
+    number += status == 0 or ended
 if not (out / ("training.json" if what == "pretrain" else "finetune.json")).exists():
     assert os.waitpid(child(what, out), 0)[1] == 0
 """
