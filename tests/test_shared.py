@@ -40,7 +40,7 @@ from pathlib import Path
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.executors import folder_worker as worker
 worker.BEAT = 0.2
-worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=60, tell=print)
+worker.work(Path(sys.argv[1]), LoadOptions(device="cpu"), wait=900, tell=print)
 """
 
 
@@ -96,20 +96,35 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     assert results(run) == results(tmp_path / "alone")
 
 
-def test_a_run_without_workers_says_how_to_start_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared, "CALL_SECONDS", 0.2)
-    started: list[subprocess.Popen[bytes]] = []
+def test_a_run_without_workers_says_how_to_start_them_and_says_it_again_when_they_have_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "CALL_SECONDS", 2.0)
+    monkeypatch.setattr(shared, "LEASE", 2.0)
+    run, called = tmp_path / "run", threading.Event()
+    workers: list[subprocess.Popen[bytes]] = []
 
-    class Follows(Listener):
+    class Calls(Listener):
         def warned(self, message: str) -> None:
-            assert message.endswith(f"gpteval worker {tmp_path}")
-            started.append(subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)]))
+            assert message.endswith(f"gpteval worker {run}")
+            called.set()
 
-    options: dict[str, Any] = {"limit": 5, "cache": False, "device": "cpu", "executor": "folder"}
-    made = evaluate("gpt2-nano", "nano_topic", out=tmp_path, listener=Follows(), **options)
+    def follow() -> None:
+        for leaves in (True, False):
+            assert called.wait(timeout=900)
+            called.clear()
+            workers.append(subprocess.Popen([sys.executable, "-c", WORKER, str(run)]))
+            if leaves:
+                until(lambda: list((run / WORK / CLAIMED).glob("*")))
+                workers[0].kill()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    options: dict[str, Any] = {"limit": 30, "cache": False, "device": "cpu", "executor": "folder"}
+    made = evaluate("gpt2-nano", TASKS, out=run, listener=Calls(), **options)
+    follower.join(timeout=900)
     assert made.failures == ()
-    (worker,) = started
-    assert worker.wait(timeout=900) == 0
+    assert [worker.wait(timeout=900) for worker in workers] == [-signal.SIGKILL, 0]
 
 
 def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path: Path) -> None:
@@ -191,7 +206,7 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
 
     class Hears(Listener):
         def warned(self, message: str) -> None:
-            if "handed out again" in message:  # on a slow machine it also says that no worker computes yet
+            if "handed out again" in message:  # on a slow machine it also says that no worker is at work
                 warned.append(message)
 
     def remove() -> None:

@@ -40,7 +40,7 @@ MARK = ".gpteval"  # a folder that has it was made for workers
 BEAT = 5.0  # seconds between two signs of life
 LEASE = 12 * BEAT
 LOOK_SECONDS = 0.2
-CALL_SECONDS = 10.0  # without a worker, until that is told
+CALL_SECONDS = 10.0  # without a worker at work, until that is told
 WORKERS = 8  # that are expected where their number is not told
 KEPT = 4  # slices whose queries stay in the folder
 
@@ -64,7 +64,7 @@ class SharedFolder:
         self.folder = config.folder / WORK
         self._given: dict[str, _Given] = {}
         self._queries: dict[Work, str] = {}
-        self._alone, self._began = True, time.monotonic()
+        self._worked, self._called = time.monotonic(), False  # when somebody was last at work; whether it was said
 
     def compute(self, parts: Iterator[Part]) -> PartResults:
         """A part whose workers are lost one after the other ends with a ModelError."""
@@ -141,12 +141,15 @@ class SharedFolder:
         return any((self.folder / place / name).exists() for place in (WAITING, CLAIMED))
 
     def _call_workers(self) -> None:
-        """Say once how to start workers, where none has come for a while."""
-        if self._alone and any((self.folder / CLAIMED).glob("*")):
-            self._alone = False
-        if self._alone and time.monotonic() - self._began > CALL_SECONDS:
-            self._alone = False
-            self.listener.warned(f"nobody computes yet; here or elsewhere: gpteval worker {self.config.folder}")
+        """Say how to start workers, once each time that none is at work for a while: also when all have left."""
+        now = time.monotonic()
+        if any((self.folder / CLAIMED).glob("*")) or not self._given:
+            self._worked, self._called = now, False
+        elif not self._called and now - self._worked > CALL_SECONDS:
+            self._called = True
+            self.listener.warned(
+                f"no worker is at work; start one here or on another machine: gpteval worker {self.config.folder}"
+            )
 
     def _give(self, part: Part) -> None:
         work = part.work
