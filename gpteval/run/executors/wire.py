@@ -21,7 +21,7 @@ def dump_queries(queries: Mapping[bytes, Query]) -> str:
 
 def load_queries(text: str) -> dict[bytes, Query]:
     """Raises ValueError where a line is no query."""
-    return {bytes.fromhex(key): _row_of(*rest) for key, *rest in map(json.loads, text.splitlines())}
+    return {bytes.fromhex(key): _query_of(*rest) for key, *rest in map(json.loads, text.splitlines())}
 
 
 def _query(query: Any) -> list[Any]:
@@ -35,7 +35,7 @@ def _query(query: Any) -> list[Any]:
     raise TypeError(f"{type(query).__name__} is no query of a model with weights")
 
 
-def _row_of(kind: str, *values: Any) -> Any:
+def _query_of(kind: str, *values: Any) -> Any:
     if kind == "score":
         return ScoreQuery(*map(_tokens, values))
     if kind == "generate":
