@@ -40,7 +40,8 @@ def run_for_placing(
         return runs, 0
     if len(target) > 1:
         raise UsageError(
-            f"{next(n for n in target if Path(n) not in runs)} is not the folder of a run", "one model, or runs"
+            f"{next(n for n in target if Path(n) not in runs)} is not the folder of a run",
+            "name one model, or the folders of runs",
         )
     config = RunConfig(
         models=(*target, *names(against)),
