@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
 from gpteval.run.evaluate import evaluate
 from gpteval.run.units import RunOutcome
 from tests.api_server import ApiServer, Body, Fault

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from gpteval.api.api_options import ApiOptions
 from gpteval.api.chat import letter_of
-from gpteval.api.prices import price_of
+from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.prices import price_of
 from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.embedded import nano_models
@@ -280,11 +280,11 @@ def test_keys_and_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_names_behind_an_api() -> None:
     found = resolve_models(["openai:gpt-4o-2024-08-06", "openai:mine", f"completions:{MODEL}", "openai:gpt-4.1"])
-    assert [(i.name, i.location, i.generation, i.api) for i in found] == [
-        ("openai:gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "gpt4", "chat"),
-        ("openai:mine", "mine", "other", "chat"),
+    assert [(i.name, i.location, i.generation, i.backend) for i in found] == [
+        ("openai:gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "gpt4", "openai"),
+        ("openai:mine", "mine", "other", "openai"),
         (f"completions:{MODEL}", MODEL, "gpt2", "completions"),
-        ("openai:gpt-4.1", "gpt-4.1", "gpt4", "chat"),
+        ("openai:gpt-4.1", "gpt-4.1", "gpt4", "openai"),
     ]
     folder = str(nano_models()[MODEL].resolve())
     assert len({i.name for i in resolve_models([folder, f"openai:{folder}"])}) == 2, "a folder, and what serves it"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gpteval.api.api_options import ApiOptions
-from gpteval.api.prices import Budget, Price
+from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.prices import Budget, Price
 from gpteval.run.config import RunConfig
 from gpteval.run.runner import execute
 from tests.api_runs import MODEL, QUICK, facts, prices, refusal, run, says

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from gpteval.api.api_options import ApiOptions
 from gpteval.api.http import Http, masked
+from gpteval.backends.api_options import ApiOptions
 from gpteval.core.errors import UsageError
 from tests.api_runs import KEY, MODEL, QUICK, changing, run, says
 from tests.api_server import ApiServer, Body, Fault
@@ -180,7 +180,7 @@ class _Any:
 BOMB = """
 import sys
 from gpteval.api.client import Client
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
 import gpteval.api.client as client
 client.ATTEMPTS = 1
 class Anything:

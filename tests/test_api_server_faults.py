@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
 from gpteval.run.evaluate import evaluate
 from tests.api_runs import KEY, MODEL, QUICK, run
 from tests.api_server import ApiServer, Body, Fault
@@ -173,7 +173,7 @@ def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 KILLED = """
 import sys
 from pathlib import Path
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
 from gpteval.run.evaluate import evaluate
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import run_until_decided

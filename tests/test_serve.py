@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
 from gpteval.run.evaluate import evaluate

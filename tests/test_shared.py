@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from gpteval.backends.opening import Computing
 from gpteval.core.errors import StoreError, UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
-from gpteval.run.config import Computing, RunConfig
+from gpteval.run.config import RunConfig
 from gpteval.run.evaluate import evaluate
 from gpteval.run.executors import shared_folder as shared
 from gpteval.run.executors.computer import Computer, Order, order_of
@@ -59,7 +60,7 @@ def test_queries_come_back_as_they_were() -> None:
 def test_orders_and_messages_come_back_as_they_were() -> None:
     (info,) = resolve_models(["gpt2"])
     order = Order(
-        info, "/c/ckpt.pt", "key", ENGINE_VERSION, "bfloat16", "cuda", True, frozenset([b"\x00", b"\xff"]), 2, 5
+        info, "/c/ckpt.pt", "key", ENGINE_VERSION, "bfloat16", "cuda", "finetune", frozenset([b"\x00", b"\xff"]), 2, 5
     )
     assert load_order(json.loads(json.dumps(dump_order(order)))) == order
     batch = {b"\x01": QueryResult(3, -1.25, True), b"\x02": QueryResult(2, text="é\n", finish="stop")}
@@ -131,7 +132,7 @@ def test_a_worker_with_other_weights_or_another_engine_computes_nothing(tmp_path
     (info,) = resolve_models([str(save_tiny(tmp_path / "m"))])
     model = HFModel(info, LoadOptions(device="cpu"))
     queries: Any = {b"a": ScoreQuery(Tokens([1, 2]), Tokens([3]))}
-    right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", False, frozenset(), 0, 1)
+    right = Order(model.info, model.source, model.key, ENGINE_VERSION, "float32", "cpu", "", frozenset(), 0, 1)
     computer = Computer(Computing(LoadOptions()))
     other, older = replace(right, key="other"), replace(right, version=ENGINE_VERSION - 1)
     for order, reason in ((other, "has other files or code"), (older, "another version")):
@@ -174,7 +175,7 @@ def test_a_tokenizer_that_is_named_by_a_relative_path(tmp_path: Path, monkeypatc
 
 
 def part_of(model: HFModel) -> Any:
-    job = SimpleNamespace(engine=SimpleNamespace(model=model), tuned=None)
+    job = SimpleNamespace(backend=SimpleNamespace(model=model, protocol=""))
     return SimpleNamespace(work=SimpleNamespace(job=job, known=set()), number=0, of=1)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.interface import PlainText
 from gpteval.core.errors import GptevalError, ModelError
 from gpteval.core.types import digest
 from gpteval.models.catalogue import ModelInfo, resolve_models
@@ -16,38 +16,24 @@ from gpteval.models.loader import HFModel
 VERSION = 2  # raise when what is asked, or how answers are read, changes
 
 
-class NoCodec:
-    """In place of a tokenizer, where texts go out and come back as they are."""
-
-    lossy = False
-    notes: tuple[str, ...] = ()
-
-    def round_trip(self, text: str) -> str:
-        return text
-
-
 class ApiModel:
-    """``info.api`` is ``chat`` or ``completions``. Nothing is asked before the first batch.
+    """``kind`` is ``chat`` or ``completions``. Nothing is asked before the first batch.
 
     A completions model needs the tokenizer of the model that is served: prompts are sent as its tokens, so that what
     is context and what is scored is the same as for a local model. Raises ModelError where it cannot be loaded.
     """
 
-    device = "api"
-    dtype = ""
-    loaded = True
-    module: Any = None
-    attention = ""
-    revision = "api"
+    device = place = revision = "api"
+    dtype = source = ""
 
-    def __init__(self, info: ModelInfo, options: ApiOptions) -> None:
-        self.options = options
+    def __init__(self, info: ModelInfo, options: ApiOptions, kind: str) -> None:
+        self.options, self.kind = options, kind
         self.window: int | None = None
-        self.codec: Any = NoCodec()
-        self.config = SimpleNamespace(model_type=f"{info.api} API")
+        self.codec: Any = PlainText()
+        self.architecture = f"{kind} API"
         self.vocabulary: int | None = None
         self.info = info
-        if info.api == "completions":
+        if kind == "completions":
             local = self._served(info)
             self.codec = local.codec
             self.window = local.window
@@ -74,7 +60,7 @@ class ApiModel:
     def fingerprint(self) -> str:
         """Where it is asked and by what name; what answered is told apart by ``answered_as``."""
         place = re.sub(r"//[^/@]*@", "//", self.options.url)
-        return f"api:{digest(place, self.info.location, self.info.api)}"
+        return f"api:{digest(place, self.info.location, self.kind)}"
 
     @property
     def key(self) -> str:

@@ -4,28 +4,25 @@ be had, since a chat gives no log-probabilities of a prompt.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import Any
 
-from gpteval.api.api_engine import A_TOKEN, LONGEST_NAME, ApiEngine, choice_of, number, usage_of
+from gpteval.api.api_backend import A_TOKEN, LONGEST_NAME, ApiBackend, choice_of, number, usage_of
 from gpteval.api.client import Document
 from gpteval.api.server_errors import Malformed, Rejected
 from gpteval.api.thinking import answer_behind
-from gpteval.core.errors import NotAvailable
-from gpteval.core.kinds import ANSWERED, CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL, kind_of
-from gpteval.core.outcomes import Cost, Failed, Generated, Outcome, Score, Scored
-from gpteval.core.types import Choice, Generate, Prompt, Rolling
-from gpteval.engine.engine import Plan
+from gpteval.backends.interface import CHAT, GREEDY
+from gpteval.backends.query_plan import Plan
+from gpteval.backends.text_queries import SYSTEM, TextQuery, letter_result, plan_texts
+from gpteval.core.kinds import CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL
+from gpteval.core.types import Prompt
 from gpteval.tokens.queries import QueryResult
 
-SYSTEM = "Answer with the letter of the right option, and nothing else."
-LETTER_TOKENS = 16  # room for "The answer is (B)."
 THINKING_TOKENS = 4096  # for models that count what they think as what they write
 LONG = "beyond its limit"  # how a text ends that is longer than the task asked for
 SHARE = 0.5  # of the first token's probability that letters hold, at least, to be believed rather than the text
@@ -43,73 +40,20 @@ _LETTER = re.compile(r"\W*([A-Z])(?:[\s.):,*]|$)")
 _SENTENCE = re.compile(r"(?:answer|option|choice)(?:\s+is|:)\s*\W*([A-Z])(?!\w)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class ChatQuery:
-    """One message. ``options``: of so many letters one is the answer; 0 for a text of ``max_tokens``, which ends at a
-    string of ``stop``.
-    """
-
-    prompt: str
-    options: int
-    max_tokens: int
-    stop: tuple[str, ...] = ()
-
-    @property
-    def length(self) -> int:
-        """Tokens, about."""
-        return len(self.prompt) // 4 + self.max_tokens
-
-    def key(self, model_key: str) -> bytes:
-        """Content address of the answer."""
-        content = json.dumps([model_key, SYSTEM, self.prompt, self.options, self.max_tokens, self.stop])
-        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-@dataclass(frozen=True)
-class AskedItem:
-    """A prompt's query, and its outcome."""
-
-    request: Choice | Generate
-    query: ChatQuery
-    own_bos = False
-
-    def outcome(self, results: Sequence[QueryResult | None]) -> Outcome:
-        """A refusal, a filter's stop and an answer without a letter are failures, which count as wrong."""
-        (result,) = results
-        assert result is not None
-        cost = Cost(result.seconds, result.processed)
-        if result.error:
-            return Failed(result.error, cost, answered=kind_of(result.error) in ANSWERED, text=result.text)
-        if isinstance(self.request, Generate):
-            return Generated(result.text, "length" if result.finish == "length" else "stop", result.tokens, cost=cost)
-        noted = json.loads(result.extra)
-        letters = noted["letters"] if noted["by"] == "logprobs" else dict.fromkeys(noted["letters"])
-        chosen = noted.get("chosen", result.text)
-        scores = tuple(
-            Score(letters[letter], 1, letter == chosen) for letter in ascii_uppercase[: len(self.request.continuations)]
-        )
-        return Scored(scores, cost=cost, text=result.text, share=noted.get("share"))
-
-
-class ChatEngine(ApiEngine):
+class ChatBackend(ApiBackend):
     """What the server does not take (log-probabilities, a temperature) is left out once it said so."""
 
+    can = frozenset({GREEDY, CHAT})
+    kind = "chat"
     path = "chat/completions"
 
     def prepare(self, queries: Sequence[Any]) -> None:
         """Nothing: what the server does not take is found out with the first answers."""
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        encoded, keys, queries = [], [], {}
-        for prompt in prompts:
-            asked = AskedItem(prompt.request, _query(prompt))  # type: ignore[arg-type]  # _query refuses the others
-            key = asked.query.key(self.model.key)
-            encoded.append(asked)
-            keys.append((key,))
-            queries[key] = asked.query
-        return Plan(encoded, keys, queries)  # type: ignore[arg-type]  # of the same form
+        return plan_texts(prompts, self.model.key)
 
-    def body(self, query: ChatQuery, without: Collection[str]) -> dict[str, Any]:
+    def body(self, query: TextQuery, without: Collection[str]) -> dict[str, Any]:
         system = [{"role": "system", "content": SYSTEM}] if query.options else []
         body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": query.prompt}]}
         if "max_tokens" in without:
@@ -122,7 +66,7 @@ class ChatEngine(ApiEngine):
         left_out = {name for group in without for name in GROUPS.get(group, ())}
         return body | {name: value for name, value in wanted.items() if name not in left_out}
 
-    def refused(self, query: ChatQuery, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
+    def refused(self, query: TextQuery, body: Mapping[str, Any], error: Rejected) -> tuple[str, bool]:
         """What the server names as the reason or speaks of: whether it is the reason, an answer without it shows."""
         said = error.message.lower().replace(query.prompt.lower(), "")
         for group, names in GROUPS.items():
@@ -132,7 +76,7 @@ class ChatEngine(ApiEngine):
                 return group, error.parameter in names or not any(name in query.prompt.lower() for name in meant)
         return "", False
 
-    def read(self, query: ChatQuery, document: Document) -> QueryResult:
+    def read(self, query: TextQuery, document: Document) -> QueryResult:
         choice = choice_of(document)
         message, reason = choice.get("message"), choice.get("finish_reason")
         if not isinstance(message, Mapping):
@@ -168,7 +112,7 @@ class ChatEngine(ApiEngine):
             extra=json.dumps(noted) if noted else "",
         )
 
-    def _lettered(self, query: ChatQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
+    def _lettered(self, query: TextQuery, text: str, choice: Mapping[str, Any] | None) -> QueryResult:
         """By the likeliest letter among the first tokens, where they are told and letters hold ``SHARE`` of the
         probability; else by the text, which a stray letter does not outweigh.
 
@@ -181,10 +125,7 @@ class ChatEngine(ApiEngine):
         best = max(sorted(found), key=found.__getitem__) if found else letter_of(text, letters)
         if not best:
             return QueryResult(0, error=f"{NO_LETTER}: {' '.join(text.split())[:120]!r}", text=_kept(query, text))
-        logprobs = {letter: found.get(letter) for letter in letters}
-        by = "logprobs" if found else "text"
-        extra = {"letters": logprobs, "by": by, "chosen": best, "share": share}
-        return QueryResult(1, text=_kept(query, text), extra=json.dumps(extra))
+        return letter_result(best, found, text=_kept(query, text), options=query.options, share=share)
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -207,38 +148,18 @@ def _called(message: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(names))[:LONGEST_NAME]
 
 
-def _kept(query: ChatQuery, text: object) -> str:
+def _kept(query: TextQuery, text: object) -> str:
     """As much of a text as the task asked for."""
     return text[: A_TOKEN * query.max_tokens] if isinstance(text, str) else ""
 
 
-def _written(query: ChatQuery, text: str, reason: object) -> QueryResult:
+def _written(query: TextQuery, text: str, reason: object) -> QueryResult:
     """A text up to its stop string, or the task's limit."""
     text = text.lstrip()
     kept = _kept(query, text)
     ends = [place for stop in query.stop if (place := kept.find(stop)) >= 0]
     finish = "stop" if ends else LONG if len(kept) < len(text) else "length" if reason == "length" else "stop"
     return QueryResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
-
-
-def _query(prompt: Prompt) -> ChatQuery:
-    request = prompt.request
-    if isinstance(request, Rolling):
-        raise NotAvailable(
-            "perplexity needs the log-probabilities of a text, which a chat does not give",
-            "a server that echoes them can be asked for it: completions:NAME",
-        )
-    if isinstance(request, Generate):
-        if request.top_k > 1:
-            raise NotAvailable("drawing from the likeliest tokens cannot be asked of a chat")
-        return ChatQuery(prompt.text(), 0, request.max_new_tokens, tuple(request.stop))
-    letters = [text.strip() for text in request.continuations]
-    if len(letters) < 2 or letters != list(ascii_uppercase[: len(letters)]):
-        raise NotAvailable(
-            "the likelihood of an answer cannot be asked of a chat",
-            "a server that echoes log-probabilities can be asked for it: completions:NAME",
-        )
-    return ChatQuery(prompt.text(), len(letters), LETTER_TOKENS)
 
 
 def letter_of(text: str, letters: str) -> str:

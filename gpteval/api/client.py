@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from gpteval.api.api_options import ApiOptions
 from gpteval.api.gate import Gate
 from gpteval.api.http import Http, NoAnswer, NotSent, masked
 from gpteval.api.server_errors import Again, GivenUp, Malformed, Otherwise, Rejected, error_in, meaning, of_status
 from gpteval.api.streak import KEPT, said
 from gpteval.api.waiting import Waiting
+from gpteval.backends.api_options import ApiOptions
 from gpteval.core.errors import GptevalError, ModelError
 from gpteval.core.kinds import NO_ANSWER, UNFIT, UNREACHED, UNREADABLE
 
@@ -56,12 +56,12 @@ class ManyExchanges(Exchange, Protocol):
 class Client:
     """One server. ``path``: ``completions`` or ``chat/completions``; ``tell``: shows what is waited for."""
 
-    def __init__(self, options: ApiOptions, path: str) -> None:
+    def __init__(self, options: ApiOptions, path: str, tell: Callable[[str], None] = lambda what: None) -> None:
         self.http = Http(options)
         self.options, self.path = options, path
         self.gate = Gate(options.in_flight)
         self.sent = 0
-        self.tell: Callable[[str], None] = lambda text: None
+        self.tell = tell
         self._reached = False  # somebody is at the address
         self._lock = threading.Lock()
         self._pauses = random.Random()

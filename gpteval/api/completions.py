@@ -12,40 +12,45 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from gpteval.api.api_engine import A_TOKEN, ApiEngine, choice_of
+from gpteval.api.api_backend import A_TOKEN, ApiBackend, choice_of
 from gpteval.api.api_model import ApiModel
 from gpteval.api.client import Document
 from gpteval.api.echo import Echoes
-from gpteval.api.prices import Budget
 from gpteval.api.probe import Probe, Unfit
 from gpteval.api.server_errors import Malformed, Rejected
+from gpteval.backends.interface import ECHO, GREEDY, LOGPROBS, SAMPLING
+from gpteval.backends.opening import Opening
+from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError
 from gpteval.core.kinds import UNFIT, UNREADABLE
 from gpteval.core.types import Prompt
-from gpteval.engine.engine import Plan, plan_queries
 from gpteval.tokens.encode import Encoder
-from gpteval.tokens.queries import Query, QueryResult, ScoreQuery, sums_of_parts
+from gpteval.tokens.queries import QueryResult, ScoreQuery, TokenQuery, sums_of_parts
 
 MOST_STOPS = 4  # that the protocol takes
 LOWEST = -1e5  # nats: no token is that unlikely
 
 
-class CompletionsEngine(ApiEngine):
-    """``stride`` and ``as_lm_eval``: see ``Encoder``."""
+class CompletionsBackend(ApiBackend):
+    """Prompts are cut as the opening says, see ``Encoder``."""
 
-    path = "completions"
+    can = frozenset({LOGPROBS, GREEDY, SAMPLING, ECHO})
+    kind = path = "completions"
 
-    def __init__(self, model: ApiModel, budget: Budget, *, stride: int | None = None, as_lm_eval: bool = False) -> None:
-        super().__init__(model, budget)
+    def __init__(self, model: ApiModel, opening: Opening) -> None:
+        super().__init__(model, opening)
+        cut = opening.computing
         assert model.window is not None
         self.echoes = Echoes(model.codec)
         self._probe = Probe(self, model.window)
-        self.encoder = Encoder(model.codec, model.window, stride, vocabulary=model.vocabulary, as_lm_eval=as_lm_eval)
+        self.encoder = Encoder(
+            model.codec, model.window, cut.stride, vocabulary=model.vocabulary, as_lm_eval=cut.as_lm_eval
+        )
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         return plan_queries(self.encoder, self.model.key, prompts)
 
-    def body(self, query: Query, without: Collection[str]) -> dict[str, Any]:
+    def body(self, query: TokenQuery, without: Collection[str]) -> dict[str, Any]:
         if isinstance(query, ScoreQuery):
             return _scoring(query.context + query.targets)
         drawn = query.sampling
@@ -57,7 +62,7 @@ class CompletionsEngine(ApiEngine):
             body["stop"] = list(query.stop[:MOST_STOPS])
         return body
 
-    def read(self, query: Query, document: Document) -> QueryResult:
+    def read(self, query: TokenQuery, document: Document) -> QueryResult:
         if isinstance(query, ScoreQuery):
             return self._scored(query, document)
         choice = choice_of(document)
@@ -90,7 +95,7 @@ class CompletionsEngine(ApiEngine):
         sums = sums_of_parts(logprobs, query.parts)
         return QueryResult(len(query.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
-    def prepare(self, queries: Sequence[Query]) -> None:
+    def prepare(self, queries: Sequence[Any]) -> None:
         """Whether the server's numbers are the model's, for prompts as long as these."""
         longest = max(
             (len(query.context) + len(query.targets) for query in queries if isinstance(query, ScoreQuery)), default=0

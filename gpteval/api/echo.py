@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.api.api_engine import choice_of, number
+from gpteval.api.api_backend import choice_of, number
 from gpteval.api.client import Document
 from gpteval.api.server_errors import Malformed
 

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from gpteval.api.api_options import NO_KEY, ApiOptions
+from gpteval.backends.api_options import NO_KEY, ApiOptions
 from gpteval.core.errors import ModelError, UsageError
 
 OPENAI = "https://api.openai.com/v1"

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 from rich.progress import Task as Bar
 from rich.text import Text
 
+from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import say
 from gpteval.cli.listing import add_row, show_table, table_of
 from gpteval.cli.status import rate
@@ -23,7 +24,6 @@ from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.show import p_value
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
-from gpteval.engine.engine import CostEstimate
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
 from gpteval.run.facts import on_failures

@@ -74,7 +74,7 @@ def _tokens(prompt: Prompt, name: str) -> None:
     from gpteval.models.catalogue import resolve_models
     from gpteval.models.loader import HFModel
     from gpteval.tokens.encode import Encoder
-    from gpteval.tokens.queries import ScoreQuery
+    from gpteval.tokens.queries import GenerateQuery, ScoreQuery
 
     (info, *_) = resolve_models([name])
     model = HFModel(info)
@@ -86,7 +86,7 @@ def _tokens(prompt: Prompt, name: str) -> None:
     for query in encoded.queries:
         if isinstance(query, ScoreQuery):
             say(f"{_pieces(model, query.context)} => {_pieces(model, query.targets)}")
-        elif query is not None:
+        elif isinstance(query, GenerateQuery):
             say(_pieces(model, query.prompt))
     if encoded.error:
         say(f"cannot be scored: {encoded.error}")

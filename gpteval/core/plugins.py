@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
 
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError
 
@@ -57,6 +57,33 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __len__(self) -> int:
         return len(self._objects)
+
+
+def named_points(kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint]:
+    """Where the ``kind`` of each name is, none of which is imported: the package's own (``module:object``), and those
+    of entry points of ``gpteval.<kind>s``. Raises PluginError where one name has two.
+    """
+    group = f"gpteval.{kind}s"
+    found = {name: EntryPoint(name, value, group) for name, value in builtin.items()}
+    for point in entry_points(group=group):
+        if point.name in found:
+            raise PluginError(
+                f"two {kind}s are named {point.name}: {found[point.name].value} and {point.value}",
+                "rename one of the entry points, or uninstall its package",
+            )
+        found[point.name] = point
+    return found
+
+
+def imported(kind: str, point: EntryPoint) -> Any:
+    """What an entry point names. Raises PluginError where it cannot be imported."""
+    try:
+        return point.load()
+    except PLUGIN_ERRORS as error:
+        raise PluginError(
+            f"the {kind} {point.name} ({point.value}) cannot be imported: {reason(error)}",
+            "mend or uninstall its package",
+        ) from error
 
 
 def reason(error: BaseException) -> str:

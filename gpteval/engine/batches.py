@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from gpteval.engine.trees import CACHED, common_prefix, families, make_trees
-from gpteval.tokens.queries import GenerateQuery, Query, ScoreQuery
+from gpteval.tokens.queries import GenerateQuery, ScoreQuery, TokenQuery
 
 A_FORWARD = 40  # tokens of padding that cost about as much as one more forward
 
 
 def form_batches(
-    queries: Mapping[bytes, Query], score_budget: int, generation_budget: int, *, reach: int = 0
+    queries: Mapping[bytes, TokenQuery], score_budget: int, generation_budget: int, *, reach: int = 0
 ) -> Iterator[list[bytes]]:
     """Batches, longest queries first, whose padded size stays within the budget for their kind, in tokens.
 

@@ -20,7 +20,7 @@ from gpteval.engine.batches import form_batches
 from gpteval.engine.engine import Engine
 from gpteval.engine.pack import pack
 from gpteval.models.loader import HFModel
-from gpteval.tokens.queries import GenerateQuery, Query, Sampling, ScoreQuery, Tokens
+from gpteval.tokens.queries import GenerateQuery, Sampling, ScoreQuery, TokenQuery, Tokens
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
 
 
-def floor_seconds(queries: Sequence[Query], shape: Shape, found: Rates) -> float:
+def floor_seconds(queries: Sequence[TokenQuery], shape: Shape, found: Rates) -> float:
     """What queries, all of one kind, take at least.
 
     Prompts are read once, each by itself. Then a step a token, to every query's limit: each step reads all weights, and
@@ -176,7 +176,7 @@ def _unique(queries: list[ScoreQuery]) -> tuple[int, float, int]:
 
 
 def _median(engine: Engine, queries: list[Any], rounds: int) -> float:
-    keyed: dict[bytes, Query] = {str(number).encode(): query for number, query in enumerate(queries)}
+    keyed: dict[bytes, TokenQuery] = {str(number).encode(): query for number, query in enumerate(queries)}
     batches = list(form_batches(keyed, engine.budget, engine.generation_budget, reach=engine.scorer.reach))
 
     def work() -> None:

@@ -2,80 +2,40 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, cast
+from typing import Any, Self, cast
 
+from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, WORKERS, Backend
+from gpteval.backends.opening import Computing, Opening
+from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Prompt
 from gpteval.engine.batches import form_batches
 from gpteval.engine.trees import CACHED
+from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel
 from gpteval.store.same import WEIGHTS
-from gpteval.tokens.encode import Encoded, Encoder
-from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, query_key
+from gpteval.tokens.encode import Encoder
+from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, TokenQuery
 
 GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as others end
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a list of prompts needs: each distinct query once, and how to assemble outcomes."""
-
-    encoded: Sequence[Encoded]
-    keys: Sequence[tuple[bytes | None, ...]]
-    queries: Mapping[bytes, Query]
-
-    @property
-    def tokens(self) -> int:
-        """Tokens that must pass through the model, at most."""
-        return sum(query.length for query in self.queries.values())
-
-    def outcomes(self, results: Mapping[bytes, QueryResult], begin: int = 0, end: int | None = None) -> list[Outcome]:
-        """The outcome of each prompt from ``begin`` on up to ``end``. ``results`` must hold all of their queries."""
-        return [
-            encoded.outcome([None if key is None else results[key] for key in keys])
-            for encoded, keys in zip(self.encoded[begin:end], self.keys[begin:end], strict=True)
-        ]
-
-
-def plan_queries(encoder: Encoder, model_key: str, prompts: Sequence[Prompt]) -> Plan:
-    """The plan of prompts for a model. Raises ItemError naming the item."""
-    encoded = []
-    queries: dict[bytes, Query] = {}
-    keys = []
-    with no_collection():
-        for one in encoder.encode(prompts):
-            encoded.append(one)
-            of_prompt = tuple(None if query is None else query_key(model_key, query) for query in one.queries)
-            keys.append(of_prompt)
-            queries.update((key, query) for key, query in zip(of_prompt, one.queries, strict=True) if key and query)
-    return Plan(encoded, keys, queries)
-
-
-@dataclass(frozen=True)
-class CostEstimate:
-    """How many queries, tokens to be read and written at most, and dollars at most where a price is known."""
-
-    queries: int
-    tokens_in: int
-    tokens_out: int
-    dollars: float | None = None
-
-
-class Engine:
-    """Runs queries through one model.
+class Engine(Backend):
+    """The backend of a model whose weights are here: runs queries through it.
 
     ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``as_lm_eval``: see ``Encoder``.
     """
+
+    can = frozenset({LOGPROBS, GREEDY, SAMPLING, WORKERS})
+    model: HFModel
 
     def __init__(
         self,
@@ -96,6 +56,22 @@ class Engine:
         self.alike = False  # generations read only prompts of one length together
         self._slots: Any = None  # of the last batch of generations
         self._free = 0.0  # when the last batch ended
+
+    @classmethod
+    def open(cls, info: ModelInfo, opening: Opening) -> Self:
+        return cls.of(HFModel(info, opening.computing.load), opening.computing)
+
+    @classmethod
+    def of(cls, model: HFModel, computing: Computing) -> Self:
+        """The engine of a model as a run wants it."""
+        return cls(model, batch_tokens=computing.batch_tokens, stride=computing.stride, as_lm_eval=computing.as_lm_eval)
+
+    @property
+    def ready(self) -> bool:
+        return self.model.loaded
+
+    def load(self) -> None:
+        _ = self.model.module
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
@@ -125,17 +101,18 @@ class Engine:
         """
         if len(known) == len(plan.queries):
             return
+        queries = cast(Mapping[bytes, TokenQuery], plan.queries)
         ahead = int(self.model.device.startswith("cuda"))  # batches that the device has while the host makes the next
         begun: deque[Callable[[], dict[bytes, QueryResult]]] = deque()
-        for batch in islice(self.batches(plan.queries), part, None, of):
+        for batch in islice(self.batches(queries), part, None, of):
             queue = [[key for key in batch if key not in known]]
             while queue:
                 keys = queue.pop(0)
-                padded = len(keys) * max((plan.queries[key].length for key in keys), default=0)
+                padded = len(keys) * max((queries[key].length for key in keys), default=0)
                 if not keys:
                     continue
                 if padded <= self._limit or len(keys) == 1:
-                    if results := self._attempt(keys, plan.queries):
+                    if results := self._attempt(keys, queries):
                         begun.append(results)
                         if len(begun) > ahead:
                             yield begun.popleft()()
@@ -150,14 +127,14 @@ class Engine:
         for results in begun:
             yield results()
 
-    def batches(self, queries: Mapping[bytes, Query]) -> Iterator[list[bytes]]:
+    def batches(self, queries: Mapping[bytes, TokenQuery]) -> Iterator[list[bytes]]:
         """The keys of queries that go through the model together, in the order in which they do."""
         scores = any(isinstance(query, ScoreQuery) for query in queries.values())
         reach = self.scorer.reach if scores else 0
         return form_batches(queries, self.budget, self.generation_budget, reach=reach)
 
     def _attempt(
-        self, keys: Sequence[bytes], queries: Mapping[bytes, Query]
+        self, keys: Sequence[bytes], queries: Mapping[bytes, TokenQuery]
     ) -> Callable[[], dict[bytes, QueryResult]] | None:
         """Begin a batch; what is returned gives its results with their cost. None when it did not fit into memory."""
         import torch
@@ -189,7 +166,7 @@ class Engine:
         share = (self._free - begin) / max(1, sum(r.processed for r in found))
         return {key: replace(result, seconds=share * result.processed) for key, result in zip(keys, found, strict=True)}
 
-    def begin(self, queries: Sequence[Query]) -> Callable[[], list[QueryResult]]:
+    def begin(self, queries: Sequence[TokenQuery]) -> Callable[[], list[QueryResult]]:
         """Begin a batch, all of one kind; what is returned gives its results in order."""
         from gpteval.engine.generate import generate_batch
 
@@ -262,16 +239,15 @@ class Engine:
             return ""
         return "contexts and prefixes" if self.scorer.reach else "equal inputs"
 
-    def dollars(self, results: Iterable[QueryResult]) -> None:
-        """A model that runs here has no known price: 0."""
-
-    def estimate(self, queries: Sequence[Query]) -> CostEstimate:
-        """What queries would take."""
-        written = [query.max_new_tokens if isinstance(query, GenerateQuery) else 0 for query in queries]
-        return CostEstimate(len(queries), sum(query.length for query in queries) - sum(written), sum(written))
+    def notes(self) -> list[str]:
+        if not self.alike:
+            return []
+        return ["the model's texts depend on padding: only prompts of one length were read together"]
 
     def facts(self) -> dict[str, Any]:
-        """What ran, for the manifest, once weights are loaded."""
+        """What ran, once weights are loaded."""
+        if not self.ready:
+            return {}
         return {
             "attention": self.model.attention,
             WEIGHTS: self.model.weights,
@@ -280,18 +256,6 @@ class Engine:
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Without Python's search for reference cycles, which goes through all of a million queries again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def auto_budget(model: HFModel) -> int:

@@ -21,6 +21,7 @@ from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry
 from gpteval.core.text import natural
 from gpteval.models.embedded import nano_models
+from gpteval.models.prefixes import LOCAL, prefixes
 from gpteval.models.steps import refuse_unsure, revisions, step_of
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -37,7 +38,6 @@ WINDOW_KEYS = (
     *("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length", "context_length"),
     *("max_sequence_length", "max_seq_length", "seq_len", "model_max_length", "max_context_length", "n_context"),
 )
-APIS = {"openai": "chat", "completions": "completions"}  # what a name behind an API begins with, and its kind
 ADAPTER = "adapter_config.json"  # a folder of peft, which names its base model
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 
@@ -46,7 +46,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 class ModelInfo:
     """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``.
 
-    ``api``: chat or completions, of a model behind an API, whose name there is ``location``.
+    ``backend``: what its name begins with where it is not loaded here; ``location`` is then its name there.
     ``step``: how far its training was, where its name tells; then ``family`` is what its checkpoints have in common.
     """
 
@@ -63,7 +63,7 @@ class ModelInfo:
     group: str = ""
     family: str = ""
     step: int | None = None
-    api: str = ""
+    backend: str = LOCAL
 
 
 def _catalogued() -> Iterable[ModelInfo]:
@@ -110,7 +110,7 @@ def _behind_an_api() -> Iterable[ModelInfo]:
             window=int(row["window"]),
             release_date=row["release_date"],
             licence="by API only",
-            api="chat",
+            backend="openai",
         )
 
 
@@ -220,19 +220,19 @@ def _matching(pattern: str) -> list[ModelInfo]:
 
 
 def _served(spec: str) -> ModelInfo:
-    """A model behind an API: ``openai:NAME``, ``completions:NAME``."""
+    """A model of another backend than our own: ``openai:NAME``, ``completions:NAME``."""
     kind, _, name = spec.partition(":")
     if spec in model_registry():
         return model_registry()[spec]
     if not name:
         raise UsageError(f"{spec} names no model", f"write {kind}:NAME, such as {kind}:gpt-4o")
-    dated = [i for i in model_registry().values() if i.api and name.startswith(f"{i.location}-")]
+    dated = [i for i in model_registry().values() if i.backend and name.startswith(f"{i.location}-")]
     same = max(dated, key=lambda i: len(i.location), default=None)
     if same is None:
         by_name = {key.lower(): i for i in model_registry().values() for key in (i.name, i.location, *i.aliases)}
         same = by_name.get(name.lower())
     generation = same.generation if same else ""
-    return ModelInfo(name=spec, location=name, generation=generation or "other", api=APIS[kind])
+    return ModelInfo(name=spec, location=name, generation=generation or "other", backend=kind)
 
 
 def _holds_model(folder: Path) -> bool:
@@ -264,7 +264,8 @@ def _resolve(spec: str) -> list[ModelInfo]:
     group = [info for info in registry.values() if info.group == spec]
     if group:
         return group
-    if spec.partition(":")[0] in APIS:
+    prefix = spec.partition(":")[0]
+    if prefix and prefix in prefixes():
         return [_served(spec)]
     name, _, revision = spec.partition("@")
     by_name = {key.lower(): info for info in registry.values() for key in (info.name, *info.aliases)}

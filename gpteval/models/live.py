@@ -34,7 +34,7 @@ class LiveModel(HFModel):
         self.device = str(module.device)
         self.attention = str(getattr(module.config, "_attn_implementation", "") or "")
         self.config = module.config
-        self.revision = "live"
+        self.revision, self.source = "live", ""
         self.codec = Codec(tokenizer, extra_eos=sorted(token for token in ends if isinstance(token, int)))
         self.window = window_of(text.to_dict()) or FALLBACK_WINDOW
         self.info = ModelInfo(

@@ -142,9 +142,19 @@ class HFModel:
         return {"revision": self.info.revision if self.revision in ("local", "unknown") else self.revision}
 
     @property
+    def architecture(self) -> str:
+        """transformers' name of it."""
+        return str(self.config.model_type)
+
+    @property
     def spread(self) -> bool:
         """Whether the weights lie on several devices."""
         return self.options.device == SPREAD
+
+    @property
+    def place(self) -> str:
+        """The kind of device, or spread."""
+        return SPREAD if self.spread else self.device.partition(":")[0]
 
     @property
     def dtype(self) -> str:

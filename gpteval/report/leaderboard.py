@@ -81,7 +81,7 @@ class ScoreCell:
 
 
 @dataclass(frozen=True)
-class Model:
+class RankedModel:
     """A row of the leaderboard. ``centred``: mean of (score - chance) / (perfect - chance) over ``tasks`` tasks, those
     of the whole board where all its models ran some, else its own.
     """
@@ -109,12 +109,12 @@ class Leaderboard:
     """
 
     columns: tuple[Column, ...]
-    groups: tuple[tuple[str, tuple[Model, ...]], ...]
+    groups: tuple[tuple[str, tuple[RankedModel, ...]], ...]
     primary: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     shared: tuple[Column, ...] = ()
 
     @property
-    def models(self) -> list[Model]:
+    def models(self) -> list[RankedModel]:
         return [model for _, models in self.groups for model in models]
 
     @property
@@ -244,13 +244,13 @@ def _model(
     primary: Mapping[tuple[str, str], Mapping[str, Any]],
     loaded: Loaded,
     shared: Sequence[Column],
-) -> Model:
+) -> RankedModel:
     rows = [primary.get((name, c.id)) for c in columns]
     found = _centred_columns(name, columns, primary)
     found = {c: found[c] for c in shared} if shared and found else found
     cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
     mean = mean_of_tasks(found) if found else None
-    return Model(
+    return RankedModel(
         name, generation_of(facts.get("generation")), facts.get("n_params"), mean, len({c.base for c in found}), cells
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from gpteval.core.generations import NAMES
 from gpteval.core.show import signed, size
 from gpteval.report.charts import SYMBOLS, plain
-from gpteval.report.leaderboard import Leaderboard, Model, margin
+from gpteval.report.leaderboard import Leaderboard, RankedModel, margin
 from gpteval.report.summary import mean_score
 from gpteval.report.view import CURVE, View
 from gpteval.store.runs import Loaded
@@ -48,7 +48,7 @@ def size_view(loaded: Loaded, board: Leaderboard) -> View | None:
     )
 
 
-def _figure(found: list[tuple[str, Model, float, float]]) -> dict[str, Any]:
+def _figure(found: list[tuple[str, RankedModel, float, float]]) -> dict[str, Any]:
     data: list[dict[str, Any]] = []
     for generation in dict.fromkeys(generation for generation, *_ in found):
         own = [(model, score, error) for of, model, score, error in found if of == generation]

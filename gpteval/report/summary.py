@@ -8,7 +8,7 @@ from statistics import fmean
 
 from gpteval.core.generations import NAMES
 from gpteval.core.show import signed
-from gpteval.report.leaderboard import Leaderboard, Model, centred, margin, mean_of_tasks
+from gpteval.report.leaderboard import Leaderboard, RankedModel, centred, margin, mean_of_tasks
 
 
 def answer(board: Leaderboard) -> str:
@@ -32,7 +32,7 @@ def answer(board: Leaderboard) -> str:
     return f"Over {over} the models' mean score from 0 (guessing{below}) to 100 (perfect) is {', '.join(means)}."
 
 
-def mean_score(board: Leaderboard, models: Sequence[Model]) -> tuple[float, float] | None:
+def mean_score(board: Leaderboard, models: Sequence[RankedModel]) -> tuple[float, float] | None:
     """The mean over models and shared columns and its error; None where a model has no interval."""
     values, errors = {}, {}
     for column in board.shared:

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.api.api_options import ApiOptions
+from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.opening import Computing, Opening
+from gpteval.backends.prices import Budget
 from gpteval.core.errors import OutputError, UsageError
 from gpteval.core.types import digest
 from gpteval.models.loader import LoadOptions
 from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
 from gpteval.prompts.controls import CONTROLS
 from gpteval.prompts.letters import CHOICES
+from gpteval.run.executors.names import AUTO, executors
 from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.tasks.task import DEFAULT
-
-EXECUTORS = ("auto", "inline", "process", "ray", "folder")
-
-
-@dataclass(frozen=True)
-class Computing:
-    """What of a run's configuration whoever computes needs: how a model is loaded and its engine made."""
-
-    load: LoadOptions
-    batch_tokens: int | None = None
-    stride: int | None = None
-    profile: str = "gpteval"
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ class RunConfig:
     cache: bool = True
     dry_run: bool = False
     retry_failed: bool = False
-    executor: str = "auto"
+    executor: str = AUTO
     workers: int | None = None
     worker_timeout: float = 1800.0
     ray_address: str = ""
@@ -96,7 +87,10 @@ class RunConfig:
             ),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
-            (self.executor in EXECUTORS, f"--executor is one of {', '.join(EXECUTORS)}, not {self.executor!r}"),
+            (
+                self.executor in (AUTO, *executors()),
+                f"--executor is one of {', '.join((AUTO, *executors()))}, not {self.executor!r}",
+            ),
             (self.workers is None or self.workers > 0, f"--workers must be at least 1, not {self.workers}"),
             (not self.ray_address or self.executor == "ray", "--ray-address is for --executor ray: add that"),
             (self.worker_timeout > 0, f"--worker-timeout must be above 0 seconds, not {self.worker_timeout:g}"),
@@ -160,6 +154,10 @@ class RunConfig:
         path = self.load.tokenizer
         load = replace(self.load, tokenizer=os.path.abspath(path)) if path and Path(path).exists() else self.load
         return Computing(load, self.batch_tokens, self.stride, self.profile)
+
+    def opening(self, budget: Budget, waiting: Callable[[str], None]) -> Opening:
+        """With what models are opened. ``waiting`` is told what is waited for."""
+        return Opening(self.computing, self.api, budget, waiting)
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
-from gpteval.api.prices import Budget
+from gpteval.backends.prices import Budget
 from gpteval.comparison.answers import TaskShots
 from gpteval.comparison.compare import compared, load
 from gpteval.comparison.results import Pair

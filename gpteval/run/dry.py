@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gpteval.api.prices import Budget
+from gpteval.backends.by_prefix import open_backend
+from gpteval.backends.interface import Backend
+from gpteval.backends.prices import Budget
 from gpteval.core.errors import GptevalError, NotAvailable
 from gpteval.core.outcomes import Failure
 from gpteval.models.catalogue import ModelInfo
-from gpteval.run.engines import AnyEngine, known_to, make_engine, open_model, tuned_for
+from gpteval.run.parts import known_to
 from gpteval.run.plan import RunPlan
 from gpteval.run.units import Unit
 from gpteval.store.journal import ResultStore
@@ -22,25 +24,24 @@ def estimate(
     for info, of_model in units.items():
         try:
             pinned = plan.lock.pin_model(info) if plan.lock else info
-            engine = make_engine(open_model(pinned, plan.config), plan.config.computing, budget)
+            backend = open_backend(pinned, plan.config.opening(budget, plan.listener.waiting))
         except GptevalError as error:
             failures += [Failure(info.name, unit.task.label, str(error), unit.shots) for unit in of_model]
             continue
         for unit in of_model:
             try:
-                _estimate(plan, store, engine, unit)
+                _estimate(plan, store, backend, unit)
             except GptevalError as error:
                 unavailable = isinstance(error, NotAvailable)
                 failures.append(Failure(info.name, unit.task.label, str(error), unit.shots, unavailable))
     return failures
 
 
-def _estimate(plan: RunPlan, store: ResultStore, engine: AnyEngine, unit: Unit) -> None:
+def _estimate(plan: RunPlan, store: ResultStore, backend: Backend, unit: Unit) -> None:
     data = plan.data[unit.task.label]
     if isinstance(data, GptevalError):
         raise data
-    if tuned := tuned_for(engine, unit, data.task, plan.listener.warned):
-        engine, data = tuned, tuned.by_head(data)
-    queries = engine.plan(plan.prompts_of(data, unit)).queries
-    known = known_to(engine, store, queries)
-    plan.listener.estimated(unit, engine.estimate([query for key, query in queries.items() if key not in known]))
+    backend = backend.for_task(data.task, unit.shots, plan.listener.warned)
+    queries = backend.plan(plan.prompts_of(backend.adapted(data), unit)).queries
+    known = known_to(backend, store, queries)
+    plan.listener.estimated(unit, backend.estimate([query for key, query in queries.items() if key not in known]))

@@ -9,9 +9,9 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gpteval.backends.interface import Backend
 from gpteval.core.kinds import AGAIN, ANSWERED, kind_of
 from gpteval.core.outcomes import Failed, Generated, Outcome, Rolled
-from gpteval.run.engines import AnyEngine
 
 LOSSY = "lossy: judged after its own normalisation"
 
@@ -40,10 +40,10 @@ class Notes:
                 case Failed():
                     self.failed[outcome.error] += 1
 
-    def lines(self, engine: AnyEngine) -> list[str]:
+    def lines(self, backend: Backend) -> list[str]:
         """The notes, a line each."""
         notes = []
-        codec = engine.model.codec
+        codec = backend.model.codec
         if codec.lossy and self.rolled:
             notes.append("lossy tokenizer: it drops case, accents or line breaks, so per-byte numbers flatter it")
         if codec.lossy and self.generated:
@@ -55,10 +55,9 @@ class Notes:
         if self.lowered:
             notes.append(
                 f"{self.lowered.total()} generations had up to {max(self.lowered)} tokens fewer than asked for: "
-                f"prompt and answer do not fit the window of {engine.model.window}"
+                f"prompt and answer do not fit the window of {backend.model.window}"
             )
-        if engine.alike:
-            notes.append("the model's texts depend on padding: only prompts of one length were read together")
+        notes += backend.notes()
         left = self.failed
         for kind in (*ANSWERED, *AGAIN):  # of models behind an API: each a category of its own
             of_kind = Counter({error: count for error, count in left.items() if kind_of(error) == kind})

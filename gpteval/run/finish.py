@@ -8,12 +8,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gpteval.api.api_engine import ApiEngine
-from gpteval.api.marks import Marks
 from gpteval.core.errors import GptevalError
 from gpteval.core.outcomes import Record, Result
 from gpteval.run.facts import LOSSY, Notes
 from gpteval.run.ledger import Ledger
+from gpteval.run.marks import Marks
 from gpteval.run.parts import Job, Work
 from gpteval.run.records import Tally, judged_by, make_records, make_results, protocol
 from gpteval.store.documents import sample_file
@@ -21,7 +20,6 @@ from gpteval.store.folder import list_samples
 from gpteval.store.journal import ResultStore
 from gpteval.store.samples import samples_writer
 from gpteval.tokens.queries import QueryResult
-from gpteval.tune.head_engine import PROTOCOL as FINETUNE
 
 STRETCH = 4096  # items whose records are held at a time
 
@@ -54,7 +52,7 @@ class Finisher:
     def _take_all(self) -> Generator[None, Work, list[Result]]:
         """Is sent the slices, and ends with the results."""
         job, ledger = self.job, self.ledger
-        info, unit = job.engine.model.info, job.unit
+        info, unit = job.backend.model.info, job.unit
         if not unit.is_result:
             yield from self._slices(lambda records: None)
             return []
@@ -77,14 +75,14 @@ class Finisher:
 
     def _records(self, work: Work, begin: int, end: int) -> list[Record]:
         """Of the items from ``begin`` up to ``end``, once they are counted and told."""
-        job, engine = self.job, self.job.engine
+        job, backend = self.job, self.job.backend
         found = self._found(work, begin, end)
         outcomes = work.plan.outcomes(found, begin - work.begin, end - work.begin)
         self.notes.add(outcomes)
-        judged = partial(judged_by, engine.model.codec)
+        judged = partial(judged_by, backend.model.codec)
         records = make_records(job.prompts[begin:end], outcomes, job.metrics, judged)
         self.tally.add(records)
-        self.ledger.listener.unit_recorded(job.unit, engine.model.info, job.metrics, records)
+        self.ledger.listener.unit_recorded(job.unit, backend.model.info, job.metrics, records)
         return records
 
     def _found(self, work: Work, begin: int, end: int) -> dict[bytes, QueryResult]:
@@ -96,15 +94,14 @@ class Finisher:
             raise GptevalError(
                 f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
             )
-        new = self.cost.add(found, self.job.engine.dollars)
-        if isinstance(self.job.engine, ApiEngine):
-            self.marks.add(new)
+        new = self.cost.add(found, self.job.backend.dollars)
+        self.marks.add(new)
         return found
 
     def _results(self) -> list[Result]:
         """Write the unit's results, and give them."""
-        job, ledger, unit, engine = self.job, self.ledger, self.job.unit, self.job.engine
-        info = engine.model.info
+        job, ledger, unit, backend = self.job, self.ledger, self.job.unit, self.job.backend
+        info = backend.model.info
         common = {
             "model": info.name,
             "generation": info.generation,
@@ -115,21 +112,21 @@ class Finisher:
             "template": unit.task.template_name,
             "family": unit.task.family,
             "shots": unit.shots,
-            "protocol": FINETUNE if job.tuned else protocol(unit.shots),
+            "protocol": backend.protocol or protocol(unit.shots),
             "profile": ledger.config.profile,
             "dollars": self.cost.dollars,
             "seconds": self.cost.seconds,
             "tokens": self.cost.tokens,
-            "fingerprint": engine.model.fingerprint,
+            "fingerprint": backend.model.fingerprint,
         }
         results = make_results(
             self.tally,
             [prompt.request for prompt in job.prompts],
             common=common,
             data=job.data,
-            notes=[*self.notes.lines(engine), *self.marks.notes(), *([job.tuned.tuned.note] if job.tuned else [])],
+            notes=[*self.notes.lines(backend), *self.marks.notes()],
             published=partial(ledger.published_of, info, unit),
-            rule=LOSSY if engine.model.codec.lossy and self.notes.generated else self.marks.rule,
+            rule=LOSSY if backend.model.codec.lossy and self.notes.generated else self.marks.rule,
         )
         list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
         ledger.add(unit, results, job.data, job.prompts)

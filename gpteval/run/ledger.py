@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import gpteval
+from gpteval.backends.interface import Backend
 from gpteval.core.errors import GptevalError, NotAvailable
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.text import without_paths
@@ -19,7 +20,6 @@ from gpteval.prompts.build import TaskData
 from gpteval.reference.counterpart import beside
 from gpteval.run.benchmark_results import add_groups
 from gpteval.run.config import RunConfig
-from gpteval.run.engines import AnyModel, tuning_of
 from gpteval.run.facts import hardware, versions
 from gpteval.run.identity import identity
 from gpteval.run.parts import Facts
@@ -99,8 +99,9 @@ class Ledger:
         for sentence in same_weights(self.manifest["models"], [info.name for info in models]):
             self.listener.warned(sentence)
 
-    def note_model(self, model: AnyModel) -> None:
+    def note_model(self, backend: Backend) -> None:
         """What the model is; results that other weights made are marked."""
+        model = backend.model
         info = model.info
         if stale := self.table.mark_stale(info.name, model.fingerprint):
             self.listener.warned(
@@ -119,14 +120,13 @@ class Ledger:
             "window": model.window,
             "release_date": info.release_date,
             "licence": info.licence,
-            "architecture": model.config.model_type,
+            "architecture": model.architecture,
             "dtype": model.dtype,
             "device": model.device,
             "lossy_tokenizer": model.codec.lossy,
             "notes": list(model.codec.notes),
+            **backend.described(),
         }
-        if tuning := tuning_of(model):
-            self.manifest["models"][info.name]["finetune"] = asdict(tuning)
 
     def _note_task(self, unit: Unit, data: TaskData, prompts: Sequence[Prompt]) -> None:
         task = unit.task

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpteval.api.api_model import ApiModel
+from gpteval.backends.interface import Model
 from gpteval.core.errors import DataError, ModelError, OutputError, UsageError
 from gpteval.core.own import refuse_others
 from gpteval.data.sources import HubSource
 from gpteval.models.catalogue import ModelInfo
-from gpteval.models.loader import HFModel
 from gpteval.prompts.build import TaskData
 from gpteval.run.identity import differs, identity
 from gpteval.store.documents import read_document
@@ -93,7 +92,7 @@ class Lock:
             return task.with_source(replace(task.source, revision=revision))
         return task
 
-    def check_model(self, model: HFModel | ApiModel) -> None:
+    def check_model(self, model: Model) -> None:
         """Raises ModelError for one that is not what is locked."""
         locked = self._of(self.models, model.info.name, ModelError)
         _insist(f"model {model.info.name}", locked, {"fingerprint": model.fingerprint}, ModelError)

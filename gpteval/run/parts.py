@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
+from gpteval.backends.interface import Backend
+from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import GptevalError
 from gpteval.core.types import Prompt
-from gpteval.engine.engine import Plan
 from gpteval.metrics.base import Metric
 from gpteval.prompts.build import TaskData
-from gpteval.run.engines import AnyEngine
 from gpteval.run.units import Unit
+from gpteval.store.journal import ResultStore
 from gpteval.tokens.queries import Query, QueryResult
-from gpteval.tune.head_engine import TunedEngine
 
 SLICE = 32_768  # items of a unit that are planned together; numbers depend on it, not on who computes
 Facts = Mapping[str, Any]
@@ -25,16 +26,11 @@ class Job:
     """A unit that is begun and has no result yet. ``error``: why it will have none; nothing of it is computed on."""
 
     unit: Unit
-    engine: AnyEngine
+    backend: Backend
     data: TaskData
     prompts: Sequence[Prompt]
     metrics: Sequence[Metric]
     error: GptevalError | None = None
-
-    @property
-    def tuned(self) -> TunedEngine | None:
-        """The engine of a tuned model for its own task, where that is asked."""
-        return self.engine if isinstance(self.engine, TunedEngine) else None
 
     def slices(self) -> Iterator[tuple[int, int]]:
         """From which prompt up to which: those that are planned, and held, together."""
@@ -106,9 +102,8 @@ PartResults = Generator[PartResult, None, None]
 
 
 class Executor(Protocol):
-    """Who computes. A part may be computed by anyone, and twice: results are the same, and are stored by content.
-
-    ``workers``: processes that compute beside this one.
+    """Who computes: a class that is made of a ``RunConfig`` and a ``Listener``. A part may be computed by anyone, and
+    twice: results are the same, and are stored by content. ``workers``: processes that compute beside this one.
     """
 
     workers: int
@@ -117,3 +112,9 @@ class Executor(Protocol):
         """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is
         ``done``. Closed before the end, it leaves no worker behind.
         """
+
+
+def known_to(backend: Backend, store: ResultStore, queries: Collection[bytes]) -> set[bytes]:
+    """The queries that need not be asked. Raises ModelError where stored answers are another model's."""
+    known = store.known(queries)
+    return known - backend.recall(partial(store.get, queries))

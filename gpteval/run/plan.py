@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from gpteval.backends.by_prefix import backend_class
+from gpteval.backends.interface import LOGPROBS
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.data.downloads import announced
@@ -97,7 +99,7 @@ class RunPlan:
 
     def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
         """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
-        choices = "letters" if model.api == "chat" else self.config.choices
+        choices = self.config.choices if LOGPROBS in backend_class(model.backend).can else "letters"
         return [unit for task in tasks for one in self._asked_of(task, choices) for unit in self._units(model, one)]
 
     def _units(self, model: ModelInfo, task: Task) -> list[Unit]:

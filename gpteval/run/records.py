@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.backends.interface import TextCodec
 from gpteval.core.errors import GptevalError, TaskError
 from gpteval.core.outcomes import Failed, Outcome, Record, Result
 from gpteval.core.types import Choice, Generate, Prompt, Request
@@ -18,7 +19,6 @@ from gpteval.run.identity import definition, golds
 from gpteval.stats.interval import Estimate, estimate
 from gpteval.stats.jackknife import TEXTS
 from gpteval.store.samples import is_truncated
-from gpteval.tokens.tokenizer import Codec
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -43,7 +43,7 @@ def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
     return [metric.for_texts([prompt.request for prompt in prompts]) for metric in metrics]
 
 
-def judged_by(codec: Codec, request: Request) -> Request:
+def judged_by(codec: TextCodec, request: Request) -> Request:
     """The request as a model of this tokenizer can answer it.
 
     A tokenizer that loses text (GPT-1 lower-cases, and parts "O'Brien" into "o ' brien") could never write the

@@ -13,24 +13,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from gpteval.api.prices import Budget
+from gpteval.backends.by_prefix import backend_class, open_backend
+from gpteval.backends.interface import LOGPROBS, WORKERS, Backend
+from gpteval.backends.prices import Budget
+from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
 from gpteval.core.outcomes import Result
 from gpteval.data.downloads import announced
-from gpteval.engine.engine import Plan
+from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.benchmark_results import groups_with
 from gpteval.run.config import RunConfig
 from gpteval.run.dry import estimate
-from gpteval.run.engines import AnyEngine, known_to, make_engine, open_model, tuned_for
 from gpteval.run.executors.choose import make_executor
 from gpteval.run.executors.inline import Inline
 from gpteval.run.executors.part_queue import cut
 from gpteval.run.finish import Finisher
 from gpteval.run.ledger import Ledger
 from gpteval.run.lock import read_lock
-from gpteval.run.parts import Executor, Job, Part, PartResult, Work
+from gpteval.run.parts import Executor, Job, Part, PartResult, Work, known_to
 from gpteval.run.plan import RunPlan
 from gpteval.run.records import task_metrics
 from gpteval.run.units import Listener, RunOutcome, Unit
@@ -71,12 +73,12 @@ class _Run:
     def _parts(self, executor: Executor, units: Units) -> Iterator[Part]:
         """Plan slice after slice of unit after unit, and hand out the parts of each."""
         for info, of_model in units.items():
-            engine = self._engine(info, of_model)
-            for unit in of_model if engine is not None else ():
-                assert engine is not None
+            backend = self._open(info, of_model)
+            for unit in of_model if backend is not None else ():
+                assert backend is not None
                 self._settle()
                 self.progress.state.planned += 1
-                job = _attempt(partial(self._begin, engine, unit))
+                job = _attempt(partial(self._begin, backend, unit))
                 if isinstance(job, GptevalError):
                     self.queue.append((unit, job))
                 else:
@@ -95,43 +97,45 @@ class _Run:
             self.queue.append(work)
             if len(work.known) < len(work.queries):
                 self.progress.state.wanted += work.lacking
-                yield from work.parts(cut(work.lacking, executor.workers, job.engine.model.device))
+                yield from work.parts(cut(work.lacking, executor.workers, job.backend.model.device))
             if work.last:
                 return
 
-    def _engine(self, info: ModelInfo, units: Sequence[Unit]) -> AnyEngine | None:
-        """The model's engine; None where there is none, and its units are failures."""
-        lock = self.plan.lock
+    def _open(self, info: ModelInfo, units: Sequence[Unit]) -> Backend | None:
+        """The model's backend; None where there is none, and its units are failures."""
+        config, lock = self.plan.config, self.plan.lock
         try:
             info = lock.pin_model(info) if lock else info
             with announced(self.listener.loading, f"the files of {info.name}"):
-                model = self.live or open_model(info, self.plan.config)
+                if self.live:
+                    backend: Backend = Engine.of(self.live, config.computing)
+                else:
+                    backend = open_backend(info, config.opening(self.budget, self.listener.waiting))
             if lock:
-                lock.check_model(model)
-            self.ledger.note_model(model)
-            return make_engine(model, self.plan.config.computing, self.budget)
+                lock.check_model(backend.model)
+            self.ledger.note_model(backend)
+            return backend
         except StoreError:
             raise
         except GptevalError as error:
             self.queue += [(unit, error) for unit in units]
             return None
 
-    def _begin(self, engine: AnyEngine, unit: Unit) -> Job:
+    def _begin(self, backend: Backend, unit: Unit) -> Job:
         """Raises GptevalError where a unit's data or prompts are not available."""
         data = self.plan.data[unit.task.label]
         if isinstance(data, GptevalError):
             raise data
-        if tuned := tuned_for(engine, unit, data.task, self.listener.warned):
-            engine, data = tuned, tuned.by_head(data)
+        backend = backend.for_task(data.task, unit.shots, self.listener.warned)
+        data = backend.adapted(data)
         self.listener.loading(f"the prompts of {unit.label}")
         prompts = self.plan.prompts_of(data, unit)
-        return Job(unit, engine, data, prompts, task_metrics(data, prompts))
+        return Job(unit, backend, data, prompts, task_metrics(data, prompts))
 
     def _plan(self, executor: Executor, job: Job, begin: int, end: int) -> Work:
         """Plan a slice. Raises GptevalError."""
-        engine = job.engine
-        plan = engine.plan(job.prompts[begin:end])
-        known = known_to(engine, self.store, plan.queries)
+        plan = job.backend.plan(job.prompts[begin:end])
+        known = known_to(job.backend, self.store, plan.queries)
         there = sum(plan.queries[key].length for key in known)
         self.progress.state.known += there
         if not executor.workers:
@@ -150,7 +154,7 @@ class _Run:
             work.known |= step.batch.keys()
             self._tell(executor, work.job, sum(work.queries[key].length for key in step.batch))
         if step.facts:
-            self.ledger.note_facts(work.job.engine.model.info.name, step.facts)
+            self.ledger.note_facts(work.job.backend.model.info.name, step.facts)
         work.job.error = work.job.error or step.error
         work.left -= step.done
 
@@ -246,7 +250,9 @@ def execute(
         ledger = Ledger.of(config, folder, listener)
         store = _store(config, folder, listener)
         plan = RunPlan(config, listener, lock)
-        asked = plan.load_all(tasks, by_letter=any(model.api == "chat" for model in models))
+        asked = plan.load_all(
+            tasks, by_letter=any(LOGPROBS not in backend_class(model.backend).can for model in models)
+        )
         ledger.groups = groups_with(registry, asked)
         units: Units = {model: plan.units_of(model, asked) for model in models}
         budget = budget or Budget(config.api.max_cost)
@@ -260,9 +266,10 @@ def execute(
         progress = ProgressFile(folder.path, count)
         run = _Run(plan, store, ledger, listener, budget, progress, live)
         listener.began(count, folder.path)
-        inline = Inline(listener)
+        inline = Inline(config, listener)
         executor = inline if live else make_executor(config, listener)
-        computed = {model: of_model for model, of_model in units.items() if executor.workers and not model.api}
+        shared = {model for model in units if executor.workers and WORKERS in backend_class(model.backend).can}
+        computed = {model: of_model for model, of_model in units.items() if model in shared}
         run.execute(executor, computed)
         run.execute(inline, {model: of_model for model, of_model in units.items() if model not in computed})
         ledger.save()

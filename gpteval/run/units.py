@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpteval.backends.interface import CostEstimate
 from gpteval.core.outcomes import Failure, Record, Result
-from gpteval.engine.engine import CostEstimate
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.store.progress import State

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate, pairwise
-from typing import overload
+from typing import Protocol, overload
 
 ENGINE_VERSION = 9  # raise when a change alters numbers: cached results of older versions are then not used
 
@@ -71,6 +71,21 @@ class Tokens(Sequence[int]):
 NONE = Tokens()
 
 
+class Query(Protocol):
+    """What is asked of a model once. Frozen; its content and the model's key are the address of its result."""
+
+    @property
+    def length(self) -> int:
+        """Tokens that pass through the model, at most."""
+
+    @property
+    def written(self) -> int:
+        """How many of them the model may write."""
+
+    def key(self, model_key: str) -> bytes:
+        """Content address of the result: the model, and everything of the query that determines it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreQuery:
     """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1].
@@ -92,6 +107,15 @@ class ScoreQuery:
     @property
     def length(self) -> int:
         return len(self.context) + len(self.targets) - 1
+
+    @property
+    def written(self) -> int:
+        return 0
+
+    def key(self, model_key: str) -> bytes:
+        rest: object = list(self.barred) or ""
+        rest = {"barred": rest, "parts": list(self.parts)} if self.parts else rest
+        return _address(model_key, "ScoreRow", rest, self.context.tobytes(), self.targets.tobytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +144,22 @@ class GenerateQuery:
     def length(self) -> int:
         return len(self.prompt) + self.max_new_tokens
 
+    @property
+    def written(self) -> int:
+        return self.max_new_tokens
 
-Query = ScoreQuery | GenerateQuery
-_KINDS = {ScoreQuery: "ScoreRow", GenerateQuery: "GenerateRow"}  # in the keys of journals
+    def key(self, model_key: str) -> bytes:
+        rest = json.dumps([self.max_new_tokens, self.stop, asdict(self.sampling)])
+        return _address(model_key, "GenerateRow", rest, self.prompt.tobytes())
+
+
+TokenQuery = ScoreQuery | GenerateQuery
+
+
+def _address(model_key: str, kind: str, rest: object, first: bytes, second: bytes = b"") -> bytes:
+    """The address that journals have, whose kinds of queries have the names that they had first."""
+    head = json.dumps([ENGINE_VERSION, model_key, kind, len(first), rest])
+    return hashlib.blake2b(head.encode() + b"\0" + first + second, digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +203,3 @@ def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
     ends = list(accumulate(parts))
     sums = [math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]
     return json.dumps({"parts": sums}) if sums else ""
-
-
-def query_key(model_key: str, query: Query) -> bytes:
-    """Content address of a query's result: the model and everything of the query that determines it."""
-    if isinstance(query, ScoreQuery):
-        rest: object
-        first, second, rest = query.context.tobytes(), query.targets.tobytes(), list(query.barred) or ""
-        rest = {"barred": rest, "parts": list(query.parts)} if query.parts else rest
-    else:
-        first, second = query.prompt.tobytes(), b""
-        rest = json.dumps([query.max_new_tokens, query.stop, asdict(query.sampling)])
-    head = json.dumps([ENGINE_VERSION, model_key, _KINDS[type(query)], len(first), rest])
-    return hashlib.blake2b(head.encode() + b"\0" + first + second, digest_size=16).digest()

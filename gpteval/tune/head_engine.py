@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import UsageError
 from gpteval.core.types import Prompt
-from gpteval.engine.engine import Engine, Plan
+from gpteval.engine.engine import Engine
 from gpteval.models.loader import HFModel
 from gpteval.prompts.build import TaskData
 from gpteval.tokens.encode import Encoded
@@ -35,8 +36,12 @@ class HeadQuery:
         """Tokens that are read for all answers of the item together, borne by the first."""
         return 0 if self.answer else sum(map(len, self.sequences))
 
+    @property
+    def written(self) -> int:
+        return 0
+
     def key(self, model_key: str) -> bytes:
-        """Content address of the answer; the kind has the name that it has in journals."""
+        """The kind has the name that it has in journals."""
         head = json.dumps([ENGINE_VERSION, model_key, "HeadRow", self.answer, list(map(len, self.sequences))])
         content = b"".join(one.tobytes() for one in self.sequences)
         return hashlib.blake2b(head.encode() + b"\0" + content, digest_size=16).digest()
@@ -49,6 +54,8 @@ def by_prediction(data: TaskData) -> TaskData:
 
 class TunedEngine(Engine):
     """The engine of ``model``, a folder that ``tuned`` describes, for the task that it was tuned for."""
+
+    protocol = PROTOCOL
 
     def __init__(self, model: HFModel, tuned: Tuned, *, batch_tokens: int | None = None) -> None:
         super().__init__(model, batch_tokens=batch_tokens)
@@ -69,9 +76,8 @@ class TunedEngine(Engine):
     def planned(self, prompts: Sequence[Prompt]) -> Plan:
         return super().plan(prompts)
 
-    def by_head(self, data: TaskData) -> TaskData:
-        """The task as it is asked of this model."""
-        return data
+    def notes(self) -> list[str]:
+        return [*super().notes(), self.tuned.note]
 
 
 class HeadEngine(TunedEngine):
@@ -80,19 +86,19 @@ class HeadEngine(TunedEngine):
     A score is the logarithm of the probability that the head gives an answer among the item's.
     """
 
-    def by_head(self, data: TaskData) -> TaskData:
+    def adapted(self, data: TaskData) -> TaskData:
         return by_prediction(data)
 
     def planned(self, prompts: Sequence[Prompt]) -> Plan:
         """A query an answer. Raises TaskError where the answers are not those that it was tuned for."""
         encoded: list[Encoded] = []
         keys: list[tuple[bytes, ...]] = []
-        queries: dict[bytes, Any] = {}
+        queries: dict[bytes, Query] = {}
         for prompt in prompts:
             sequences, cut = self.tuned.form.sequences(prompt, self.model.codec)
             count = len(self.tuned.classes) or len(sequences)
             own = tuple(HeadQuery(sequences, answer) for answer in range(count))
-            encoded.append(Encoded(cast(Any, prompt.request), cast(Any, own), tokens_cut=cut))
+            encoded.append(Encoded(prompt.request, own, tokens_cut=cut))
             keys.append(tuple(query.key(self.model.key) for query in own))
             queries.update(zip(keys[-1], own, strict=True))
         return Plan(encoded, keys, queries)

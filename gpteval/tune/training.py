@@ -190,7 +190,7 @@ def _used(settings: Settings) -> dict[str, Any]:
 
 def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
     """Raise UsageError where weights or libraries are not here."""
-    if info.api:
+    if info.backend:
         raise UsageError(f"model {info.name} is behind an API: its weights are not here to be trained")
     if find_spec("accelerate") is None:
         raise UsageError("to fine-tune needs accelerate", "pip install 'gpteval[train]'")

@@ -115,7 +115,7 @@ def run(
 
     Stopped for whatever reason, the same command continues where it was.
     """
-    from gpteval.api.api_options import ApiOptions
+    from gpteval.backends.api_options import ApiOptions
     from gpteval.cli.running import dry_command, print_results, run_command
     from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig

@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpteval.api.prices import Budget
-from gpteval.core.errors import GptevalError, ModelError, unforeseen
-from gpteval.engine.engine import Plan
+from gpteval.backends.by_prefix import open_backend, raised_by
+from gpteval.backends.interface import Backend
+from gpteval.backends.opening import Computing, Opening
+from gpteval.backends.query_plan import Plan
+from gpteval.core.errors import GptevalError, ModelError
 from gpteval.models.catalogue import ModelInfo, found_here
-from gpteval.models.loader import SPREAD, HFModel
 from gpteval.models.memory import peak_memory
-from gpteval.run.config import Computing
-from gpteval.run.engines import AnyEngine, engine_for_its_task, make_engine
 from gpteval.run.parts import Part, PartResult
 from gpteval.tokens.queries import ENGINE_VERSION, Query
 
@@ -28,8 +27,7 @@ class Order:
 
     ``source``: what ``model`` was converted from, where it was: another machine can do the same. ``dtype`` and kind of
     ``device``: what was planned with, which a worker on another machine would not choose by itself. ``key`` and
-    ``version``: of model and engine that were planned with, which a worker must have too. ``tuned``: a tuned model is
-    asked for its own task.
+    ``version``: of model and engine that were planned with, which a worker must have too. ``protocol``: of the backend.
     """
 
     model: ModelInfo
@@ -38,7 +36,7 @@ class Order:
     version: int
     dtype: str
     device: str
-    tuned: bool
+    protocol: str
     known: Collection[bytes]
     number: int
     of: int
@@ -46,14 +44,14 @@ class Order:
 
 def order_of(part: Part) -> Order:
     """A part as it is handed out now."""
-    work, model = part.work, part.work.job.engine.model
-    kind = SPREAD if isinstance(model, HFModel) and model.spread else model.device.partition(":")[0]
-    tuned = work.job.tuned is not None
+    work, backend = part.work, part.work.job.backend
+    model = backend.model
     known = frozenset(work.known)
-    info, source = model.info, model.source if isinstance(model, HFModel) else ""
+    info, source = model.info, model.source
     if info.local:  # wherever a worker was started
         info, source = replace(info, location=os.path.abspath(info.location)), os.path.abspath(source)
-    return Order(info, source, model.key, ENGINE_VERSION, model.dtype, kind, tuned, known, part.number, part.of)
+    how = (model.key, ENGINE_VERSION, model.dtype, model.place, backend.protocol)
+    return Order(info, source, *how, known, part.number, part.of)
 
 
 def step_of(part: Part, message: Message) -> PartResult:
@@ -73,35 +71,32 @@ class Computer:
 
     def __init__(self, config: Computing) -> None:
         self.config = config
-        self._held = ""  # the key of the model that the engines are of
-        self._engines: dict[bool, AnyEngine] = {}
+        self._held: Backend | None = None
 
     def messages(self, order: Order, queries: Mapping[bytes, Query]) -> Iterator[Message]:
         """What a part of ``queries`` gives: batches of results, and at the end what ran or what went wrong."""
         try:
-            engine = self._engine(order)
-            for batch in engine.compute(Plan([], [], queries), order.known, part=order.number, of=order.of):
+            backend = self._backend(order)
+            for batch in backend.compute(Plan([], [], queries), order.known, part=order.number, of=order.of):
                 yield "batch", batch
-            yield "facts", engine.facts() | {"peak_memory_bytes": peak_memory(engine.model.device)}
+            yield "facts", backend.facts() | {"peak_memory_bytes": peak_memory(backend.model.device)}
         except GptevalError as error:
             yield "failed", (error.message, error.hint)
         except Exception as error:
-            yield "failed", (unforeseen(error).message, unforeseen(error).hint)
+            told = raised_by(order.model, error)
+            yield "failed", (told.message, told.hint)
 
-    def _engine(self, order: Order) -> AnyEngine:
+    def _backend(self, order: Order) -> Backend:
         if order.version != ENGINE_VERSION:
             raise ModelError(f"a worker has another version of gpteval's engine ({ENGINE_VERSION})", SAME)
-        if self._held != order.key:
-            self._held = ""
-            self._engines.clear()  # the one before leaves first
+        if self._held is None or self._held.model.key != order.key:
+            self._held = None  # the one before leaves first
             load = self.config.load
             device = load.device if load.device.partition(":")[0] == order.device else order.device
-            config = replace(self.config, load=replace(load, dtype=order.dtype, device=device))
-            model = HFModel(found_here(order.model, order.source), config.load)
-            if model.key != order.key:
+            load = replace(load, dtype=order.dtype or load.dtype, device=device or load.device)
+            opening = Opening(replace(self.config, load=load))
+            backend = open_backend(found_here(order.model, order.source), opening)
+            if backend.model.key != order.key:
                 raise ModelError(f"model {order.model.name} has other files or code where a worker runs", SAME)
-            self._engines[False] = make_engine(model, config, Budget(None))
-            self._held = order.key
-        if order.tuned and True not in self._engines:
-            self._engines[True] = engine_for_its_task(self._engines[False])
-        return self._engines[order.tuned]
+            self._held = backend
+        return self._held.under(order.protocol)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gpteval.backends.opening import Computing
 from gpteval.core.atomic import write_whole
 from gpteval.core.errors import StoreError, UsageError
 from gpteval.models.loader import LoadOptions
-from gpteval.run.config import Computing
 from gpteval.run.executors.computer import Computer
 from gpteval.run.executors.shared_folder import BEAT, CLAIMED, ENDED, LOOK_SECONDS, MARK, SAID, WAITING, WORK
 from gpteval.run.executors.wire import dump_message, load_order, load_queries

@@ -15,13 +15,17 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from gpteval.backends.opening import Computing
 from gpteval.core.errors import ModelError
-from gpteval.run.config import Computing, RunConfig
+from gpteval.models.loader import pick_device
+from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import Computer, Message, order_of, step_of
 from gpteval.run.executors.part_queue import TRIES, PartQueue
 from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.units import Listener
 from gpteval.tokens.queries import Query
 
+CORES = 4
 LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
 
 
@@ -37,10 +41,10 @@ class _Worker:
 
 
 class Pool:
-    """``workers`` processes."""
+    """So many processes as are asked for; by default one a GPU, or one a core up to ``CORES``."""
 
-    def __init__(self, config: RunConfig, workers: int) -> None:
-        self.config, self.workers = config, workers
+    def __init__(self, config: RunConfig, listener: Listener) -> None:
+        self.config, self.workers = config, config.workers or _workers(config.load.device)
         self._alive: list[_Worker] = []
 
     def compute(self, parts: Iterator[Part]) -> PartResults:
@@ -119,6 +123,14 @@ class Pool:
         worker.process.kill()
         worker.process.join()
         return worker.part  # type: ignore[return-value]  # asked of those that are at one
+
+
+def _workers(device: str) -> int:
+    import torch
+
+    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    cores = min(CORES, os.cpu_count() or 1) if pick_device(device) == "cpu" else 1  # one device: one process
+    return gpus or cores
 
 
 def lost_error(workers: str, timeout: float) -> ModelError:

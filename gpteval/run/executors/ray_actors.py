@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gpteval.backends.opening import Computing
 from gpteval.core.errors import UsageError
-from gpteval.run.config import Computing, RunConfig
+from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import Computer, Message, Order, order_of, step_of
 from gpteval.run.executors.part_queue import TRIES, PartQueue
 from gpteval.run.executors.processes import LOOK_SECONDS, lost_error
 from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.units import Listener
 
 KNOCK_SECONDS = 10.0
 
@@ -42,7 +44,7 @@ class RayPool:
     Raises UsageError where Ray is not installed or the cluster cannot be reached.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, listener: Listener) -> None:
         self.config = config
         self.ray = _connected(config.ray_address)
         there = self.ray.cluster_resources()

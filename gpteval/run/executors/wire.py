@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from gpteval.backends.text_queries import TextQuery
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.executors.computer import Message, Order
 from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, Tokens
@@ -32,7 +33,9 @@ def _query(query: Any) -> list[Any]:
             return ["generate", _text(query.prompt), query.max_new_tokens, query.stop, asdict(query.sampling)]
         case HeadQuery():
             return ["head", list(map(_text, query.sequences)), query.answer]
-    raise TypeError(f"{type(query).__name__} is no query of a model with weights")
+        case TextQuery():
+            return ["text", query.prompt, query.options, query.max_tokens, query.stop]
+    raise TypeError(f"{type(query).__name__} cannot be handed to a worker")
 
 
 def _query_of(kind: str, *values: Any) -> Any:
@@ -44,6 +47,9 @@ def _query_of(kind: str, *values: Any) -> Any:
     if kind == "head":
         sequences, answer = values
         return HeadQuery(tuple(map(_tokens, sequences)), answer)
+    if kind == "text":
+        prompt, options, most, stop = values
+        return TextQuery(prompt, options, most, tuple(stop))
     raise ValueError(f"unknown kind of query {kind!r}")
 
 
@@ -66,7 +72,8 @@ def load_order(document: Mapping[str, Any]) -> Order:
     model = {field.name: model[field.name] for field in fields(ModelInfo) if field.name in model}
     info = ModelInfo(**model | {"aliases": tuple(model.get("aliases", ()))})
     known = frozenset(map(bytes.fromhex, document["known"]))
-    plain = {name: document[name] for name in ("source", "key", "version", "dtype", "device", "tuned", "number", "of")}
+    names = ("source", "key", "version", "dtype", "device", "protocol", "number", "of")
+    plain = {name: document[name] for name in names}
     return Order(model=info, known=known, **plain)
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from gpteval.api.api_model import ApiModel
 from gpteval.api.client import Client, Document
-from gpteval.api.prices import Budget, Price, price_of
 from gpteval.api.server_errors import GivenUp, Malformed, Otherwise, Rejected
 from gpteval.api.streak import Streak
+from gpteval.backends.interface import Backend, CostEstimate
+from gpteval.backends.opening import Opening
+from gpteval.backends.prices import Price, price_of
+from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import ModelError, UsageError
 from gpteval.core.kinds import AGAIN, NO_ANSWER, kind_of
-from gpteval.core.types import Prompt
-from gpteval.engine.engine import CostEstimate, Plan
+from gpteval.models.catalogue import ModelInfo
 from gpteval.tokens.queries import QueryResult
 
 LIMITS = ("max_tokens", "max_completion_tokens")
@@ -42,20 +44,23 @@ class Usage:
         return Usage(self.read - other.read, self.written - other.written)
 
 
-class ApiEngine(ABC):
-    """Asks one model. Raises UsageError where a price is needed and not known."""
+class ApiBackend(Backend):
+    """Asks one model. Raises UsageError where a price is needed and not known. ``kind``: the name of its sort, and
+    ``path``: where on the server it is asked.
+    """
 
-    alike = False
-    path = ""
+    kind: ClassVar[str]
+    path: ClassVar[str]
+    model: ApiModel
 
-    def __init__(self, model: ApiModel, budget: Budget) -> None:
-        self.model, self.options, self.budget = model, model.options, budget
+    def __init__(self, model: ApiModel, opening: Opening) -> None:
+        self.model, self.options, self.budget = model, model.options, opening.budget
         self.price: Price | None = price_of(model.info.location, self.options.prices)
         if self.options.max_cost is not None and self.price is None:
             raise UsageError(
                 f"--max-cost needs the price of {model.info.location}, which is not known", "give it with --prices FILE"
             )
-        self.client = Client(self.options, self.path)
+        self.client = Client(self.options, self.path, opening.waiting)
         self.answered_as = ""
         self.served_by: set[str] = set()  # the system fingerprints
         self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take
@@ -63,9 +68,9 @@ class ApiEngine(ABC):
         self.spent: dict[bytes, Usage] = {}  # the same by query, of an earlier command
         self.lock = threading.Lock()
 
-    @abstractmethod
-    def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        """What prompts need. Raises ItemError naming the item, TaskError for what cannot be asked."""
+    @classmethod
+    def open(cls, info: ModelInfo, opening: Opening) -> Self:
+        return cls(ApiModel(info, opening.api, cls.kind), opening)
 
     @abstractmethod
     def prepare(self, queries: Sequence[Any]) -> None:
@@ -85,10 +90,9 @@ class ApiEngine(ABC):
         """
         return "", False
 
-    def recall(self, results: Mapping[bytes, QueryResult]) -> set[bytes]:
-        """Take answers of an earlier command, and what was learnt then; the queries that are to be asked for again.
-        Raises ModelError where they are another model's.
-        """
+    def recall(self, stored: Callable[[], Mapping[bytes, QueryResult]]) -> set[bytes]:
+        """Take answers of an earlier command, and what was learnt then."""
+        results = stored()
         again = {key for key, result in results.items() if kind_of(result.error) in AGAIN}
         for key, result in results.items():
             noted = json.loads(result.extra) if result.extra else {}
@@ -193,7 +197,7 @@ class ApiEngine(ABC):
 class _Exchange:
     """The queries of a plan as the client asks for them, with what is set aside for each and what each has cost."""
 
-    def __init__(self, engine: ApiEngine, queries: Mapping[bytes, Any]) -> None:
+    def __init__(self, engine: ApiBackend, queries: Mapping[bytes, Any]) -> None:
         self.engine, self.queries = engine, queries
         self.streak = Streak(len(queries))
         self.aside: dict[bytes, Usage] = {}  # for what is on its way

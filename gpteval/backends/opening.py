@@ -1,0 +1,36 @@
+"""With what a backend is opened: how models are loaded and asked, and what may be spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.prices import Budget
+from gpteval.models.loader import LoadOptions
+from gpteval.tasks.profiles import LM_EVAL
+
+
+@dataclass(frozen=True)
+class Computing:
+    """What of a run's configuration whoever computes needs: how a model is loaded, how queries are cut and batched."""
+
+    load: LoadOptions
+    batch_tokens: int | None = None
+    stride: int | None = None
+    profile: str = "gpteval"
+
+    @property
+    def as_lm_eval(self) -> bool:
+        """Whether what is too long is cut as lm-evaluation-harness does."""
+        return self.profile == LM_EVAL
+
+
+@dataclass(frozen=True)
+class Opening:
+    """``budget``: dollars that may be spent, by all models together; ``waiting`` is told what is waited for."""
+
+    computing: Computing = field(default_factory=lambda: Computing(LoadOptions()))
+    api: ApiOptions = field(default_factory=ApiOptions)
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    waiting: Callable[[str], None] = lambda what: None

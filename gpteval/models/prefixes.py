@@ -1,0 +1,23 @@
+"""What a model's name may begin with (``openai:gpt-4o``), and which backend that names. Imports none of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint
+
+from gpteval.core.plugins import named_points
+
+LOCAL = ""  # of names without a prefix: catalogue names, folders, Hub ids
+BUILTIN = {
+    LOCAL: "gpteval.tune.local_backend:LocalBackend",
+    "openai": "gpteval.api.chat:ChatBackend",
+    "completions": "gpteval.api.completions:CompletionsBackend",
+}
+
+
+@cache
+def prefixes() -> dict[str, EntryPoint]:
+    """Where the backend of each prefix is; of an entry point of ``gpteval.backends``, its name is the prefix. Raises
+    PluginError where one prefix names two.
+    """
+    return named_points("backend", BUILTIN)
