@@ -55,7 +55,8 @@ def simulate(asked: argparse.Namespace) -> Outcome:
                 for _ in range(count):
                     yield Piece(model, tokens / count)
 
-    handout = PartQueue(parts(), asked.workers)
+    handout: PartQueue[Piece] = PartQueue(asked.workers)
+    coming = parts()
     held = [-1] * asked.workers
     dies = [draw.expovariate(1 / asked.lives) for _ in range(asked.workers)]
     free = [(0.0, number) for number in range(asked.workers)]  # a heap
@@ -66,8 +67,8 @@ def simulate(asked: argparse.Namespace) -> Outcome:
         now, worker = heapq.heappop(free)
         while waiting and waiting[0][0] <= now:
             given_up += not handout.lost(heapq.heappop(waiting)[1])
-        while handout.hungry:
-            handout.pull()
+        while not handout.is_full and (planned := next(coming, None)) is not None:
+            handout.add(planned)
         if not handout:
             if waiting:  # someone may still leave a part behind
                 heapq.heappush(free, (waiting[0][0], worker))

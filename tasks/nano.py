@@ -7,6 +7,7 @@ from typing import Any
 from gpteval import Choice, Generate, Item, Rolling, generated, task
 from gpteval.data.sources import GeneratedSource
 from gpteval.nano import world
+from gpteval.nano.kept_rows import kept_rows
 from gpteval.nano.texts import TOPIC_NAMES
 
 SUITES = ("nano",)
@@ -16,7 +17,7 @@ ITEMS = 300
 
 def source(kind: str, count: int = ITEMS) -> GeneratedSource:
     """The rows of a kind of text."""
-    return generated(lambda split: world.rows(kind, split, count), revision=world.REVISION)
+    return generated(lambda split: kept_rows(kind, split, count), revision=world.REVISION)
 
 
 def prompt(kind: str, item: Item) -> str:
@@ -215,7 +216,7 @@ def nano_summary(item: Item) -> Generate:
 def _rules(split: str) -> list[dict[str, Any]]:
     """Test: the last line of each list. Train: the lines before it, for the examples."""
     found = []
-    for number, row in enumerate(world.rows("rule", "test", ITEMS)):
+    for number, row in enumerate(kept_rows("rule", "test", ITEMS)):
         if split == "test":
             found.append({"rule": number, "thing": row["thing"], "options": row["options"], "label": row["label"]})
         else:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.models.embedded import nano_models
+from tests import forks
 from tests.api_runs import KEY, MODEL
 from tests.api_server import ApiServer
 from tests.hub_server import HubServer
@@ -76,15 +77,8 @@ def run_cli() -> RunCli:
         *arguments: object, env: Mapping[str, str | None] | None = None, timeout: float = 900, cwd: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         changed: dict[str, str | None] = {**os.environ, **(env or {})}
-        return subprocess.run(
-            [sys.executable, "-m", "gpteval", *map(str, arguments)],
-            env={name: value for name, value in changed.items() if value is not None},
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        left = {name: value for name, value in changed.items() if value is not None}
+        return forks.run([sys.executable, "-m", "gpteval", *arguments], env=left, cwd=cwd, timeout=timeout)
 
     return run
 

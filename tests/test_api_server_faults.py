@@ -18,6 +18,7 @@ import pytest
 
 from gpteval.backends.api_options import ApiOptions
 from gpteval.run.evaluate import evaluate
+from tests import forks
 from tests.api_runs import KEY, MODEL, QUICK, run
 from tests.api_server import ApiServer, Body, Fault
 
@@ -195,7 +196,7 @@ def test_killed_and_continued_asks_nothing_again(server: ApiServer, tmp_path: Pa
     process.wait()
     time.sleep(0.2)
     before = Counter(server.answered)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
+    done = forks.run(command, check=True)
     again = [body for body, times in Counter(server.answered).items() if times > 1 and before[body]]
     assert len(again) <= 4 + 2, "those on their way when it was killed, and the two questions at the start"
     server.seconds = 0.0

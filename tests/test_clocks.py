@@ -15,7 +15,7 @@ import pytest
 from gpteval.run.config import RunConfig
 from gpteval.run.evaluate import evaluate
 from gpteval.run.executors import shared_folder as shared
-from gpteval.run.executors.shared_folder import CLAIMED, SharedFolder, _Given
+from gpteval.run.executors.shared_folder import CLAIMED, FolderPool, _Given
 from gpteval.run.units import Listener
 from tests.test_workers import results
 
@@ -48,7 +48,7 @@ def test_results_do_not_follow_a_clock_that_leaps(tmp_path: Path) -> None:
 def test_a_worker_lives_while_its_time_changes_whatever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(shared, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    folder = SharedFolder(RunConfig(("gpt2-nano",), ("nano_topic",), out=tmp_path), Listener())
+    folder = FolderPool(RunConfig(("gpt2-nano",), ("nano_topic",), out=tmp_path), Listener())
     folder._open()
     given = _Given(part=None)  # type: ignore[arg-type]  # is not asked for
     order = folder.folder / CLAIMED / "order"

@@ -22,6 +22,7 @@ from gpteval.core.errors import ModelError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.checkpoint import INDEX, PICKLED_INDEX
 from gpteval.models.loader import HFModel, LoadOptions
+from tests import forks
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
@@ -85,9 +86,8 @@ def save_adapter(base: Path, out: Path) -> Path:
 
 def yes(*arguments: object, cache: Path) -> subprocess.CompletedProcess[str]:
     """The command, with somebody who answers every question with yes."""
-    line = " ".join(["yes", "|", sys.executable, "-m", "gpteval", *map(str, arguments)])
     env = {**os.environ, "GPTEVAL_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=900, check=False)
+    return forks.run([sys.executable, "-m", "gpteval", *arguments], env=env, input="y\n" * 10_000)
 
 
 @pytest.mark.parametrize(

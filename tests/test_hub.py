@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import forks
 from tests.conftest import CHECKOUT, RunCli
 from tests.hub_server import HubServer, publish, publish_dataset, publish_model
 from tests.tiny import save_tiny
@@ -47,16 +48,7 @@ def load(server: HubServer, home: Path, *requests: Request, **env: str) -> list[
 
 
 def python(server: HubServer, home: Path, code: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        input=stdin,
-        env=server.env(home, **env),
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    return forks.run([sys.executable, "-c", code], input=stdin, env=server.env(home, **env), cwd=CHECKOUT)
 
 
 def test_rows_and_the_served_commit(hub_server: HubServer, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +18,7 @@ from gpteval.core.plugins import Registry
 from gpteval.core.types import Item
 from gpteval.tasks.registry import select_tasks, task_registry, tasks_in_file
 from gpteval.tasks.task import Task
+from tests import forks
 from tests.conftest import CHECKOUT, RunCli
 
 PLUGIN = """
@@ -190,14 +190,7 @@ def test_entry_points_add_tasks_and_a_broken_one_is_reported(tmp_path: Path) -> 
         "print(json.dumps([list(r), [p.message for p in r.problems]]))"
     )
     path = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=True,
-    )
+    done = forks.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
     names, reported = json.loads(done.stdout)
     assert {"from_object", "from_list", "from_call", "sst2"} <= set(names)
     assert sorted(problem.split(": ")[0] for problem in reported) == [
@@ -227,13 +220,9 @@ def test_the_documents_metric_works_as_written(tmp_path: Path, target: str) -> N
     rows = [{"q": f"word {n}", "a": "x"} for n in range(4)]
     (tmp_path / "tasks" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = ["run", "--models", "gpt2-nano", "--tasks", "mine", "--task-dir", str(tmp_path / "tasks"), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "gpteval", *command, "--no-report", "--no-cache", "--out", str(tmp_path / "out")],
+    done = forks.run(
+        [sys.executable, "-m", "gpteval", *command, "--no-report", "--no-cache", "--out", tmp_path / "out"],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(CHECKOUT)])},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["results"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from gpteval.core.errors import OutputError, StoreError, UsageError
 from gpteval.engine.engine import Engine
 from gpteval.run.config import RunConfig
 from gpteval.store.journal import Journal
+from tests import forks
 from tests.run_tasks import GOOD, forwards, model_a, run, task_dir, without_timings  # noqa: F401  (fixtures)
 
 
@@ -210,7 +210,7 @@ def test_a_killed_run_continues_and_loses_at_most_the_batch_in_flight(
     command = killable(model_a, task_dir, tmp_path / "killed")
     journal = tmp_path / "killed" / "journal.sqlite"
     words = [sys.executable, "-c", KILLED, str(rows), *command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
+    done = forks.run(words)
     assert done.returncode == -signal.SIGKILL, done.stderr
     survived = journalled(journal)
     assert _run(command) == 0

@@ -17,6 +17,7 @@ import pytest
 
 from gpteval.core.errors import DataError
 from gpteval.data.files import read_file
+from tests import forks
 from tests.conftest import RunCli
 
 COUNT = 200
@@ -126,8 +127,7 @@ def test_a_run_stops_in_words_where_a_file_is_cut_under_it(tmp_path: Path) -> No
     (tmp_path / "tasks" / "mine.py").write_text(TASK)
     write(tmp_path / "tasks" / "rows.jsonl", rows(2000))
     script = textwrap.dedent(RUN)
-    command = [sys.executable, "-c", script, str(tmp_path / "tasks"), str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = forks.run([sys.executable, "-c", script, tmp_path / "tasks", tmp_path / "run"])
     assert done.returncode == 0, done.stderr
     assert "rows.jsonl changed while it was read" in done.stdout
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
+
+from tests import forks
 
 KILLS = int(os.environ.get("GPTEVAL_TEST_KILLS", "8"))  # 30 were tried, too
 # One process that has all imported, and begins the training anew in a child each time.
@@ -76,7 +77,7 @@ if not (out / ("training.json" if what == "pretrain" else "finetune.json")).exis
 @pytest.mark.parametrize("what", ["pretrain", "finetune"])
 def test_killed_at_random_moments_it_goes_on_to_the_same_weights(what: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", DRIVER, what, tmp_path, str(KILLS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = forks.run(command)
     assert done.returncode == 0, done.stderr
     whole = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.safetensors"))
     broken = list(tmp_path.glob("broken-*"))
@@ -116,11 +117,11 @@ except GptevalError as error:
 def test_a_full_disk_is_told_and_the_same_command_goes_on(what: str, limit: int, tmp_path: Path) -> None:
     """No file may grow beyond a limit: of settings and logs, of the optimizer's state, of the weights."""
     command = [sys.executable, "-c", FULL, what, tmp_path]
-    full = subprocess.run([*command, str(limit), DRIVER], capture_output=True, text=True, timeout=900, check=False)
+    full = forks.run([*command, str(limit), DRIVER])
     assert full.returncode == 1, full.stderr
     assert "Traceback" not in full.stderr
     assert re.search(r"cannot write .*: .*\n  free some space, then run the same command again", full.stderr)
-    done = subprocess.run([*command, "0", DRIVER], capture_output=True, text=True, timeout=900, check=False)
+    done = forks.run([*command, "0", DRIVER])
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "out").rglob("*.partial"))
     assert not (tmp_path / "out" / "checkpoints").exists()

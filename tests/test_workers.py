@@ -97,8 +97,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
 def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_work", die)
     monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 500)
-    start, started = workers.Pool._start, []
-    monkeypatch.setattr(workers.Pool, "_start", lambda pool: started.append(1) or start(pool))
+    start, started = workers.ProcessPool._start, []
+    monkeypatch.setattr(workers.ProcessPool, "_start", lambda pool: started.append(1) or start(pool))
     made = run(tmp_path, shots=0)
     assert len(made.failures) == 3
     assert 3 * 3 <= len(started) <= 3 * 6, "the other parts of a unit that has failed are let go"
@@ -200,7 +200,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_hangs_is_replaced(tmp_path: Path, of_one: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("gpteval.run.executors.pool.LOOK_SECONDS", 0.2)
     stopped: list[Any] = []
 
     class Stop(Listener):
@@ -220,7 +220,7 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, of_one: Any, monkeypatc
 
 
 def test_workers_that_are_too_slow_say_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("gpteval.run.executors.pool.LOOK_SECONDS", 0.1)
     (failure,) = evaluate("gpt2-nano", "nano_topic", limit=5, out=tmp_path, cache=False, **HASTY).failures
     assert "3 worker processes, one after the other, died or gave nothing for 0.1 s" in failure.error
     assert "a longer --worker-timeout" in failure.error

@@ -156,6 +156,7 @@ class Backend(Protocol):
 
     def load(self) -> None:
         """Load what takes long, such as weights. Raises ModelError."""
+        return
 
     def recall(self, stored: Callable[[], Mapping[bytes, QueryResult]]) -> set[bytes]:
         """Of results that an earlier command stored, those that are to be asked for again. Raises ModelError where

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 import numpy as np
@@ -25,53 +26,49 @@ STRETCH = 4096  # items whose records are held at a time
 
 
 class Finisher:
-    """Makes a unit's results, slice by slice. Its file of samples has its name once the last slice is taken."""
+    """Makes a unit's results, slice by slice. Its file of samples has its name once the last slice is in."""
 
     def __init__(self, job: Job, store: ResultStore, ledger: Ledger) -> None:
         self.job, self.store, self.ledger = job, store, ledger
         self.tally = Tally(job.metrics, clustered=bool(job.data.task.cluster))
         self.notes, self.marks, self.cost = Notes(), Marks(), _Cost()
-        self._taking = self._take_all()
-        next(self._taking)  # up to where it waits for a slice
+        self._file = ExitStack()
+        self._whole = False
+        self._write = self._file.enter_context(self._samples())
 
-    def take(self, work: Work) -> list[Result] | None:
-        """Take the next slice; with the last one, the unit's results (none for a unit that is no result of the run).
-        Raises GptevalError.
+    def add(self, work: Work) -> None:
+        """Make a slice's records. Raises GptevalError."""
+        for begin in range(work.begin, work.end, STRETCH):
+            self._write(self._records(work, begin, min(begin + STRETCH, work.end)))
+        self.notes.own_bos |= any(encoded.own_bos for encoded in work.plan.encoded)
+        self.cost.end_slice()
+
+    def results(self) -> list[Result]:
+        """After the last slice, the unit's results; none of a unit that is no result of the run. Raises GptevalError
+        when every single item failed.
         """
-        try:
-            self._taking.send(work)
-        except StopIteration as end:
-            results: list[Result] = end.value
-            return results
-        return None
-
-    def drop(self) -> None:
-        """There will be no results: leave the folder as it was."""
-        self._taking.close()
-
-    def _take_all(self) -> Generator[None, Work, list[Result]]:
-        """Is sent the slices, and ends with the results."""
-        job, ledger = self.job, self.ledger
-        info, unit = job.backend.model.info, job.unit
-        if not unit.is_result:
-            yield from self._slices(lambda records: None)
-            return []
-        file = sample_file(info.name, unit.task.label, unit.shots)
-        with ledger.folder.writing(file) as handle, samples_writer(handle) as write:
-            yield from self._slices(write)
-        return self._results()
-
-    def _slices(self, write: Callable[[Sequence[Record]], None]) -> Generator[None, Work, None]:
-        """Count and ``write`` what is sent, up to the last slice. Raises GptevalError when every single item failed."""
-        last = False
-        while not last:
-            work = yield
-            for begin in range(work.begin, work.end, STRETCH):
-                write(self._records(work, begin, min(begin + STRETCH, work.end)))
-            self.notes.own_bos |= any(encoded.own_bos for encoded in work.plan.encoded)
-            self.cost.end_slice()
-            last = work.last
         self.tally.check()
+        self._whole = True
+        self.close()
+        return self._results() if self.job.unit.is_result else []
+
+    def close(self) -> None:
+        """Where there are no results, leave the folder as it was."""
+        with suppress(_Unfinished):
+            self._file.close()
+
+    @contextmanager
+    def _samples(self) -> Iterator[Callable[[Sequence[Record]], None]]:
+        """What writes records to the unit's file of samples."""
+        info, unit = self.job.backend.model.info, self.job.unit
+        if not unit.is_result:
+            yield lambda records: None
+            return
+        file = sample_file(info.name, unit.task.label, unit.shots)
+        with self.ledger.folder.writing(file) as handle, samples_writer(handle) as write:
+            yield write
+            if not self._whole:
+                raise _Unfinished
 
     def _records(self, work: Work, begin: int, end: int) -> list[Record]:
         """Of the items from ``begin`` up to ``end``, once they are counted and told."""
@@ -89,7 +86,9 @@ class Finisher:
         """The results of a stretch's queries. Raises GptevalError where the journal has lost one."""
         keys = work.plan.keys[begin - work.begin : end - work.begin]
         wanted = dict.fromkeys(key for of_prompt in keys for key in of_prompt if key is not None)
-        found = self.store.get(wanted)
+        found = {key: work.results[key] for key in wanted if key in work.results}
+        found |= self.store.get(key for key in wanted if key not in found)
+        found = {key: found[key] for key in wanted if key in found}  # in one order, and so with one sum of seconds
         if len(found) < len(wanted):
             raise GptevalError(
                 f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
@@ -131,6 +130,10 @@ class Finisher:
         list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
         ledger.add(unit, results, job.data, job.prompts)
         return results
+
+
+class _Unfinished(Exception):
+    """A file of samples is left before it is whole."""
 
 
 class _Cost:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +31,8 @@ from gpteval.store.judged import judged_apart
 from gpteval.store.same import same_weights
 from gpteval.tasks.task import DEFAULT, Task
 
+SHARE = 0.1  # of the time, which writing files again and again may take
+
 
 @dataclass
 class Ledger:
@@ -43,7 +47,9 @@ class Ledger:
     failures: list[Failure] = field(default_factory=list)
     groups: dict[str, list[str]] = field(default_factory=dict)
     _identities: dict[str, dict[str, str]] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
     _told: set[str] = field(default_factory=set)
+    _due: float = -math.inf
 
     @classmethod
     def of(cls, config: RunConfig, folder: RunFolder, listener: Listener) -> Ledger:
@@ -75,7 +81,7 @@ class Ledger:
                 self._told.add(sentence)
                 self.listener.warned(sentence)
         self.results += results
-        self.save()
+        self.save(now=False)
 
     def fail(self, unit: Unit, error: GptevalError) -> None:
         """Take a failure."""
@@ -85,7 +91,7 @@ class Ledger:
         self.failures.append(failure)
         if unit.is_result:
             self.table.fail(failure)
-            self.save()
+            self.save(now=False)
         self.listener.unit_failed(unit, failure)
 
     def note_facts(self, model: str, facts: Facts) -> None:
@@ -167,7 +173,7 @@ class Ledger:
         )
         if results:
             self.results += results
-            self.save()
+            self.save(now=False)
             self.listener.groups_done(results)
 
     def published_of(self, info: ModelInfo, unit: Unit, metric: str) -> Mapping[str, Any] | None:
@@ -187,8 +193,15 @@ class Ledger:
         asked = info.revision if "@" in info.name else None  # not one that a lock gives
         return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
 
-    def save(self) -> None:
-        """Write results and facts. Raises StoreError."""
+    def save(self, *, now: bool = True) -> None:
+        """Write results and facts; unless ``now``, only as often as takes ``SHARE`` of the time at most. What is not
+        written yet is in the journal. Raises StoreError.
+        """
+        begin = self.clock()
+        if not now and begin < self._due:
+            return
         run = {"name": self.folder.path.name, "command": self.config.command, "gpteval": gpteval.__version__}
         self.folder.write_json("results.json", self.table.document(run | self.config.settings))
         self.folder.write_json("manifest.json", self.manifest)
+        end = self.clock()
+        self._due = end + (end - begin) / SHARE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -40,7 +41,9 @@ class Job:
 
 @dataclass(eq=False)
 class Work:
-    """A slice of a unit's items, planned. ``known``: the queries in the journal; ``left``: parts to be done."""
+    """A slice of a unit's items, planned. ``known``: the queries in the journal; ``left``: parts to be done;
+    ``results``: those that were computed now, as they stand in the journal.
+    """
 
     job: Job
     begin: int
@@ -48,6 +51,7 @@ class Work:
     plan: Plan
     known: set[bytes]
     left: int = 0
+    results: dict[bytes, QueryResult] = field(default_factory=dict)
 
     @property
     def queries(self) -> Mapping[bytes, Query]:
@@ -62,6 +66,11 @@ class Work:
     def lacking(self) -> int:
         """About how many tokens are to be computed."""
         return sum(query.length for key, query in self.queries.items() if key not in self.known)
+
+    def add(self, batch: Mapping[bytes, QueryResult]) -> None:
+        """Take what was computed and stored."""
+        self.known |= batch.keys()
+        self.results |= {key: result.as_stored() for key, result in batch.items()}
 
     def parts(self, count: int) -> Iterator[Part]:
         """The slice in ``count`` parts."""
@@ -98,20 +107,30 @@ class PartResult:
     done: bool = False
 
 
-PartResults = Generator[PartResult, None, None]
-
-
 class Executor(Protocol):
     """Who computes: a class that is made of a ``RunConfig`` and a ``Listener``. A part may be computed by anyone, and
     twice: results are the same, and are stored by content. ``workers``: processes that compute beside this one.
     """
 
-    workers: int
+    workers: int = 0
 
-    def compute(self, parts: Iterator[Part]) -> PartResults:
-        """What comes of parts, which are asked for when there is someone to compute them; each ends with a step that is
-        ``done``. Closed before the end, it leaves no worker behind.
+    def begin(self) -> None:
+        """Before the first part."""
+        return
+
+    @abstractmethod
+    def submit(self, part: Part) -> Iterable[PartResult]:
+        """Take a part, and give what came of this and earlier ones meanwhile: batches, and at the end of each part a
+        result that is ``done``. Waits where enough is taken.
         """
+
+    @abstractmethod
+    def drain(self) -> Iterable[PartResult]:
+        """What comes of all that was taken, to its end."""
+
+    def close(self) -> None:
+        """No part is computed any more; no worker is left."""
+        return
 
 
 def known_to(backend: Backend, store: ResultStore, queries: Collection[bytes]) -> set[bytes]:

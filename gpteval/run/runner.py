@@ -7,8 +7,8 @@ once. A unit that cannot be done becomes a failure, and the others go on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -49,7 +49,11 @@ Made = TypeVar("Made")
 
 @dataclass
 class _Run:
-    """A run under way. ``queue``: slices in order, until they are finished, and each model after its last one."""
+    """A run under way, in the order in which things happen: plan, submit, store, finish.
+
+    ``queue``: slices in the order in which they were planned, until they are finished; units that failed before, and
+    each model after its last slice.
+    """
 
     plan: RunPlan
     store: ResultStore
@@ -64,19 +68,23 @@ class _Run:
     def execute(self, executor: Executor, units: Units) -> None:
         """Compute and finish ``units``. Raises StoreError."""
         self.progress.state.workers = executor.workers
-        with closing(executor.compute(self._parts(executor, units))) as steps:
-            for step in steps:
-                self._take(executor, step)
-                self._settle()
-        self._settle()
+        executor.begin()
+        try:
+            for work in self._planned(executor, units):
+                for part in self._parts(executor, work):
+                    self._collect(executor, executor.submit(part))
+                self._finish()
+            self._collect(executor, executor.drain())
+        finally:
+            executor.close()
+        self._finish()
 
-    def _parts(self, executor: Executor, units: Units) -> Iterator[Part]:
-        """Plan slice after slice of unit after unit, and hand out the parts of each."""
+    def _planned(self, executor: Executor, units: Units) -> Iterator[Work]:
+        """Plan slice after slice of unit after unit of model after model."""
         for info, of_model in units.items():
             backend = self._open(info, of_model)
-            for unit in of_model if backend is not None else ():
+            for unit in of_model if backend else ():
                 assert backend is not None
-                self._settle()
                 self.progress.state.planned += 1
                 job = _attempt(partial(self._begin, backend, unit))
                 if isinstance(job, GptevalError):
@@ -84,22 +92,6 @@ class _Run:
                 else:
                     yield from self._slices(executor, job)
             self.queue.append(info)
-
-    def _slices(self, executor: Executor, job: Job) -> Iterator[Part]:
-        for begin, end in job.slices():
-            self._settle()
-            planned = _attempt(partial(self._plan, executor, job, begin, end)) if job.error is None else job.error
-            if isinstance(planned, Work):
-                work = planned
-            else:  # nothing more of it is computed
-                job.error = planned
-                work = Work(job, begin, len(job.prompts), Plan([], [], {}), set())
-            self.queue.append(work)
-            if len(work.known) < len(work.queries):
-                self.progress.state.wanted += work.lacking
-                yield from work.parts(cut(work.lacking, executor.workers, job.backend.model.device))
-            if work.last:
-                return
 
     def _open(self, info: ModelInfo, units: Sequence[Unit]) -> Backend | None:
         """The model's backend; None where there is none, and its units are failures."""
@@ -132,6 +124,18 @@ class _Run:
         prompts = self.plan.prompts_of(data, unit)
         return Job(unit, backend, data, prompts, task_metrics(data, prompts))
 
+    def _slices(self, executor: Executor, job: Job) -> Iterator[Work]:
+        """A unit's slices; when one cannot be planned, nothing more of the unit is computed."""
+        for begin, end in job.slices():
+            planned = _attempt(partial(self._plan, executor, job, begin, end)) if job.error is None else job.error
+            if isinstance(planned, GptevalError):
+                job.error = planned
+                planned = Work(job, begin, len(job.prompts), Plan([], [], {}), set())
+            self.queue.append(planned)
+            yield planned
+            if planned.last:
+                return
+
     def _plan(self, executor: Executor, job: Job, begin: int, end: int) -> Work:
         """Plan a slice. Raises GptevalError."""
         plan = job.backend.plan(job.prompts[begin:end])
@@ -146,17 +150,29 @@ class _Run:
                 self.listener.advanced(job.unit, there)
         return Work(job, begin, end, plan, known)
 
-    def _take(self, executor: Executor, step: PartResult) -> None:
+    def _parts(self, executor: Executor, work: Work) -> Iterator[Part]:
+        """What of a slice is to be computed."""
+        if len(work.known) < len(work.queries):
+            self.progress.state.wanted += work.lacking
+            yield from work.parts(cut(work.lacking, executor.workers, work.job.backend.model.device))
+
+    def _collect(self, executor: Executor, results: Iterable[PartResult]) -> None:
+        """Store what comes of parts, and finish what is whole by then."""
+        for result in results:
+            self._store(executor, result)
+            self._finish()
+
+    def _store(self, executor: Executor, result: PartResult) -> None:
         """Store what came of a part, and tell of it."""
-        work = step.part.work
-        if step.batch:
-            self.store.put(step.batch)
-            work.known |= step.batch.keys()
-            self._tell(executor, work.job, sum(work.queries[key].length for key in step.batch))
-        if step.facts:
-            self.ledger.note_facts(work.job.backend.model.info.name, step.facts)
-        work.job.error = work.job.error or step.error
-        work.left -= step.done
+        work = result.part.work
+        if result.batch:
+            self.store.put(result.batch)
+            work.add(result.batch)
+            self._tell(executor, work.job, sum(work.queries[key].length for key in result.batch))
+        if result.facts:
+            self.ledger.note_facts(work.job.backend.model.info.name, result.facts)
+        work.job.error = work.job.error or result.error
+        work.left -= result.done
 
     def _tell(self, executor: Executor, job: Job, tokens: int) -> None:
         self.progress.add(job.unit.label, tokens)
@@ -168,41 +184,46 @@ class _Run:
         except GptevalError as error:  # it wants no more of this unit
             job.error = error
 
-    def _settle(self) -> None:
-        """Finish what is computed at the queue's front. Raises StoreError."""
+    def _finish(self) -> None:
+        """Finish what is whole at the queue's front. Raises StoreError."""
         while self.queue:
             match first := self.queue[0]:
                 case Work() if first.left:
                     return
                 case Work():
-                    self._finish(first)
+                    self._finish_slice(first)
                 case (unit, error):
                     self._fail(unit, error)
                 case ModelInfo():
                     self.ledger.add_groups(first)
             self.queue.popleft()
 
-    def _finish(self, work: Work) -> None:
-        """Take a slice; with the last one, the unit is done or failed."""
+    def _finish_slice(self, work: Work) -> None:
+        """Make the records of a slice; with the last one, the unit is done or failed."""
         job = work.job
-        results: list[Result] | None = None
+        results: list[Result] = []
         if job.error is None:
             self.finisher = self.finisher or Finisher(job, self.store, self.ledger)
-            made = _attempt(partial(self.finisher.take, work))
+            made = _attempt(partial(self._made_of, self.finisher, work))
             if isinstance(made, GptevalError):
                 job.error = made
             else:
                 results = made
         if not work.last:
             return
+        if self.finisher:
+            self.finisher.close()
+        self.finisher = None
         if job.error is not None:
-            if self.finisher:
-                self.finisher.drop()
             self._fail(job.unit, job.error)
         else:
             self.progress.state.finished += 1
-            self.listener.unit_done(job.unit, results or [])
-        self.finisher = None
+            self.listener.unit_done(job.unit, results)
+
+    @staticmethod
+    def _made_of(finisher: Finisher, work: Work) -> list[Result]:
+        finisher.add(work)
+        return finisher.results() if work.last else []
 
     def _fail(self, unit: Unit, error: GptevalError) -> None:
         self.ledger.fail(unit, error)
@@ -275,6 +296,11 @@ def execute(
         ledger.save()
         ledger.tell_same_weights(units)
         progress.state.ended = True
+    except BaseException:  # a stop, or a disk that takes no more: what is done is told, where that can still be written
+        if progress is not None:
+            with suppress(GptevalError):
+                ledger.save()
+        raise
     finally:
         if progress is not None:
             progress.write(now=True)

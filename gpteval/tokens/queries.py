@@ -185,6 +185,14 @@ class QueryResult:
         """Sums of log-probabilities of a query's parts."""
         return [float(total) for total in json.loads(self.extra).get("parts", ())] if self.extra else []
 
+    def as_stored(self) -> QueryResult:
+        """As ``loads`` gives it back: halves of surrogate pairs, which a server may write, are stored as "?"."""
+        try:
+            (self.text + self.error).encode("utf-8")
+        except UnicodeEncodeError:
+            return QueryResult.loads(self.dumps().encode("utf-8", "replace").decode("utf-8"))
+        return self
+
     def dumps(self) -> str:
         return json.dumps(list(asdict(self).values()), ensure_ascii=False, separators=(",", ":"))
 

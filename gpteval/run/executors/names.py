@@ -10,9 +10,9 @@ from gpteval.core.plugins import named_points
 AUTO = "auto"  # a process a GPU where there are several, else inline
 BUILTIN = {
     "inline": "gpteval.run.executors.inline:Inline",
-    "process": "gpteval.run.executors.processes:Pool",
+    "process": "gpteval.run.executors.processes:ProcessPool",
     "ray": "gpteval.run.executors.ray_actors:RayPool",
-    "folder": "gpteval.run.executors.shared_folder:SharedFolder",
+    "folder": "gpteval.run.executors.shared_folder:FolderPool",
 }
 
 

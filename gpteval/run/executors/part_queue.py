@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 TRIES = 3  # of a part whose workers are lost
@@ -15,25 +14,20 @@ Anything = TypeVar("Anything")
 
 
 class PartQueue(Generic[Anything]):
-    """The parts of a run, for so many workers. Parts are planned only when they are pulled."""
+    """Parts that wait for a worker, few for each: those behind them need not be planned yet."""
 
-    def __init__(self, parts: Iterator[Anything], workers: int) -> None:
-        self._parts, self._ahead = parts, AHEAD * workers
+    def __init__(self, workers: int) -> None:
+        self._ahead = AHEAD * workers
         self._ready: deque[Anything] = deque()
         self._lost: Counter[Anything] = Counter()
-        self._coming = True
+
+    def add(self, part: Anything) -> None:
+        self._ready.append(part)
 
     @property
-    def hungry(self) -> bool:
-        """Whether there may be more parts, and few lie ready."""
-        return self._coming and len(self._ready) < self._ahead
-
-    def pull(self) -> None:
-        """Have the next part planned."""
-        part = next(self._parts, None)
-        self._coming = part is not None
-        if part is not None:
-            self._ready.append(part)
+    def is_full(self) -> bool:
+        """Whether enough parts wait."""
+        return len(self._ready) >= self._ahead
 
     def __bool__(self) -> bool:
         """Whether a part lies ready."""
@@ -42,10 +36,6 @@ class PartQueue(Generic[Anything]):
     def next(self) -> Anything:
         """The part that is to be computed next; there must be one."""
         return self._ready.popleft()
-
-    def over(self) -> bool:
-        """Whether all parts were given away."""
-        return not (self._coming or self._ready)
 
     def lost(self, part: Anything) -> bool:
         """Take back the part of a lost worker; False where it was lost too often to be tried again."""

@@ -9,24 +9,21 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from gpteval.backends.opening import Computing
-from gpteval.core.errors import ModelError
 from gpteval.models.loader import pick_device
 from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import Computer, Message, order_of, step_of
-from gpteval.run.executors.part_queue import TRIES, PartQueue
-from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.executors.pool import Heard, Pool
+from gpteval.run.parts import Part, PartResult, Work
 from gpteval.run.units import Listener
 from gpteval.tokens.queries import Query
 
 CORES = 4
-LOOK_SECONDS = 5.0  # between two looks at workers that give nothing
 
 
 @dataclass
@@ -40,53 +37,44 @@ class _Worker:
     heard: float = 0.0
 
 
-class Pool:
+class ProcessPool(Pool):
     """So many processes as are asked for; by default one a GPU, or one a core up to ``CORES``."""
 
+    called = "worker processes"
+
     def __init__(self, config: RunConfig, listener: Listener) -> None:
-        self.config, self.workers = config, config.workers or _workers(config.load.device)
+        super().__init__(config, listener, config.workers or _workers(config.load.device))
         self._alive: list[_Worker] = []
 
-    def compute(self, parts: Iterator[Part]) -> PartResults:
-        """A part whose workers die one after the other ends with a ModelError."""
-        part_queue = PartQueue(parts, self.workers)
-        try:
-            while True:
-                if part_queue.hungry and not self._talking(0):
-                    part_queue.pull()
-                idle = [worker for worker in self._alive if worker.part is None]
-                while part_queue and (idle or len(self._alive) < self.workers):
-                    part = part_queue.next()
-                    if part.is_wanted:
-                        self._hand(idle.pop() if idle else self._start(), part)
-                    else:
-                        yield PartResult(part, done=True)
-                if part_queue.over() and not any(worker.part for worker in self._alive):
-                    return
-                for worker in self._talking(0 if part_queue.hungry else LOOK_SECONDS):
-                    try:
-                        yield self._heard(worker, worker.pipe.recv())
-                    except (EOFError, OSError):
-                        lost = self._end(worker)
-                        if not part_queue.lost(lost):
-                            yield PartResult(
-                                lost, error=lost_error("worker processes", self.config.worker_timeout), done=True
-                            )
-                self._end_silent()
-        finally:
-            for worker in list(self._alive):
-                self._end(worker)
+    @property
+    def has_room(self) -> bool:
+        return len(self._alive) < self.workers or any(worker.part is None for worker in self._alive)
 
-    def _talking(self, seconds: float) -> list[_Worker]:
-        """The workers at work that gave something, or died; waited for at most so long."""
-        busy = {worker.pipe: worker for worker in self._alive if worker.part is not None}
-        return [busy[pipe] for pipe in wait(list(busy), timeout=seconds)]  # type: ignore[index]
+    @property
+    def is_busy(self) -> bool:
+        return any(worker.part for worker in self._alive)
 
-    def _end_silent(self) -> None:
+    def listen(self, seconds: float) -> Heard:
+        for worker in self._talking(seconds):
+            try:
+                yield self._heard(worker, worker.pipe.recv())
+            except (EOFError, OSError):
+                yield self._end(worker)
+
+    def look_after(self) -> None:
         """Kill workers that gave nothing for too long; the next look finds them dead."""
         for worker in self._alive:
             if worker.part and time.monotonic() - worker.heard > self.config.worker_timeout:
                 worker.process.kill()
+
+    def close(self) -> None:
+        for worker in list(self._alive):
+            self._end(worker)
+
+    def _talking(self, seconds: float) -> list[_Worker]:
+        """The workers at work that gave something, or died; waited for at most so long."""
+        busy = {worker.pipe: worker for worker in self._alive if worker.part is not None}
+        return [busy[pipe] for pipe in wait(list(busy), timeout=seconds)] if busy else []  # type: ignore[index]
 
     def _heard(self, worker: _Worker, message: Message) -> PartResult:
         assert worker.part is not None
@@ -95,7 +83,8 @@ class Pool:
         worker.part = None if step.done else worker.part
         return step
 
-    def _hand(self, worker: _Worker, part: Part) -> None:
+    def hand(self, part: Part) -> None:
+        worker = next((worker for worker in self._alive if worker.part is None), None) or self._start()
         queries = None if worker.has is part.work else dict(part.work.queries)
         worker.part, worker.has, worker.heard = part, part.work, time.monotonic()
         with suppress(OSError):  # it died: the next wait finds that out
@@ -131,14 +120,6 @@ def _workers(device: str) -> int:
     gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
     cores = min(CORES, os.cpu_count() or 1) if pick_device(device) == "cpu" else 1  # one device: one process
     return gpus or cores
-
-
-def lost_error(workers: str, timeout: float) -> ModelError:
-    """Of a part that nobody could compute."""
-    return ModelError(
-        f"{TRIES} {workers}, one after the other, died or gave nothing for {timeout:g} s",
-        "most often for want of memory: fewer --workers, --batch-tokens 512; slow ones need a longer --worker-timeout",
-    )
 
 
 def _work(pipe: Connection, config: Computing, number: int, count: int) -> None:

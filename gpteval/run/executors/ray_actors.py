@@ -19,9 +19,9 @@ from gpteval.backends.opening import Computing
 from gpteval.core.errors import UsageError
 from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import Computer, Message, Order, order_of, step_of
-from gpteval.run.executors.part_queue import TRIES, PartQueue
-from gpteval.run.executors.processes import LOOK_SECONDS, lost_error
-from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.executors.part_queue import TRIES
+from gpteval.run.executors.pool import Heard, Pool
+from gpteval.run.parts import Part, PartResult, Work
 from gpteval.run.units import Listener
 
 KNOCK_SECONDS = 10.0
@@ -38,63 +38,59 @@ class _Actor:
     runs: bool = False
 
 
-class RayPool:
-    """``workers`` actors; by default one a GPU of the cluster, or one a core where it has none.
+class RayPool(Pool):
+    """So many actors as are asked for; by default one a GPU of the cluster, or one a core where it has none.
 
     Raises UsageError where Ray is not installed or the cluster cannot be reached.
     """
 
+    called = "actors"
+
     def __init__(self, config: RunConfig, listener: Listener) -> None:
-        self.config = config
         self.ray = _connected(config.ray_address)
         there = self.ray.cluster_resources()
         self._gpus = 1 if there.get("GPU") and config.load.device in ("auto", "cuda") else 0
-        self.workers = config.workers or int(there.get("GPU" if self._gpus else "CPU", 1))
+        workers = config.workers or int(there.get("GPU" if self._gpus else "CPU", 1))
+        super().__init__(config, listener, workers)
         self._alive: list[_Actor] = []
         self._failed_starts = 0
         self._queries: tuple[Work | None, Any] = None, None  # of the last slice, in Ray's store
 
-    def compute(self, parts: Iterator[Part]) -> PartResults:
-        """A part whose actors die one after the other ends with a ModelError."""
-        part_queue = PartQueue(parts, self.workers)
-        try:
-            while True:
-                if part_queue.hungry:
-                    part_queue.pull()
-                if part_queue and len(self._alive) < self.workers:
-                    self._alive.append(self._start())
-                for actor in self._alive:
-                    if actor.runs and actor.part is None and part_queue:
-                        part = part_queue.next()
-                        if part.is_wanted:
-                            self._hand(actor, part)
-                        else:
-                            yield PartResult(part, done=True)
-                if part_queue.over() and not any(actor.part for actor in self._alive):
-                    return
-                for actor in self._talking(0 if part_queue.hungry else LOOK_SECONDS):
-                    found = self._heard(actor)
-                    if isinstance(found, PartResult):
-                        yield found
-                    elif found is not None and not part_queue.lost(found):
-                        yield PartResult(found, error=lost_error("actors", self.config.worker_timeout), done=True)
-                self._end_silent()
-        finally:
-            for actor in self._alive:
-                self.ray.kill(actor.handle)
-            self._alive.clear()
+    @property
+    def has_room(self) -> bool:
+        return any(actor.runs and actor.part is None for actor in self._alive)
 
-    def _start(self) -> _Actor:
-        options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
-        handle = self.ray.remote(_Worker).options(**options).remote(self.config.computing)
-        return _Actor(handle, handle.runs.remote(), time.monotonic())
+    @property
+    def is_busy(self) -> bool:
+        return any(actor.part for actor in self._alive)
 
-    def _hand(self, actor: _Actor, part: Part) -> None:
+    def hand(self, part: Part) -> None:
+        actor = next(actor for actor in self._alive if actor.runs and actor.part is None)
         work = part.work
         if self._queries[0] is not work:
             self._queries = work, self.ray.put(dict(work.queries))
         actor.part, actor.heard = part, time.monotonic()
         actor.asked = actor.handle.compute.options(num_returns="streaming").remote(order_of(part), self._queries[1])
+
+    def listen(self, seconds: float) -> Heard:
+        for actor in self._talking(seconds):
+            if (found := self._heard(actor)) is not None:
+                yield found
+
+    def look_after(self) -> None:
+        self._end_silent()
+        if self.queue and len(self._alive) < self.workers:
+            self._alive.append(self._start())
+
+    def close(self) -> None:
+        for actor in self._alive:
+            self.ray.kill(actor.handle)
+        self._alive.clear()
+
+    def _start(self) -> _Actor:
+        options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+        handle = self.ray.remote(_Worker).options(**options).remote(self.config.computing)
+        return _Actor(handle, handle.runs.remote(), time.monotonic())
 
     def _talking(self, seconds: float) -> list[_Actor]:
         """The actors that gave something or were lost; waited for at most so long."""

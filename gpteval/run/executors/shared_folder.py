@@ -18,7 +18,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -27,10 +27,9 @@ from gpteval.core.atomic import write_whole
 from gpteval.core.errors import OutputError, StoreError
 from gpteval.run.config import RunConfig
 from gpteval.run.executors.computer import order_of, step_of
-from gpteval.run.executors.part_queue import PartQueue
-from gpteval.run.executors.processes import lost_error
+from gpteval.run.executors.pool import Heard, Pool
 from gpteval.run.executors.wire import dump_order, dump_queries, load_message
-from gpteval.run.parts import Part, PartResult, PartResults, Work
+from gpteval.run.parts import Part, PartResult, Work
 from gpteval.run.units import Listener
 
 WORK = "work"
@@ -56,55 +55,57 @@ class _Given:
     said: int = 0
 
 
-class SharedFolder:
+class FolderPool(Pool):
     """Waits for workers, hands out orders, and takes what they say. Raises StoreError where files cannot be written."""
 
     def __init__(self, config: RunConfig, listener: Listener) -> None:
-        self.config, self.listener, self.workers = config, listener, config.workers or WORKERS
+        super().__init__(config, listener, config.workers or WORKERS)
         self.folder = config.folder / WORK
         self._given: dict[str, _Given] = {}
         self._queries: dict[Work, str] = {}
         self._worked, self._called = time.monotonic(), False  # when somebody was last at work; whether it was said
 
-    def compute(self, parts: Iterator[Part]) -> PartResults:
-        """A part whose workers are lost one after the other ends with a ModelError."""
-        part_queue = PartQueue(parts, self.workers)
-        try:
+    @property
+    def has_room(self) -> bool:
+        return len(self._given) < 2 * self.workers
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._given)
+
+    def begin(self) -> None:
+        with _explained():
             self._open()
-            while True:
-                self._mend()
-                if part_queue.hungry:
-                    part_queue.pull()
-                while part_queue and len(self._given) < 2 * self.workers:
-                    part = part_queue.next()
-                    if part.is_wanted:
-                        self._give(part)
-                    else:
-                        yield PartResult(part, done=True)
-                if part_queue.over() and not self._given:
-                    return
-                heard = False
-                for name, given in list(self._given.items()):
-                    for step in self._messages(name, given):
-                        heard = True
-                        yield step
-                    if name in self._given and self._is_lost(name, given):
-                        self._forget(name)
-                        if not part_queue.lost(given.part):
-                            yield PartResult(
-                                given.part, error=lost_error("workers", self.config.worker_timeout), done=True
-                            )
-                if not heard and not part_queue.hungry:
-                    time.sleep(LOOK_SECONDS)
-                self._call_workers()
-        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-            raise StoreError(
-                f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
-            ) from error
-        finally:
-            if (self.folder / MARK).is_file():
-                with suppress(OSError):
-                    (self.folder / ENDED).touch()
+
+    def turn(self, seconds: float) -> Iterator[PartResult]:
+        with _explained():
+            yield from super().turn(seconds)
+
+    def listen(self, seconds: float) -> Heard:
+        until = time.monotonic() + seconds
+        heard = False
+        while True:
+            for name, given in list(self._given.items()):
+                for step in self._messages(name, given):
+                    heard = True
+                    yield step
+                if name in self._given and self._is_lost(name, given):
+                    self._forget(name)
+                    heard = True
+                    yield given.part
+            if heard or not self._given or time.monotonic() >= until:
+                return
+            time.sleep(LOOK_SECONDS)
+            self.look_after()
+
+    def look_after(self) -> None:
+        self._mend()
+        self._call_workers()
+
+    def close(self) -> None:
+        if (self.folder / MARK).is_file():
+            with suppress(OSError):
+                (self.folder / ENDED).touch()
 
     def _open(self) -> None:
         """Begin anew: what earlier commands handed out is in the journal, or is handed out again. Raises OutputError
@@ -134,7 +135,7 @@ class SharedFolder:
         if gone or not (self.folder / MARK).is_file():
             self._make()
         for name in gone:
-            self._give(self._given.pop(name).part)
+            self.hand(self._given.pop(name).part)
 
     def _is_there(self, name: str) -> bool:
         """Whether an order waits or is claimed; it moves from the one place to the other."""
@@ -151,7 +152,7 @@ class SharedFolder:
                 f"no worker is at work; start one here or on another machine: gpteval worker {self.config.folder}"
             )
 
-    def _give(self, part: Part) -> None:
+    def hand(self, part: Part) -> None:
         work = part.work
         if work in self._queries and not (self.folder / self._queries[work]).exists():
             del self._queries[work]
@@ -202,3 +203,13 @@ class SharedFolder:
         """A worker that is still at it finds its order gone, and leaves it."""
         del self._given[name]
         (self.folder / CLAIMED / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        raise StoreError(
+            f"cannot use {WORK}/ of the run's folder: {error}", "mend the cause and run the same command again"
+        ) from error

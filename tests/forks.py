@@ -1,0 +1,197 @@
+"""Program starts that cost little: a process that has imported the large libraries forks for each.
+
+A start is its own process, with its own environment, folder and streams, exactly as ``python -m gpteval`` or ``python
+-c``; only the imports are shared. An environment that is read while importing cannot be given to a fork: where such a
+variable is otherwise than here, an ordinary start is made. Tests that kill a program, or measure its start or its
+memory, start it themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_")  # read by the Hub's libraries when they are imported
+GIVEN = ("GPTEVAL_", "OPENAI_", "PYTHONPATH", "NO_PROXY")  # read when they are used
+LIGHT = (
+    *("torch", "pandas", "pyarrow.parquet", "scipy.stats", "sacrebleu", "rouge_score.rouge_scorer", "sklearn.metrics"),
+    *("jinja2", "rich.progress", "typer", "httpx2", "gpteval.stats.jackknife", "gpteval.report.page"),
+)
+FULL = (
+    *LIGHT,
+    *("transformers", "datasets", "accelerate", "safetensors.torch"),
+    *(f"transformers.models.{name}.modeling_{name}" for name in ("gpt2", "gpt_neo", "gpt_neox")),
+    *("transformers.models.openai.modeling_openai", "gpteval.cli.app", "gpteval.cli.running", "gpteval.run.runner"),
+    *("gpteval.tune.local_backend", "gpteval.engine.score", "gpteval.engine.generate", "gpteval.api.chat"),
+)
+
+
+def run(
+    command: Sequence[object],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    input: str = "",
+    timeout: float = 900,
+    check: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m MODULE ...`` or ``python -c CODE ...`` to its end, as ``subprocess.run`` with text does."""
+    words = [str(word) for word in command]
+    env = dict(os.environ if env is None else env)
+    differing = {name for name in {*env, *os.environ} if env.get(name) != os.environ.get(name)}
+    left = {name for name in differing if not name.startswith(GIVEN)}
+    if words[0] != sys.executable or words[1] not in ("-m", "-c") or any(not name.startswith(HUB) for name in left):
+        return subprocess.run(
+            words, env=env, cwd=cwd, input=input, capture_output=True, text=True, timeout=timeout, check=check
+        )
+    with tempfile.TemporaryFile("w+") as given, ThreadPoolExecutor(2) as readers:
+        given.write(input)
+        given.flush()
+        given.seek(0)
+        (out, their_out), (err, their_err) = os.pipe(), os.pipe()
+        said = [readers.submit(_text, pipe) for pipe in (out, err)]
+        files = [given.fileno(), their_out, their_err]
+        code = _parent("light" if left else "full").start(words, env, cwd or Path.cwd(), files, timeout)
+    texts = [one.result() for one in said]
+    done = subprocess.CompletedProcess(words, code, *texts)
+    if check:
+        done.check_returncode()
+    return done
+
+
+def _text(pipe: int) -> str:
+    """What comes through a pipe until its other end is closed."""
+    with open(pipe, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+@cache
+def _parent(kind: str) -> _Parent:
+    return _Parent(kind)
+
+
+class _Parent:
+    """The process that forks, one for each process of tests; it ends with it."""
+
+    def __init__(self, kind: str) -> None:
+        self.pipe, theirs = socket.socketpair()
+        code = "import sys; from tests.forks import serve; serve(int(sys.argv[1]), sys.argv[2])"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(theirs.fileno()), kind],
+            pass_fds=[theirs.fileno()],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+
+    def start(self, words: list[str], env: Mapping[str, str], cwd: Path, files: list[int], timeout: float) -> int:
+        """The exit code. Raises TimeoutExpired, and kills what was started."""
+        asked = json.dumps([words, env, str(cwd)]).encode()
+        socket.send_fds(self.pipe, [len(asked).to_bytes(8, "big")], files)
+        for file in files[1:]:
+            os.close(file)
+        self.pipe.sendall(asked)
+        pid = _number(self.pipe)
+        self.pipe.settimeout(timeout)
+        try:
+            return _number(self.pipe) - 256
+        except TimeoutError:
+            os.kill(pid, 9)
+            self.pipe.settimeout(None)
+            _number(self.pipe)
+            raise subprocess.TimeoutExpired(words, timeout) from None
+        finally:
+            self.pipe.settimeout(None)
+
+
+def _number(pipe: socket.socket) -> int:
+    return int.from_bytes(_exactly(pipe, 8), "big")
+
+
+def _exactly(pipe: socket.socket, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        if not (more := pipe.recv(count - len(found))):
+            raise EOFError
+        found += more
+    return found
+
+
+def serve(descriptor: int, kind: str) -> None:
+    """Import, then fork for whoever asks through a socket, one at a time, until it is closed."""
+    import importlib
+
+    for name in LIGHT if kind == "light" else FULL:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    with socket.socket(fileno=descriptor) as pipe:
+        while True:
+            head, files, _, _ = socket.recv_fds(pipe, 8, 3)
+            if not head:
+                return
+            words, env, cwd = json.loads(_exactly(pipe, int.from_bytes(head, "big")))
+            pid = os.fork()
+            if pid == 0:
+                pipe.close()
+                _become(words, env, cwd, files)
+            for file in files:
+                os.close(file)
+            pipe.sendall(pid.to_bytes(8, "big"))
+            _, status = os.waitpid(pid, 0)
+            pipe.sendall((os.waitstatus_to_exitcode(status) + 256).to_bytes(8, "big"))
+
+
+def _become(words: list[str], env: Mapping[str, str], cwd: str, files: list[int]) -> None:
+    """Go on as the program that ``words`` start, to its end."""
+    import atexit
+    import importlib
+    import runpy
+    import threading
+    import traceback
+    import types
+
+    code = 1
+    try:
+        for number, file in enumerate(files):
+            os.dup2(file, number)
+            os.close(file)
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(cwd)
+        sys.path[0] = cwd if words[1] == "-m" else ""
+        sys.path[1:1] = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder]
+        importlib.invalidate_caches()
+        sys.argv = [words[1], *words[3:]]
+        if words[1] == "-m":
+            runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+        else:
+            main = types.ModuleType("__main__")
+            sys.modules["__main__"] = main
+            exec(compile(words[2], "<string>", "exec"), main.__dict__)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(code & 0xFF)
