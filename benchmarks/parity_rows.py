@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from gpteval.data.sources import HubSource
 from gpteval.tasks.profiles import LM_EVAL
 from gpteval.tasks.registry import task_registry
+from tests.data.test_hub_layout import ROWS
 from tests.golden_prompts import GOLDEN
-from tests.test_hub_layout import ROWS
 
 VARIED = ("premise", "hypothesis", "sentence", "sentence2", "question", "question2", "passage", "ctx_a", "support")
 COUNT = 6

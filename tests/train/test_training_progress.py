@@ -17,8 +17,8 @@ from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.methods import METHODS
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import tune
-from tests.test_pretrain import SEED, small
 from tests.tiny import save_tiny
+from tests.train.test_pretrain import SEED, small
 from tests.tuning import write_tasks
 
 

@@ -14,7 +14,7 @@ from gpteval.engine.engine import Engine
 from gpteval.run.evaluate import evaluate
 from gpteval.run.finish import _Cost
 from gpteval.tokens.queries import QueryResult
-from tests.test_workers import results
+from tests.run.test_workers import results
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")
 

@@ -1,4 +1,4 @@
-"""A whole executor, for docs/backends.md and tests/test_backends.py: here, but the last part first."""
+"""A whole executor, as docs/backends.md speaks of: here, but the last part first."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from gpteval.run.evaluate import evaluate
 from gpteval.run.executors import shared_folder as shared
 from gpteval.run.executors.shared_folder import CLAIMED, FolderPool, _Given
 from gpteval.run.units import Listener
-from tests.test_workers import results
+from tests.run.test_workers import results
 
 LEAPS = ("-3650d", "+3650d", "+0", "-1h", "+2d")
 

@@ -14,8 +14,8 @@ from gpteval.engine import head
 from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
-from tests.test_engine_numbers import tiny
-from tests.test_engine_properties import WORDS
+from tests.engine.test_engine_numbers import tiny
+from tests.engine.test_engine_properties import WORDS
 from tests.tiny import ARCHITECTURES, save_tiny
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

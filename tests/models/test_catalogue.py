@@ -20,7 +20,7 @@ from gpteval.tasks.registry import GENERATED_SUITE, select_tasks, task_registry
 from gpteval.tasks.suites import SUITES
 from gpteval.tasks.task import Task
 from tests.golden_prompts import ALIKE, GOLDEN
-from tests.test_tasks import GOLDEN as FIRST
+from tests.tasks.test_tasks import GOLDEN as FIRST
 
 REAL = {task.name: task for task in task_registry().values() if GENERATED_SUITE not in task.suites}
 

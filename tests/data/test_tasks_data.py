@@ -11,7 +11,7 @@ import pytest
 from gpteval.core.types import Choice, Prompt, Rolling
 from gpteval.prompts.build import build_prompts, load_task, takes_examples
 from gpteval.tasks.task import Task
-from tests.test_tasks import GOLDEN, TASKS
+from tests.tasks.test_tasks import GOLDEN, TASKS
 
 # WikiText
 

@@ -16,8 +16,8 @@ from gpteval.report import build_report
 from gpteval.store.runs import load_runs
 from gpteval.store.same import same_weights
 from tests.conftest import RunCli
+from tests.data.test_hub import python
 from tests.hub_server import HubServer, publish_model
-from tests.test_hub import python
 from tests.tiny import save_tiny
 
 SAID = "checkpoint-1 and checkpoint-2 have the same weights: they are one model under 2 names"

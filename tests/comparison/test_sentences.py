@@ -1,6 +1,6 @@
 """All that is printed in words, on one page (sentences.txt), to be read aloud when it changes.
 
-``python -m tests.test_sentences`` writes the page anew.
+``python -m tests.comparison.test_sentences`` writes the page anew.
 """
 
 from __future__ import annotations
@@ -133,7 +133,9 @@ def page(folder: Path) -> str:
 
 
 def test_what_is_printed_is_on_the_page(tmp_path: Path) -> None:
-    assert page(tmp_path) == PAGE.read_text(encoding="utf-8"), "read it aloud: python -m tests.test_sentences"
+    assert page(tmp_path) == PAGE.read_text(encoding="utf-8"), (
+        "read it aloud: python -m tests.comparison.test_sentences"
+    )
 
 
 if __name__ == "__main__":

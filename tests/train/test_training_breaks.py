@@ -20,7 +20,7 @@ from pathlib import Path
 import torch, transformers
 from gpteval.train import pretrain as module
 from gpteval.tune import trainer
-from tests.test_pretrain import SEED, small
+from tests.train.test_pretrain import SEED, small
 from tests.tiny import save_tiny
 from tests.tuning import tuned, write_tasks
 

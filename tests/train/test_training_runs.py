@@ -20,9 +20,9 @@ from gpteval.store.runs import load_runs
 from gpteval.train.pretrain import HELD_OUT
 from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.conftest import RunCli
+from tests.data.test_hub import python
 from tests.hub_server import HubServer, publish_model
 from tests.made_runs import make_run, scores
-from tests.test_hub import python
 from tests.tiny import save_tiny
 
 

@@ -18,7 +18,7 @@ from gpteval.engine.slots import Slots, slots_for, takes_slots
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, Tokens
-from tests.test_engine_properties import WINDOW, WORDS, naive_text
+from tests.engine.test_engine_properties import WINDOW, WORDS, naive_text
 from tests.tiny import ARCHITECTURES, save_tiny
 
 words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join)

@@ -34,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(LINES)
     for name in ("example_backend", "example_executor"):
-        shutil.copy(CHECKOUT / "tests" / f"{name}.py", folder)
+        shutil.copy(CHECKOUT / "tests" / "backends" / f"{name}.py", folder)
     monkeypatch.syspath_prepend(folder)
     for cache in CACHES:
         cache.cache_clear()

@@ -31,7 +31,7 @@ from gpteval.run.units import Listener
 from gpteval.tokens.queries import ENGINE_VERSION, GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
 from gpteval.tune.head_engine import HeadQuery
 from tests.nanogpt import GPT, VOCABULARY, save_nanogpt
-from tests.test_workers import results
+from tests.run.test_workers import results
 from tests.tiny import byte_level_tokenizer, save_tiny
 
 TASKS = ("nano_topic", "nano_prose", "nano_en_fr")

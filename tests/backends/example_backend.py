@@ -1,4 +1,4 @@
-"""A whole backend, for docs/backends.md and tests/test_backends.py: ``parrot:B`` says B, or repeats the last word."""
+"""A whole backend, as docs/backends.md speaks of: ``parrot:B`` says B, or repeats the last word."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.checkpoint import INDEX, PICKLED_INDEX
 from gpteval.models.loader import HFModel, LoadOptions
 from tests import forks
-from tests.conftest import RunCli
+from tests.conftest import CHECKOUT, RunCli
 from tests.tiny import save_tiny
 
-ROOT = Path(__file__).parents[1]
+ROOT = CHECKOUT
 LIBRARY = "gpteval/models/library.py"
 SPOKEN_OUT = {  # what a call has to say for itself, if it is made at all
     "from_pretrained": {"trust_remote_code"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[1]
+from tests.conftest import CHECKOUT
 
 
 @pytest.fixture(scope="module")
