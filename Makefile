@@ -10,10 +10,13 @@ export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM ?= true
 
-.PHONY: demo test check bench docs docs-demo clean
+.PHONY: demo quick test check bench docs docs-demo clean
 
 demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the path of an HTML report
 	$(BIN)/gpteval run --models nano --tasks nano --shots 0,5 --limit $(LIMIT) --out runs/demo
+
+quick: $(READY)  ## the tests between two edits: all but those marked as slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests

@@ -14,6 +14,7 @@ from gpteval.cli.commands.evaluating import fewshot, plan, run, status, worker
 from gpteval.cli.commands.looking import lock, models, reference, samples, show, tasks
 from gpteval.cli.commands.making import convert, finetune, generate, pretrain, prompt_or_tune
 from gpteval.cli.console import interruptible
+from gpteval.cli.option_groups import grouped
 
 app = typer.Typer(
     name="gpteval",
@@ -31,8 +32,8 @@ COMMANDS: list[Callable[..., None]] = [
     *(bench, doctor),
 ]
 for command in COMMANDS:
-    app.command()(interruptible(command))
-app.command("protocols", hidden=True)(interruptible(prompt_or_tune))  # its name before, for this version
+    app.command()(interruptible(grouped(command)))
+app.command("protocols", hidden=True)(interruptible(grouped(prompt_or_tune)))  # its name before, for this version
 
 
 def _version(show: bool) -> None:

@@ -53,13 +53,13 @@ def prompt_or_tune_command(
     asked: Conditions,
     settings: Settings,
     out: Path | None,
-    device: str,
+    load: LoadOptions,
     task_dirs: Sequence[Path],
 ) -> int:
     """Compare, print a line a method and what they say, and return the exit code."""
     info, chosen = _one_of_each(model, task, task_dirs)
     folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
-    load, listener = LoadOptions(device=device), ConsoleListener(as_json=True)
+    listener = ConsoleListener(as_json=True)
     try:
         found = compare_prompting_and_tuning(
             info, chosen, folder, asked, settings, load, TrainingConsole(), listener, tuple(task_dirs)

@@ -10,7 +10,6 @@ import typer
 
 from gpteval.cli.completion import complete_models
 from gpteval.core.errors import UsageError
-from gpteval.data.downloads import set_hub_timeout
 
 Models = Annotated[
     list[str],
@@ -24,31 +23,15 @@ Templates = Annotated[str, typer.Option("--templates", "--template", help="which
 Limit = Annotated[int | None, typer.Option(help="items a task: a subset that is nested in larger ones")]
 Out = Annotated[Path | None, typer.Option(help="the run's folder; default: one under runs/ made from the command")]
 BatchTokens = Annotated[str, typer.Option(help="padded tokens a batch, or auto")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")]
-NoReport = Annotated[bool, typer.Option("--no-report", help="do not write report.html")]
 Device = Annotated[
     str, typer.Option(help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps; spread over all GPUs")
 ]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")]
-AllowPickle = Annotated[bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")]
-RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="run code from the model's repository")]
 TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files; may be repeated")]
-HubTimeout = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        callback=lambda seconds: seconds and set_hub_timeout(seconds),
-        help="seconds to wait for each answer of the Hugging Face Hub; default: 10",
-    ),
-]
-BaseUrl = Annotated[str, typer.Option(help="of openai: and completions: models, the server's address up to /v1")]
 Tokenizer = Annotated[
     str, typer.Option(help="folder or Hub id: of a checkpoint beside which none lies, and of completions: models")
 ]
-KeyFile = Annotated[Path | None, typer.Option("--api-key-file", help="instead of the variable OPENAI_API_KEY")]
-InFlight = Annotated[int, typer.Option(min=1, help="requests to an API at a time, at most")]
-MaxCost = Annotated[float | None, typer.Option(min=0.0, help="dollars that this command may spend on APIs")]
-Prices = Annotated[Path | None, typer.Option(help="a CSV file of prices that goes before the shipped one")]
+Epochs = Annotated[int, typer.Option(help="passes over the examples")]
+LearningRate = Annotated[float | None, typer.Option(help="default: 6.25e-5 for full, more for other methods")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]
 
 

@@ -29,6 +29,7 @@ def run_for_placing(
     limit: int,
     out: Path | None,
     load: LoadOptions,
+    task_dirs: Sequence[Path],
     command: str,
 ) -> tuple[list[Path], int]:
     """The runs that ``target`` names; for a model, a run of it and of those it is to stand beside. The exit code."""
@@ -48,6 +49,7 @@ def run_for_placing(
         tasks=names(tasks or TASKS),
         limit=limit,
         load=load,
+        task_dirs=tuple(task_dirs),
         out=out,
         command=command,
     )

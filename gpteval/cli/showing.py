@@ -97,13 +97,20 @@ def _pieces(model: Any, ids: Iterable[int]) -> str:
     return " ".join(f"{token!r}:{number}" for token, number in zip(tokens, ids, strict=True))
 
 
-def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int | None, jsonl: bool) -> None:
-    """Print the stored samples of a model on a task. Raises UsageError where there are none."""
+def show_samples(run: Path, model: str, task: str, shots: int | None, limit: int | None, form: str) -> None:
+    """Print the stored samples of a model on a task, as text, json (a list) or jsonl. Raises UsageError where there are
+    none.
+    """
+    rows = []
     for row in _rows_of(run, model, task, shots)[:limit]:
         row["metrics"] = row.pop("values")
         row.pop("stats")
-        row = {key: value for key, value in row.items() if value is not None}
-        if jsonl:
+        rows.append({key: value for key, value in row.items() if value is not None})
+    if form == "json":
+        say(strict_json(rows, 1))
+        return
+    for row in rows:
+        if form == "jsonl":
             say(strict_json(row))
             continue
         scores = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items() if value is not None)

@@ -8,26 +8,24 @@ import typer
 
 from gpteval.cli.completion import complete_models
 from gpteval.cli.console import resumable
-from gpteval.cli.options import AllowPickle, Device, Dtype, HubTimeout, Json, RemoteCode
+from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.options import BatchTokens, Json, Tokenizer, batch_tokens_of
 
 
 def bench(
     model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
     items: Annotated[int, typer.Option(min=1, help="items a workload")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="repetitions, of which the median is told")] = 3,
-    batch_tokens: Annotated[int | None, typer.Option(min=1, help="tokens a batch; default: by free memory")] = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
-    hub_timeout: HubTimeout = None,
+    batch_tokens: BatchTokens = "auto",
+    tokenizer: Tokenizer = "",
+    *,
+    weights: WeightsAs,
 ) -> None:
     """Measure the engine's speed, and the share of what this machine could do. The last line is JSON."""
     from gpteval.cli.benching import bench_command
-    from gpteval.models.loader import LoadOptions
 
     with resumable():
-        bench_command(model, items, rounds, batch_tokens, LoadOptions(device, dtype, allow_pickle, trust_remote_code))
+        bench_command(model, items, rounds, batch_tokens_of(batch_tokens), weights.load(tokenizer=tokenizer))
 
 
 def doctor(as_json: Json = False) -> None:

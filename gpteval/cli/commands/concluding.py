@@ -9,7 +9,8 @@ import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import command_line, document_only, resumable, say
-from gpteval.cli.options import Device, Dtype, Json, Out, Tokenizer
+from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.options import Json, Out, TaskDir, Tokenizer
 from gpteval.core.errors import UsageError
 
 
@@ -46,6 +47,7 @@ def compare(
         bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Say how models and generations differ on the same items, and whether that is more than noise."""
     from gpteval.cli.comparing import compare_command
@@ -55,7 +57,7 @@ def compare(
         metric,
         common_items,
         force,
-        format,
+        "json" if as_json else format,
         gate or (),
         gate_by,
         no_worse_than,
@@ -84,19 +86,18 @@ def place(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="of a model: items a task")] = 200,
     out: Out = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
+    task_dir: TaskDir = None,
     tokenizer: Tokenizer = "",
     as_json: Json = False,
+    *,
+    weights: WeightsAs,
 ) -> None:
     """Say where your model stands between the known generations, by pairs, or by published numbers."""
     from gpteval.cli.placing import place_command, run_for_placing
-    from gpteval.models.loader import LoadOptions
 
     with resumable(), document_only(as_json):
-        runs, code = run_for_placing(
-            target, against, tasks, limit, out, LoadOptions(device, dtype, tokenizer=tokenizer), command_line()
-        )
+        load = weights.load(tokenizer=tokenizer)
+        runs, code = run_for_placing(target, against, tasks, limit, out, load, task_dir or (), command_line())
     place_command(runs, model, as_json)
     raise typer.Exit(code)
 
@@ -111,11 +112,14 @@ def report(
         str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
     ] = "html",
     full: Annotated[bool, typer.Option("--full", help="every result, not the leaderboard; not for html")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make one HTML file of one or more runs, or a table of their results."""
     from gpteval.cli.reporting import table_command
     from gpteval.report import build_report
 
+    if as_json:
+        form = "json"
     if form != "html":
         table_command(runs, form, out, full)
         return

@@ -10,24 +10,13 @@ import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import command_line, document_only, resumable, say
+from gpteval.cli.option_groups import Kept, Server, Weights, WeightsAs
 from gpteval.cli.options import (
-    AllowPickle,
-    BaseUrl,
     BatchTokens,
-    Device,
-    Dtype,
-    HubTimeout,
-    InFlight,
     Json,
-    KeyFile,
     Limit,
-    MaxCost,
     Models,
-    NoCache,
-    NoReport,
     Out,
-    Prices,
-    RemoteCode,
     TaskDir,
     Templates,
     Tokenizer,
@@ -54,8 +43,6 @@ def run(
     limit: Limit = None,
     seed: Annotated[int, typer.Option(help="for the subset and the examples")] = 0,
     out: Out = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
     batch_tokens: BatchTokens = "auto",
     stride: Annotated[
         int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
@@ -88,15 +75,7 @@ def run(
         Path | None, typer.Option(help="insist on the revisions in this file, which gpteval lock wrote")
     ] = None,
     task_dir: TaskDir = None,
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
-    hub_timeout: HubTimeout = None,
-    base_url: BaseUrl = "",
     tokenizer: Tokenizer = "",
-    api_key_file: KeyFile = None,
-    in_flight: InFlight = 16,
-    max_cost: MaxCost = None,
-    prices: Prices = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be asked and what it costs at most, and ask nothing")
     ] = False,
@@ -107,17 +86,17 @@ def run(
     margin: Annotated[
         float, typer.Option(min=0.0, help="with --until-decided: points within which the two count as alike")
     ] = 0.0,
-    no_cache: NoCache = False,
-    no_report: NoReport = False,
     as_json: Json = False,
+    *,
+    weights: WeightsAs,
+    server: Server,
+    kept: Kept,
 ) -> None:
     """Run models on tasks, and write results, samples and an HTML report.
 
     Stopped for whatever reason, the same command continues where it was.
     """
-    from gpteval.backends.api_options import ApiOptions
     from gpteval.cli.running import dry_command, print_results, run_command
-    from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
     config = RunConfig(
@@ -135,11 +114,11 @@ def run(
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,
         locked=locked,
-        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code, tokenizer),
-        api=ApiOptions(base_url, tokenizer, api_key_file, in_flight, max_cost, prices),
+        load=weights.load(tokenizer=tokenizer),
+        api=server.options(tokenizer),
         task_dirs=tuple(task_dir or ()),
         out=out,
-        cache=not no_cache,
+        cache=not kept.no_cache,
         command=command_line(),
         executor=executor,
         workers=workers,
@@ -151,7 +130,7 @@ def run(
     if dry_run:
         raise typer.Exit(dry_command(config, as_json))
     with resumable(), document_only(as_json):
-        code = run_command(config, report=not no_report, as_json=as_json, margin=margin)
+        code = run_command(config, report=not kept.no_report, as_json=as_json, margin=margin)
     if as_json:
         print_results(config.folder)
     raise typer.Exit(code)
@@ -159,18 +138,15 @@ def run(
 
 def worker(
     run: Annotated[Path, typer.Argument(help="the folder of a run with --executor folder")],
-    device: Device = "auto",
     wait: Annotated[float, typer.Option(min=0.0, help="seconds without work, then it leaves")] = 3600.0,
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
+    *,
+    weights: Weights,
 ) -> None:
     """Compute what a run hands out through its folder, on this or another machine, until it ends."""
-    from gpteval.models.loader import LoadOptions
     from gpteval.run.executors.folder_worker import work
 
-    load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
     with resumable():
-        done = work(run, load, wait=wait, tell=lambda text: say(text, sys.stderr))
+        done = work(run, weights.load(), wait=wait, tell=lambda text: say(text, sys.stderr))
     say(f"{done} parts were computed here", sys.stderr)
 
 
@@ -195,26 +171,22 @@ def fewshot(
     limit: Limit = None,
     seed: Annotated[int, typer.Option(help="the first seed of the examples; for the subset and the bootstrap")] = 0,
     out: Out = None,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
     batch_tokens: BatchTokens = "auto",
     shots_mode: Annotated[
         str, typer.Option(help="fixed: a seed is one set of examples for all items; per-item: each item draws its own")
     ] = "fixed",
     task_dir: TaskDir = None,
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
-    hub_timeout: HubTimeout = None,
-    no_cache: NoCache = False,
-    no_report: NoReport = False,
+    tokenizer: Tokenizer = "",
     as_json: Json = False,
+    *,
+    weights: WeightsAs,
+    kept: Kept,
 ) -> None:
     """Say what examples in the prompt do: scores by their number, over seeds and templates, with intervals.
 
     Stopped for whatever reason, the same command continues where it was.
     """
     from gpteval.cli.fewshotting import fewshot_command, print_document
-    from gpteval.models.loader import LoadOptions
     from gpteval.run.config import RunConfig
 
     counts = numbers(shots)
@@ -231,14 +203,14 @@ def fewshot(
         seeds=seeds,
         controls=names(controls),
         batch_tokens=batch_tokens_of(batch_tokens),
-        load=LoadOptions(device, dtype, allow_pickle, trust_remote_code),
+        load=weights.load(tokenizer=tokenizer),
         task_dirs=tuple(task_dir or ()),
         out=out,
-        cache=not no_cache,
+        cache=not kept.no_cache,
         command=command_line(),
     )
     with resumable(), document_only(as_json):
-        code = fewshot_command(config, report=not no_report, as_json=as_json)
+        code = fewshot_command(config, report=not kept.no_report, as_json=as_json)
     if as_json:
         print_document(config.folder)
     raise typer.Exit(code)

@@ -87,8 +87,9 @@ def samples(
     shots: Annotated[int | None, typer.Option(help="which number of examples, when there are several")] = None,
     limit: Annotated[int | None, typer.Option(help="at most this many")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="one JSON object a line")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print a run's records: prompts, choices, log-probs, generated text, metrics."""
     from gpteval.cli.showing import show_samples
 
-    show_samples(run, model, task, shots, limit, jsonl)
+    show_samples(run, model, task, shots, limit, "json" if as_json else "jsonl" if jsonl else "text")

@@ -9,19 +9,8 @@ import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import resumable
-from gpteval.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    HubTimeout,
-    Json,
-    Limit,
-    RemoteCode,
-    TaskDir,
-    names,
-    numbers,
-    sizes,
-)
+from gpteval.cli.option_groups import Weights, WeightsAs
+from gpteval.cli.options import Device, Epochs, Json, LearningRate, Limit, TaskDir, Tokenizer, names, numbers, sizes
 
 
 def generate(
@@ -35,24 +24,20 @@ def generate(
     top_k: Annotated[int, typer.Option(min=0, help="draw from the k likeliest tokens; 0: from all")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="end at this text; may be repeated")] = None,
     seed: Annotated[int, typer.Option(help="for sampling")] = 0,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
-    hub_timeout: HubTimeout = None,
+    tokenizer: Tokenizer = "",
     as_json: Json = False,
+    *,
+    weights: WeightsAs,
 ) -> None:
     """Continue a prompt."""
     from gpteval.cli.showing import show_generated
-    from gpteval.models.loader import LoadOptions
     from gpteval.tokens.queries import Sampling
 
     if temperature is None:
         temperature = 1.0 if n > 1 else 0.0
-    load = LoadOptions(device, dtype, allow_pickle, trust_remote_code)
-    show_generated(
-        model, prompt, n, max_new_tokens, tuple(stop or ()), Sampling(temperature, top_k, seed), load, as_json
-    )
+    sampling = Sampling(temperature, top_k, seed)
+    load = weights.load(tokenizer=tokenizer)
+    show_generated(model, prompt, n, max_new_tokens, tuple(stop or ()), sampling, load, as_json)
 
 
 def pretrain(
@@ -79,8 +64,8 @@ def finetune(
     task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
     method: Annotated[str, typer.Option(help="what is trained: full, lora, prefix, adapter or head")] = "full",
     examples: Annotated[int | None, typer.Option(help="to train on; default: all of the training split")] = None,
-    epochs: Annotated[int, typer.Option(help="passes over the examples")] = 3,
-    learning_rate: Annotated[float | None, typer.Option(help="default: 6.25e-5 for full, more for others")] = None,
+    epochs: Epochs = 3,
+    learning_rate: LearningRate = None,
     batch_size: Annotated[int, typer.Option(help="items an update")] = 32,
     accumulate: Annotated[int, typer.Option(help="parts of a batch, computed one after the other")] = 1,
     weight: Annotated[
@@ -95,14 +80,13 @@ def finetune(
     seed: Annotated[int, typer.Option(help="for the examples, the new weights and the order")] = 0,
     out: Annotated[Path | None, typer.Option(help="a new folder; default: one under runs/ft/")] = None,
     track: Annotated[str, typer.Option(help="also tell tensorboard or wandb (offline)")] = "",
-    device: Device = "auto",
     task_dir: TaskDir = None,
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
+    tokenizer: Tokenizer = "",
+    *,
+    weights: Weights,
 ) -> None:
     """Tune a model for a task with a head on its last state, as GPT-1 was evaluated; `run` evaluates the outcome."""
     from gpteval.cli.finetuning import finetune_command
-    from gpteval.models.loader import LoadOptions
     from gpteval.tune.settings import Settings
 
     settings = Settings(
@@ -120,7 +104,7 @@ def finetune(
         cut=cut,
     )
     with resumable():
-        load = LoadOptions(device, "auto", allow_pickle, trust_remote_code)
+        load = weights.load(tokenizer=tokenizer)
         finetune_command(model, task, settings, out, load, task_dir or [], names(track))
 
 
@@ -131,12 +115,14 @@ def prompt_or_tune(
     methods: Annotated[str, typer.Option(help="of tuning: full, lora, prefix, adapter, head")] = "full,lora",
     examples: Annotated[str, typer.Option(help="numbers of examples to train on, and all")] = "8,32,128,512,all",
     seeds: Annotated[int, typer.Option(min=1, help="trainings for each of them, on other examples")] = 3,
-    epochs: Annotated[int, typer.Option(help="passes over the examples; few are passed over more often")] = 3,
-    learning_rate: Annotated[float | None, typer.Option(help="default: each method's own")] = None,
+    epochs: Epochs = 3,
+    learning_rate: LearningRate = None,
     limit: Limit = None,
     out: Annotated[Path | None, typer.Option(help="a folder; default: one under runs/protocols/")] = None,
-    device: Device = "auto",
     task_dir: TaskDir = None,
+    tokenizer: Tokenizer = "",
+    *,
+    weights: Weights,
 ) -> None:
     """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
     from gpteval.cli.finetuning import prompt_or_tune_command
@@ -146,7 +132,8 @@ def prompt_or_tune(
     asked = Conditions(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     with resumable():
         code = prompt_or_tune_command(
-            model, task, asked, Settings(epochs=epochs, learning_rate=learning_rate), out, device, task_dir or []
+            *(model, task, asked, Settings(epochs=epochs, learning_rate=learning_rate), out),
+            *(weights.load(tokenizer=tokenizer), task_dir or []),
         )
     raise typer.Exit(code)
 
@@ -156,15 +143,14 @@ def convert(
         Path, typer.Argument(help="nanoGPT's ckpt.pt, llm.c's .bin, a .gguf file, or an adapter's folder")
     ],
     folder: Annotated[Path, typer.Argument(help="a new folder")],
-    tokenizer: Annotated[
-        str | None, typer.Option(help="a folder or Hub id; default: files beside the checkpoint, or GPT-2's")
-    ] = None,
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: RemoteCode = False,
+    tokenizer: Tokenizer = "",
+    *,
+    weights: Weights,
 ) -> None:
     """Write another program's checkpoint as a folder of the Hub's format. `run --models` takes it also as it is."""
     from gpteval.models.foreign.convert import convert as convert_checkpoint
     from gpteval.models.library import Trust
     from gpteval.models.loader import open_base
 
-    print(convert_checkpoint(checkpoint, folder, open_base, tokenizer, Trust(trust_remote_code, allow_pickle)))
+    trust = Trust(weights.trust_remote_code, weights.allow_pickle)
+    print(convert_checkpoint(checkpoint, folder, open_base, tokenizer or None, trust))

@@ -1,0 +1,122 @@
+"""Options that belong together, as dataclasses: a command asks for a group, and has its options.
+
+    def run(models: Models, weights: WeightsAs, ...):   # --device --allow-pickle ... --dtype
+
+An option is declared once, so it has one name, type, default and text in every command that has it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from gpteval.cli.options import Device
+from gpteval.data.downloads import set_hub_timeout
+
+if TYPE_CHECKING:
+    from gpteval.backends.api_options import ApiOptions
+    from gpteval.models.loader import LoadOptions
+
+
+def _hub_timeout(seconds: int | None) -> int | None:
+    if seconds:
+        set_hub_timeout(seconds)
+    return seconds
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How a model's weights are had."""
+
+    device: Device = "auto"
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="load .bin weights: a pickle can run any code")
+    ] = False
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="run code from the model's repository")
+    ] = False
+    hub_timeout: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            callback=_hub_timeout,
+            help="seconds to wait for each answer of the Hugging Face Hub; default: 10",
+        ),
+    ] = None
+
+    def load(self, *, dtype: str = "auto", tokenizer: str = "") -> LoadOptions:
+        """As models are loaded with it. Raises UsageError."""
+        from gpteval.models.loader import LoadOptions
+
+        return LoadOptions(self.device, dtype, self.allow_pickle, self.trust_remote_code, tokenizer)
+
+
+@dataclass(frozen=True)
+class WeightsAs(Weights):
+    """The same for commands that leave the precision open."""
+
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16; auto is float32 on a CPU")] = "auto"
+
+    def load(self, *, dtype: str = "", tokenizer: str = "") -> LoadOptions:
+        return super().load(dtype=dtype or self.dtype, tokenizer=tokenizer)
+
+
+@dataclass(frozen=True)
+class Server:
+    """How an API is asked, and what may be spent."""
+
+    base_url: Annotated[
+        str, typer.Option(help="of openai: and completions: models, the server's address up to /v1")
+    ] = ""
+    api_key_file: Annotated[Path | None, typer.Option(help="instead of the variable OPENAI_API_KEY")] = None
+    in_flight: Annotated[int, typer.Option(min=1, help="requests to an API at a time, at most")] = 16
+    max_cost: Annotated[float | None, typer.Option(min=0.0, help="dollars that this command may spend on APIs")] = None
+    prices: Annotated[Path | None, typer.Option(help="a CSV file of prices that goes before the shipped one")] = None
+
+    def options(self, tokenizer: str) -> ApiOptions:
+        """As an API is asked with it. Raises UsageError."""
+        from gpteval.backends.api_options import ApiOptions
+
+        return ApiOptions(self.base_url, tokenizer, self.api_key_file, self.in_flight, self.max_cost, self.prices)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a run is shared and shown."""
+
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")] = False
+    no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer reads it: in the place of each group, its options."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=hints[name]))
+            continue
+        of_group = get_type_hints(groups[name], include_extras=True)
+        parameters += [
+            inspect.Parameter(one.name, parameter.KEYWORD_ONLY, default=one.default, annotation=of_group[one.name])
+            for one in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def called(**given: Any) -> None:
+        made = {
+            name: group(**{one.name: given.pop(one.name) for one in fields(group)}) for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    del called.__wrapped__  # whose parameters are others
+    return called
