@@ -9,6 +9,7 @@ LIMIT ?= 100
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM ?= true
+unexport PYTHONDONTWRITEBYTECODE  # compile once, not in each process of the tests
 
 .PHONY: demo quick test check bench docs docs-demo clean
 

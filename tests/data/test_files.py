@@ -103,7 +103,9 @@ def mine(item):
 """
 
 
-def test_files_are_those_beside_the_task_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_cli: RunCli) -> None:
+def test_files_are_those_beside_the_task_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: RunCli
+) -> None:
     folder = tmp_path / "my tasks"
     (folder / "more").mkdir(parents=True)
     (folder / "mine.py").write_text(textwrap.dedent(TASK))
@@ -114,7 +116,8 @@ def test_files_are_those_beside_the_task_file(tmp_path: Path, monkeypatch: pytes
     data = load_task(task, shots=1)
     assert [dict(item) for item in data.items] == [{"text": "x", "label": 0}, {"text": "y", "label": 1}]
     assert [item["text"] for item in data.pool] == ["z"]
-    shown = run_cli("show", "mine", "--shots", 1, "--task-dir", os.path.relpath(folder, tmp_path), cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    shown = in_process("show", "mine", "--shots", 1, "--task-dir", os.path.relpath(folder, tmp_path))
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.splitlines()[1] == "z b"
 
