@@ -35,7 +35,7 @@ SHARED = CHECKOUT.parent / "shared"
 RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-# Modules whose tests take more than four seconds together, the longest first: they begin first, so that none is left at
+# Modules whose tests take some seconds together, the longest first: they begin first, so that none is left at
 # the end for one worker alone, and ``make quick`` leaves them out.
 SLOW = """
     hub_faults workers api_items api_server_faults finetune_methods breaking api_faults pretrain hub
@@ -46,6 +46,7 @@ SLOW = """
     own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan
     compare_command generations registry backends gguf_refused fewshot groups place tasks_data sentences
     callbacks identity templates anytime kernels metrics_choice bench foreign report_export paper_profile
+    letters evaluate_metrics foreign_files
 """.split()
 
 

@@ -140,21 +140,21 @@ def test_what_is_too_long_is_cut_request_by_request(tmp_path: Path) -> None:
 
 
 def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(
-    tmp_path: Path, folder: Path, run_cli: RunCli
+    tmp_path: Path, folder: Path, in_process: RunCli
 ) -> None:
     tiny = save_tiny(tmp_path / "tiny", "gpt2")
     command: list[Any] = ["run", "--models", tiny, "--task-dir", folder, "--shots", "0,3", "--out", tmp_path / "run"]
-    done = run_cli(*command, "--tasks", "known,unknown", "--limit", 6, "--profile", "lm-eval", "--no-report")
+    done = in_process(*command, "--tasks", "known,unknown", "--limit", 6, "--profile", "lm-eval", "--no-report")
     assert done.returncode == 0, done.stderr
     assert "the profile lm-eval does not define them: unknown" in done.stderr
     rows = json.loads((tmp_path / "run/results.json").read_text())["results"]
     assert {(row["task"], row["shots"], row["profile"]) for row in rows} == {("known", k, "lm-eval") for k in (0, 3)}
     board = leaderboard(load_runs([tmp_path / "run"]))
     assert "tiny, known, known, 3-shot: profile lm-eval" in board.remarks, "a number of another profile has a mark"
-    other = run_cli(*command, "--tasks", "known", "--limit", 6)
+    other = in_process(*command, "--tasks", "known", "--limit", 6)
     assert other.returncode == 2, "a folder holds one profile"
     assert "profile=lm-eval" in other.stderr
-    none = run_cli(*command[:-1], tmp_path / "other", "--tasks", "unknown,unknown:loud", "--profile", "lm-eval")
+    none = in_process(*command[:-1], tmp_path / "other", "--tasks", "unknown,unknown:loud", "--profile", "lm-eval")
     assert none.returncode == 2
     assert "--profile gpteval" in none.stderr
     with pytest.raises(UsageError, match="--profile is one of gpteval, lm-eval, paper"):
