@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from gpteval.backends.interface import Backend
 from gpteval.backends.opening import Opening
+from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, unforeseen
 from gpteval.core.plugins import imported, reason
+from gpteval.core.types import Prompt
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.prefixes import BUILTIN, prefixes
 
@@ -31,6 +34,16 @@ def open_backend(info: ModelInfo, opening: Opening) -> Backend:
         raise
     except PLUGIN_ERRORS as error:
         raise raised_by(info, error) from error
+
+
+def planned_by(backend: Backend, prompts: Sequence[Prompt]) -> Plan:
+    """The backend's plan. Raises GptevalError, PluginError among them."""
+    try:
+        return backend.plan(prompts)
+    except GptevalError:
+        raise
+    except PLUGIN_ERRORS as error:
+        raise raised_by(backend.model.info, error) from error
 
 
 def raised_by(info: ModelInfo, error: BaseException) -> GptevalError:

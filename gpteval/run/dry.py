@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gpteval.backends.by_prefix import open_backend
+from gpteval.backends.by_prefix import open_backend, planned_by
 from gpteval.backends.interface import Backend
 from gpteval.backends.prices import Budget
 from gpteval.core.errors import GptevalError, NotAvailable
@@ -42,6 +42,6 @@ def _estimate(plan: RunPlan, store: ResultStore, backend: Backend, unit: Unit) -
     if isinstance(data, GptevalError):
         raise data
     backend = backend.for_task(data.task, unit.shots, plan.listener.warned)
-    queries = backend.plan(plan.prompts_of(backend.adapted(data), unit)).queries
+    queries = planned_by(backend, plan.prompts_of(backend.adapted(data), unit)).queries
     known = known_to(backend, store, queries)
     plan.listener.estimated(unit, backend.estimate([query for key, query in queries.items() if key not in known]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from gpteval.backends.by_prefix import backend_class, open_backend
+from gpteval.backends.by_prefix import backend_class, open_backend, planned_by
 from gpteval.backends.interface import LOGPROBS, WORKERS, Backend
 from gpteval.backends.prices import Budget
 from gpteval.backends.query_plan import Plan
@@ -138,7 +138,7 @@ class _Run:
 
     def _plan(self, executor: Executor, job: Job, begin: int, end: int) -> Work:
         """Plan a slice. Raises GptevalError."""
-        plan = job.backend.plan(job.prompts[begin:end])
+        plan = planned_by(job.backend, job.prompts[begin:end])
         known = known_to(job.backend, self.store, plan.queries)
         there = sum(plan.queries[key].length for key in known)
         self.progress.state.known += there

@@ -86,13 +86,14 @@ def test_its_executor_computes_the_same(package: Path, in_process: RunCli, tmp_p
     assert rows_of(tmp_path / "inline") == rows_of(tmp_path / "backwards")
 
 
+@pytest.mark.parametrize("where", ["open", "plan", "answer"])
 def test_what_a_backend_raises_is_its_own(
-    package: Path, in_process: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: Path, in_process: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    def answer(self: object, query: object) -> None:
+    def raising(*asked: object) -> None:
         raise KeyError("no seed")
 
-    monkeypatch.setattr(backend_class("parrot"), "answer", answer)
+    monkeypatch.setattr(backend_class("parrot"), where, raising)
     done = in_process("run", "--models", "parrot:A,gpt2-nano", *ASKED, "--out", tmp_path / "r")
     assert done.returncode == 1
     assert "the backend parrot raised KeyError: 'no seed'" in done.stderr
