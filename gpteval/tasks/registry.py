@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
@@ -26,11 +27,18 @@ _MOVED = {"gpteval.core.forms": "gpteval.tasks.forms"}
 GENERATED_SUITE = "nano"  # the tasks of the generated world, made for the embedded models
 
 
+class _AsItStands(SourceFileLoader):
+    """Leaves no bytecode in the file's folder, and takes none: Python tells it stale by size and second alone."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load_module(path: Path) -> tuple[ModuleType, PluginError | None]:
     """Import one plugin file under a name of its own; what of it stands before a fault, and that with file and line."""
     path = path.resolve()
     name = f"gpteval_plugin_{hashlib.sha1(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsItStands(name, str(path)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -297,3 +297,17 @@ def test_task_files_of_the_version_before_find_what_they_share(tmp_path: Path) -
     )
     (task,) = tasks_in_file(write(tmp_path, old=text.replace('[" yes", " no"]', "NO_YES")) / "old.py")
     assert task.prompt(Item("id", {"n": 1})).continuations == (" no", " yes")
+
+
+def test_an_edit_counts_at_once_and_nothing_is_left_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's own bytecode would be taken again after an edit of one size within a second."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "mine.py"
+    for family in ("qa", "lm"):
+        path.write_text(plugin("mine", family))
+        os.utime(path, (1, 1))
+        (task,) = tasks_in_file(path)
+        assert task.family == family
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.py"]
