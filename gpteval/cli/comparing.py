@@ -30,7 +30,7 @@ def compare_command(
     from gpteval.comparison.compare import compare, load
     from gpteval.comparison.formats import FORMATS, render
     from gpteval.comparison.gates import checked_gates, inferior
-    from gpteval.store.runs import load_runs
+    from gpteval.store.runs import read_runs
 
     if kind not in FORMATS:
         raise UnknownNameError("format", kind, FORMATS)
@@ -40,13 +40,15 @@ def compare_command(
         baseline = no_worse_than
     options = {"metric": metric, "common_items": common_items, "force": force, "margin": margin, "seed": seed}
     options["anytime"] = anytime
-    comparison = compare(runs, baseline=baseline, sides=_sides(sides), **options)  # type: ignore[arg-type]
+    data = read_runs(runs)
+    comparison = compare(data, baseline=baseline, sides=_sides(sides), **options)  # type: ignore[arg-type]
+    answers = load(data, metric) if gates or no_worse_than is not None else []
     failed: list[str] = []
     doubtful: list[str] = []
     if gates:
-        failed, doubtful = checked_gates(gates, load(runs, metric), load_runs(runs).failures, gate_by)
+        failed, doubtful = checked_gates(gates, answers, data.merged.failures, gate_by)
     if no_worse_than is not None:
-        failed += inferior(comparison, load(runs, metric), no_worse_than, margin)
+        failed += inferior(comparison, answers, no_worse_than, margin)
     text = render(comparison, kind)
     say(text) if kind in ("text", "json") else print_lines(text)
     for line in doubtful:

@@ -13,7 +13,7 @@ from gpteval.comparison.compare import load
 from gpteval.comparison.power import Need, cost, needs
 from gpteval.comparison.results import as_dict
 from gpteval.core.strict import strict_json
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.tasks.registry import select_tasks, task_registry
 
 
@@ -40,7 +40,7 @@ def plan_command(
         models=names(models),
         margin=margin,
     )
-    rows = load_runs(list(runs)).rows if runs else []
+    rows = read_runs(runs).merged.rows if runs else []
     whole = cost(rows, {need.task: need.items for need in found if need.items})
     if as_json:
         say(strict_json({"power": power, "tasks": as_dict(found), "cost": whole if runs else None}, 1))

@@ -19,7 +19,7 @@ from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.text import natural
 from gpteval.stats.anytime import by_holm
 from gpteval.stats.resample import DRAWS
-from gpteval.store.runs import load_each
+from gpteval.store.runs import Runs, read_runs
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +59,7 @@ class Comparison:
 
 
 def compare(
-    runs: str | Path | Sequence[str | Path],
+    runs: Runs | str | Path | Sequence[str | Path],
     *,
     baseline: str | None = None,
     metric: str | None = None,
@@ -160,15 +160,15 @@ def _sides(asked: Mapping[str, Sequence[str]] | None, models: Sequence[str]) -> 
 
 
 def load(
-    runs: str | Path | Sequence[str | Path], metric: str | None, remarks: list[str] | None = None
+    runs: Runs | str | Path | Sequence[str | Path], metric: str | None, remarks: list[str] | None = None
 ) -> list[Answers]:
     """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts.
 
     A benchmark stands for its parts. ``remarks`` is told what is left out.
     """
-    paths = [Path(runs)] if isinstance(runs, str | Path) else [Path(run) for run in runs]
+    data = read_runs(runs)
     found: dict[tuple[str, str, int], Answers] = {}
-    for path, loaded in zip(paths, load_each(paths), strict=True):
+    for path, loaded in zip(data.folders, data.each, strict=True):
         asked = [row for row in loaded.rows if (row.get("primary") if metric is None else row["metric"] == metric)]
         rows = [row for row in asked if not row.get("part_of")]
         files = {(m, *unit): file for unit, of_models in loaded.samples.items() for m, file in of_models.items()}

@@ -19,7 +19,7 @@ from gpteval.reference.known import KnownModel, known_models
 from gpteval.stats.interval import normal_error
 from gpteval.stats.significance import ALPHA, holm
 from gpteval.store.documents import ResultRow
-from gpteval.store.runs import facts_of, load_runs
+from gpteval.store.runs import Runs, facts_of, read_runs
 from gpteval.store.same import same_weights
 from gpteval.tasks.registry import task_registry
 from gpteval.tasks.task import DEFAULT
@@ -168,7 +168,8 @@ def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = 
     A run's own models are those that ``catalogue``, names in small letters, has not; of a training the last checkpoint.
     Raises UsageError where there is none or nothing to stand beside, UnknownNameError for a model that did not run.
     """
-    loaded = load_runs(runs)
+    data = read_runs(runs)
+    loaded = data.merged
     of_model: dict[str, list[ResultRow]] = {}
     for row in loaded.rows:
         of_model.setdefault(row["model"], []).append(row)
@@ -178,7 +179,7 @@ def place(runs: Sequence[Path], catalogue: Collection[str], model: str | None = 
     if not own:
         raise UsageError("all models of these runs are known ones", "say which one to place with --model")
     facts = facts_of(loaded)
-    placed = (_placed(runs, name, of_model, own) for name in own)
+    placed = (_placed(data, name, of_model, own) for name in own)
     return tuple(replace(one, notes=tuple(same_weights(facts, [one.model]))) for one in placed)
 
 
@@ -195,9 +196,7 @@ def _own(first: Mapping[str, ResultRow], catalogue: Collection[str]) -> list[str
     return list(last.values())
 
 
-def _placed(
-    runs: Sequence[Path], own: str, of_model: Mapping[str, Sequence[ResultRow]], left_out: Sequence[str]
-) -> Placement:
+def _placed(runs: Runs, own: str, of_model: Mapping[str, Sequence[ResultRow]], left_out: Sequence[str]) -> Placement:
     rows = [r for r in of_model[own] if r.get("primary") and not r.get("part_of") and r.get("value") is not None]
     if not rows:
         raise UsageError(f"{own} has no results", "see its failures in results.json")
@@ -205,7 +204,7 @@ def _placed(
     others = [
         n for n in of_model if n not in left_out and not (family and of_model[n][0].get("model_family") == family)
     ]
-    rivals = paired(compare(list(runs), baseline=own), others, of_model) if len(of_model) > 1 else []
+    rivals = paired(compare(runs, baseline=own), others, of_model) if len(of_model) > 1 else []
     rivals += _published(rows, of_model)
     if not rivals:
         raise UsageError(

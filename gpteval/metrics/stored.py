@@ -42,7 +42,7 @@ def facts_of_metric(metric: Metric) -> dict[str, Any] | None:
 
 
 def metric_of(row: Mapping[str, Any]) -> Metric | None:
-    """The metric of a result's row as ``load_runs`` gives it, None where it cannot be computed here."""
+    """The metric of a result's row as ``read_runs`` gives it, None where it cannot be computed here."""
     known = metric_registry()
     if row["metric"] in known:
         return known[row["metric"]]

@@ -10,7 +10,7 @@ from gpteval.core.errors import UnknownNameError
 from gpteval.core.strict import strict_json
 from gpteval.core.tables import to_csv, to_latex, to_markdown
 from gpteval.core.text import printable
-from gpteval.store.runs import Loaded, load_runs
+from gpteval.store.runs import Loaded, read_runs
 
 FORMATS = ("csv", "md", "latex", "json")
 FIELDS = (
@@ -30,7 +30,7 @@ def export(runs: Sequence[Path], kind: str = "csv", *, full: bool = False) -> st
     """
     if kind not in FORMATS:
         raise UnknownNameError("format", kind, FORMATS, f"html, {', '.join(FORMATS)}")
-    loaded = load_runs(runs)
+    loaded = read_runs(runs).merged
     names, rows = results_rows(loaded) if full else leaderboard_rows(loaded)
     if kind == "json":
         return strict_json([dict(zip(names, row, strict=True)) for row in rows], 1) + "\n"

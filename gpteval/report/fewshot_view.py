@@ -12,7 +12,7 @@ from typing import Any
 
 from gpteval.report.charts import SYMBOLS, plain
 from gpteval.store.documents import AGAIN
-from gpteval.store.runs import names_of
+from gpteval.store.runs import Runs
 
 FILE = "fewshot.json"
 _Json = Mapping[str, Any]
@@ -61,10 +61,10 @@ class _Found:
     remarks: list[str] = field(default_factory=list)
 
 
-def examples(runs: Sequence[Path]) -> Examples:
+def examples(runs: Runs) -> Examples:
     """What the runs' experiments found; of a model and task that two have, the later one counts."""
     found = _Found()
-    for run, names in zip(runs, names_of(runs), strict=True):
+    for run, names in zip(runs.folders, runs.called, strict=True):
         if (run / FILE).is_file():
             _read(run, names, found)
     by_label: dict[str, list[_Json]] = {}

@@ -25,7 +25,7 @@ from gpteval.report.samples_view import task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
 from gpteval.report.views import views
-from gpteval.store.runs import Loaded, facts_of, load_runs, parts_of
+from gpteval.store.runs import Loaded, facts_of, parts_of, read_runs
 from gpteval.store.same import same_weights
 
 LONGEST = 2000  # characters of a prompt or output that are shown
@@ -36,7 +36,8 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     kinds = {p.parent.name: p.parent for p in content_dir("reports").glob("*/template.html")}
     if kind not in kinds:
         raise UnknownNameError("report", kind, kinds)
-    text = render(load_runs(runs), kinds[kind], paired(runs), examples(runs))
+    data = read_runs(runs)
+    text = render(data.merged, kinds[kind], paired(data), examples(data))
     refuse_others([out], REPORT_ELSEWHERE)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gpteval.comparison.compare import Comparison, compare
@@ -13,6 +11,7 @@ from gpteval.comparison.results import Generations, Pair
 from gpteval.comparison.sentences import ABOUT, headline
 from gpteval.core.errors import GptevalError
 from gpteval.core.show import number, p_value, points
+from gpteval.store.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,10 @@ class Paired:
         return {"models": list(self.comparison.models), "columns": columns}
 
 
-def paired(runs: Sequence[Path]) -> Paired:
+def paired(runs: Runs) -> Paired:
     """Compare what a page shows. Where that cannot be, ``why`` says so, and the page does without."""
     try:
-        comparison = compare(list(runs))
+        comparison = compare(runs)
     except GptevalError as error:
         return Paired(why=error.message)
     return Paired(comparison, "", _better(comparison))

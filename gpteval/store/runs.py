@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +44,34 @@ class Loaded:
     remarks: tuple[str, ...]
 
 
-def load_each(runs: Sequence[Path]) -> list[Loaded]:
-    """Read run folders, each for itself, but for the names of models: see ``names_apart``. Keys that a row lacks get a
-    default, so that the files of another version can be shown too.
+@dataclass(frozen=True)
+class Runs:
+    """Run folders, read once for all that is made of them. ``called``: what each one's models are called here, where
+    all are shown together (``names_apart``). ``each``: each run for itself.
+    """
+
+    folders: tuple[Path, ...]
+    called: tuple[Mapping[str, str], ...]
+    each: tuple[Loaded, ...]
+
+    @cached_property
+    def merged(self) -> Loaded:
+        """The runs as one; of a result that two have, the later one counts. Raises UsageError where none has any."""
+        return _merged(self.each)
+
+
+def read_runs(runs: Runs | str | Path | Sequence[str | Path]) -> Runs:
+    """Read run folders; what is read already is given back. Keys that a row lacks get a default, so that the files of
+    another version can be shown too.
 
     Raises UsageError for what is not the folder of a run, StoreError for a damaged file.
     """
-    documents, manifests, names = _read(runs)
-    return [_loaded(*of_run) for of_run in zip(runs, documents, manifests, names, strict=True)]
-
-
-def names_of(runs: Sequence[Path]) -> list[dict[str, str]]:
-    """For each run what its models are called where all the runs are shown together."""
-    return _read(runs)[2]
-
-
-def _read(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]], list[dict[str, str]]]:
-    """The runs' results, with how many of their rows are ``unread``, their manifests, and the names of their models."""
+    if isinstance(runs, Runs):
+        return runs
+    folders = tuple(map(Path, [runs] if isinstance(runs, str | Path) else runs))
     documents: list[dict[str, Any]] = []
     manifests: list[Mapping[str, Any]] = []
-    for run in runs:
+    for run in folders:
         if not (run / "results.json").is_file():
             raise UsageError(
                 f"{run} is not the folder of a run: it has no results.json", "give the folder of a gpteval run"
@@ -74,17 +83,18 @@ def _read(runs: Sequence[Path]) -> tuple[list[dict[str, Any]], list[Mapping[str,
         document["results"] = [row for raw in whole if (row := _row(raw)) is not None]
         document["unread"] = len(whole) - len(document["results"])
     fingerprints = [_fingerprints(*both) for both in zip(documents, manifests, strict=True)]
-    return documents, manifests, names_apart(runs, fingerprints)
+    called = names_apart(folders, fingerprints)
+    each = tuple(_loaded(*of_run) for of_run in zip(folders, documents, manifests, called, strict=True))
+    return Runs(folders, tuple(called), each)
 
 
-def load_runs(runs: Sequence[Path]) -> Loaded:
-    """Read and merge run folders, as ``load_each``; of a result that two have, the later one counts."""
+def _merged(each: Sequence[Loaded]) -> Loaded:
     rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     failures: dict[tuple[str, str], Mapping[str, str]] = {}
     manifests: list[Mapping[str, Any]] = []
     samples: dict[tuple[str, int], dict[str, Path]] = {}
     remarks: list[str] = []
-    for one in load_each(runs):
+    for one in each:
         (name,), (manifest,) = one.names, one.manifests
         keys = {(r["model"], r["task"], r["shots"], r["metric"]): r for r in one.rows}
         if replaced := len(keys.keys() & rows.keys()):
@@ -100,7 +110,7 @@ def load_runs(runs: Sequence[Path]) -> Loaded:
             samples.setdefault(unit, {}).update(of_models)
     if not rows:
         raise UsageError("these runs have no results", "see their failures in results.json")
-    names = tuple(run.resolve().name for run in runs)
+    names = tuple(one.names[0] for one in each)
     every = tuple(rows.values()), tuple(failures.values()), tuple(manifests)
     found = Loaded(names, *every, samples, tuple(dict.fromkeys(remarks)))
     return replace(found, remarks=(*found.remarks, *same_weights(facts_of(found)), *judged_apart(found.rows)))

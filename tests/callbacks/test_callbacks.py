@@ -15,7 +15,7 @@ from gpteval.callbacks import EvaluateDuringTraining, score
 from gpteval.core.errors import ModelError, UsageError
 from gpteval.report.training_view import training
 from gpteval.run.evaluate import evaluate
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from tests.tiny import byte_level_tokenizer, save_tiny
 
 TASKS = """
@@ -108,7 +108,7 @@ def test_the_numbers_of_the_saved_checkpoint_and_the_training_undisturbed(folder
         ]
         assert [items(folder / "runs/out", live, "weather")] == close
     assert logged[1]["gpteval/weather/acc"] == values(folder / "saved", "checkpoint-4")["weather", "acc"]
-    views = training(load_runs([folder / "runs/out"]))
+    views = training(read_runs([folder / "runs/out"]).merged)
     assert {(view.task, view.lines[0].name, view.steps) for view in views} == {
         ("weather", "out", (2, 4)),
         ("told", "out", (2, 4)),

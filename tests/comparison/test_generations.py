@@ -16,7 +16,7 @@ from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.report.leaderboard import leaderboard
 from gpteval.report.summary import answer
 from gpteval.stats.evidence import Evidence, over_models
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 
@@ -44,7 +44,7 @@ def test_a_task_counts_once(five_settings: Path, in_process: RunCli) -> None:
     (overall,) = gpteval.compare(five_settings).overall
     assert overall.figure.effect == pytest.approx(0, abs=1e-12)
     assert overall.figure.n == 400, "an item counts once"
-    board = leaderboard(load_runs([five_settings]))
+    board = leaderboard(read_runs([five_settings]).merged)
     assert [model.centred for model in board.models] == pytest.approx([0.6, 0.6])
     assert [model.tasks for model in board.models] == [2, 2]
 
@@ -91,7 +91,7 @@ def test_where_models_differ_much_it_is_welchs_test(tmp_path: Path) -> None:
     run = of_three(tmp_path, 0.25, n=4000)
     row = gpteval.compare(run).generations[0]
     assert row.pair is not None
-    values = {r["model"]: r["value"] for r in load_runs([run]).rows}
+    values = {r["model"]: r["value"] for r in read_runs([run]).merged.rows}
     sides = [[v for name, v in values.items() if name.startswith(kind)] for kind in ("gpt3", "gpt2")]
     found = scipy_stats.ttest_ind(*sides, equal_var=False)
     assert row.pair.figure.p == pytest.approx(found.pvalue, rel=0.02)
@@ -204,7 +204,7 @@ def test_the_headline_and_the_column_are_over_the_same_tasks(tmp_path: Path) -> 
     for row in document["results"]:
         row |= {"ci_low": row["value"] - 0.05, "ci_high": row["value"] + 0.05, "stderr": 0.025}
     (run / "results.json").write_text(json.dumps(document))
-    board = leaderboard(load_runs([run]))
+    board = leaderboard(read_runs([run]).merged)
     assert {model.name: model.centred for model in board.models} == {
         "old": pytest.approx(-0.2),
         "new": pytest.approx(0.4),

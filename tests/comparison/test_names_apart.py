@@ -9,7 +9,7 @@ import pytest
 from gpteval.comparison.compare import compare
 from gpteval.report import build_report
 from gpteval.store.apart import names_apart
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
 
@@ -44,7 +44,7 @@ def test_both_are_compared_by_their_folders_names(tmp_path: Path, turned: bool, 
 
 def test_they_stand_beside_each_other_in_the_report(tmp_path: Path) -> None:
     runs = two(tmp_path)
-    loaded = load_runs(runs)
+    loaded = read_runs(runs).merged
     assert [row["model"] for row in loaded.rows] == [f"runA/{NAME}", f"runB/{NAME}"]
     assert "told apart by the folders of their runs" in " ".join(loaded.remarks)
     text = build_report(runs, tmp_path / "report.html").read_text()
@@ -56,7 +56,7 @@ def test_they_stand_beside_each_other_in_the_report(tmp_path: Path) -> None:
 def test_the_same_model_in_two_runs_is_one(tmp_path: Path, fingerprints: tuple[str, str]) -> None:
     first, second = fingerprints
     runs = two(tmp_path, first=first, second=second)
-    (row,) = load_runs(runs).rows
+    (row,) = read_runs(runs).merged.rows
     assert (row["model"], row["value"]) == (NAME, 0.25), "of what two have, the later one counts"
 
 
@@ -68,7 +68,7 @@ def test_trainings_of_one_name_are_two_lines(tmp_path: Path) -> None:
         document = json.loads((run / "results.json").read_text())
         document["results"] = [row | {"model_family": "out", "step": 500} for row in document["results"]]
         (run / "results.json").write_text(json.dumps(document))
-    assert {row["model_family"] for row in load_runs(runs).rows} == {"runA/out", "runB/out"}
+    assert {row["model_family"] for row in read_runs(runs).merged.rows} == {"runA/out", "runB/out"}
 
 
 def test_names() -> None:

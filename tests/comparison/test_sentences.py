@@ -22,7 +22,7 @@ from gpteval.metrics.named import metric_registry
 from gpteval.report.leaderboard import leaderboard
 from gpteval.report.pairs_view import paired
 from gpteval.report.summary import answer
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from tests.made_runs import Stats, make_run, scores
 
 PAGE = Path(__file__).with_name("sentences.txt")
@@ -81,8 +81,8 @@ def said(name: str, run: Path) -> Iterator[str]:
     """What is printed of a run by the report, ``compare`` and ``place``, of a training for its last checkpoint."""
     yield f"# {name}"
     yield "## the report"
-    yield answer(leaderboard(load_runs([run]))).replace("\u00a0", " ").replace("\u2011", "-")
-    of = paired([run])
+    yield answer(leaderboard(read_runs([run]).merged)).replace("\u00a0", " ").replace("\u2011", "-")
+    of = paired(read_runs([run]))
     for first, others in of.groups:
         yield first
         yield from (f"  {other}" for other in others)
@@ -90,7 +90,7 @@ def said(name: str, run: Path) -> Iterator[str]:
     yield "## compare"
     yield from sentences(compare(run))
     yield "## place"
-    models = dict.fromkeys(row["model"] for row in load_runs([run]).rows)
+    models = dict.fromkeys(row["model"] for row in read_runs([run]).merged.rows)
     for model in ["ckpt-900"] if "ckpt-900" in models else models:
         yield from (found.sentence for found in place([run], (), model))
 

@@ -13,7 +13,7 @@ from gpteval.models.catalogue import resolve_models
 from gpteval.models.checkpoint import INDEX
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.report import build_report
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.store.same import same_weights
 from tests.conftest import RunCli
 from tests.data.test_hub import python
@@ -53,7 +53,7 @@ def test_it_is_told_in_run_place_and_report(training: Path, tmp_path: Path, in_p
     assert done.returncode == 0, done.stderr
     assert SAID in done.stderr
     assert "checkpoint-3" not in done.stderr.partition(SAID)[2].split("\n")[0]
-    loaded = load_runs([tmp_path / "run"])
+    loaded = read_runs([tmp_path / "run"]).merged
     assert SAID in loaded.remarks
     page = build_report([tmp_path / "run"], tmp_path / "report.html").read_text()
     assert SAID in page[page.index("Over training") :]

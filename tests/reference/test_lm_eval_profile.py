@@ -19,7 +19,7 @@ from gpteval.prompts.build import build_prompts, load_task
 from gpteval.prompts.lm_eval import draws
 from gpteval.report.leaderboard import leaderboard
 from gpteval.run.evaluate import evaluate
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.tasks.profiles import LM_EVAL
 from gpteval.tasks.registry import task_registry, with_templates
 from gpteval.tokens.encode import Encoder
@@ -149,7 +149,7 @@ def test_a_run_says_whose_protocol_it_was_and_leaves_out_what_it_does_not_know(
     assert "the profile lm-eval does not define them: unknown" in done.stderr
     rows = json.loads((tmp_path / "run/results.json").read_text())["results"]
     assert {(row["task"], row["shots"], row["profile"]) for row in rows} == {("known", k, "lm-eval") for k in (0, 3)}
-    board = leaderboard(load_runs([tmp_path / "run"]))
+    board = leaderboard(read_runs([tmp_path / "run"]).merged)
     assert "tiny, known, known, 3-shot: profile lm-eval" in board.remarks, "a number of another profile has a mark"
     other = in_process(*command, "--tasks", "known", "--limit", 6)
     assert other.returncode == 2, "a folder holds one profile"

@@ -19,7 +19,7 @@ from gpteval.reference.counterpart import beside
 from gpteval.reference.published import ALIASES, published
 from gpteval.report.published_view import agreement
 from gpteval.report.published_view import beside as rows_beside
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.tasks.registry import task_registry, task_suites
 from tests.conftest import RunCli
 from tests.hub_server import HubServer, publish_model
@@ -144,7 +144,7 @@ def test_what_another_hand_wrote_is_shown_or_left_out(tmp_path: Path, published:
     document = json.loads((run / "results.json").read_text())
     document["results"][0]["published"] = published
     (run / "results.json").write_text(json.dumps(document))
-    found = rows_beside(load_runs([run]))
+    found = rows_beside(read_runs([run]).merged)
     assert [one.published for one in found] == (
         ["70.0"] if isinstance(published, dict) and "source" in published else []
     )
@@ -162,7 +162,7 @@ def test_a_run_stands_beside_what_was_published(hub_server: HubServer, tmp_path:
     (primary,) = [row for row in rows if row["primary"]]
     assert (primary["published"]["value"], primary["published"]["comparable"]) == (0.752, True)
     assert all(row["published"] is None for row in rows if not row["primary"])
-    (one,) = rows_beside(load_runs([tmp_path / "run"]))
+    (one,) = rows_beside(read_runs([tmp_path / "run"]).merged)
     assert one.errors == pytest.approx((primary["value"] - 0.752) / primary["stderr"])
     assert agreement((one,)).startswith(f"{int(abs(one.errors) <= 2)} of 1 comparable number lies within 2")
     page = (tmp_path / "run/report.html").read_text()

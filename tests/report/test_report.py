@@ -17,7 +17,7 @@ from gpteval.report.html import clip, script_json
 from gpteval.report.leaderboard import centred, leaderboard, show
 from gpteval.report.samples_view import ITEMS, task_items
 from gpteval.report.summary import answer
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from tests.report_runs import TASKS, page, rewritten, run, visible  # noqa: F401  (fixtures)
 
 
@@ -33,7 +33,7 @@ def test_what_rounds_to_zero_has_no_sign(value: float, metric: str, shown: str) 
 
 class TestNumbers:
     def test_models_stand_by_generation_and_size(self, run: Path) -> None:
-        board = leaderboard(load_runs([run]))
+        board = leaderboard(read_runs([run]).merged)
         assert [(g, [m.name for m in models]) for g, models in board.groups] == [
             ("gpt1", ["openai-gpt"]),
             ("gpt2", ["gpt2", "gpt2-xl"]),
@@ -42,7 +42,7 @@ class TestNumbers:
         assert [c.task for c in board.columns] == ["wikitext2", "piqa", "wmt", "dialogsum", "sst2"]
 
     def test_best_is_best_in_the_metrics_own_direction(self, run: Path) -> None:
-        board = leaderboard(load_runs([run]))
+        board = leaderboard(read_runs([run]).merged)
         best = {
             (m.name, c.task) for m in board.models for c, cell in zip(board.columns, m.cells, strict=True) if cell.best
         }
@@ -55,18 +55,18 @@ class TestNumbers:
         }
 
     def test_overlapping_intervals_are_marked(self, run: Path) -> None:
-        board = leaderboard(load_runs([run]))
+        board = leaderboard(read_runs([run]).merged)
         near = {
             (m.name, c.task) for m in board.models for c, cell in zip(board.columns, m.cells, strict=True) if cell.near
         }
         assert near == {("gpt2-xl", "wikitext2")}  # 30 +- 3 and 25 +- 2.5
 
     def test_the_centred_score_is_over_tasks_with_a_chance_level(self, run: Path) -> None:
-        (gpt1, *_) = leaderboard(load_runs([run])).models
+        (gpt1, *_) = leaderboard(read_runs([run]).merged).models
         assert (gpt1.centred, gpt1.tasks) == (pytest.approx(0.1), 2)  # (0.55 - 0.5) / 0.5, twice
 
     def test_the_answer_is_the_mean_score_of_each_generation(self, run: Path) -> None:
-        said = answer(leaderboard(load_runs([run]))).replace("\u00a0", " ").replace("\u2011", "-")
+        said = answer(leaderboard(read_runs([run]).merged)).replace("\u00a0", " ").replace("\u2011", "-")
         assert said.startswith(
             "Over 2 of 5 tasks, those with right and wrong answers that every model ran, the models' mean"
         )
@@ -90,7 +90,7 @@ class TestNumbers:
         assert (found and found[0]) == (score and pytest.approx(score))
 
     def test_one_generation_is_compared_with_nothing(self, run: Path, tmp_path: Path) -> None:
-        board = leaderboard(load_runs([rewritten(run, tmp_path, lambda r: True, generation="gpt2")]))
+        board = leaderboard(read_runs([rewritten(run, tmp_path, lambda r: True, generation="gpt2")]).merged)
         assert answer(board) == ""
 
     def test_a_perfect_score_is_not_certain(self, run: Path, tmp_path: Path) -> None:
@@ -98,14 +98,14 @@ class TestNumbers:
         sure = rewritten(
             run, tmp_path, lambda r: r["chance"] is not None, value=1.0, stderr=0.0, ci_low=0.884, ci_high=1
         )
-        assert "± 0.0" not in answer(leaderboard(load_runs([sure])))
+        assert "± 0.0" not in answer(leaderboard(read_runs([sure]).merged))
 
     def test_no_difference_is_called_none(self, run: Path, tmp_path: Path) -> None:
         document = json.loads((run / "results.json").read_text())
         for row in document["results"]:
             row |= {"value": 0.6, "ci_low": 0.5, "ci_high": 0.7, "stderr": 0.05}
         (tmp_path / "results.json").write_text(json.dumps(document))
-        board = leaderboard(load_runs([tmp_path]))
+        board = leaderboard(read_runs([tmp_path]).merged)
         assert not any(cell.best for m in board.models for cell in m.cells), "equal values have no best"
 
     def test_missing_values_and_intervals_do_not_break_it(self, run: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ class TestNumbers:
         (tmp_path / "results.json").write_text(json.dumps(document))
         text = visible(build_report([tmp_path], tmp_path / "r.html"))
         assert "the value is not finite" in text
-        assert answer(leaderboard(load_runs([tmp_path]))) == ""
+        assert answer(leaderboard(read_runs([tmp_path]).merged)) == ""
 
     @pytest.mark.parametrize(
         ("value", "metric", "text"),
@@ -133,7 +133,7 @@ class TestNumbers:
         assert show(value, metric) == text
 
     def test_figures_hold_what_the_table_holds(self, run: Path) -> None:
-        board = leaderboard(load_runs([run]))
+        board = leaderboard(read_runs([run]).merged)
         for family, columns in board.families():
             figure = family_figure(board, columns)
             assert {t["type"] for t in figure["data"]} <= TRACE_TYPES
@@ -143,7 +143,7 @@ class TestNumbers:
 
 class TestItems:
     def test_items_that_all_models_have_come_first(self, run: Path, tmp_path: Path) -> None:
-        loaded = load_runs([run])
+        loaded = read_runs([run]).merged
         (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
         files = dict(loaded.samples["piqa", 0])
         table = pq.read_table(files["gpt2"])
@@ -154,7 +154,7 @@ class TestItems:
 
     def test_right_is_what_the_primary_metric_says(self, run: Path, tmp_path: Path) -> None:
         """A normalised accuracy can be right where the likeliest choice by summed log-probability is wrong."""
-        loaded = load_runs([run])
+        loaded = read_runs([run]).merged
         (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
         (_, answer), *_ = task_items(loaded.samples["piqa", 0], ["gpt2"], column)[1]["answers"]
         assert answer["right"]

@@ -16,6 +16,7 @@ from gpteval.prompts.controls import RANDOM_LABELS
 from gpteval.report import build_report
 from gpteval.report.fewshot_view import examples
 from gpteval.run.config import RunConfig
+from gpteval.store.runs import read_runs
 from tests.browsing import FLAGS, browser  # noqa: F401  (fixture)
 from tests.fewshot_cells import cell
 from tests.made_runs import make_run, scores
@@ -45,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_page_is_made_of(run: Path) -> None:
-    found = examples([run])
+    found = examples(read_runs([run]))
     assert [task.label for task in found.tasks] == ["t", "t:other"]
     (task, _) = found.tasks
     assert task.shots == (0, 1, 4)
@@ -94,11 +95,11 @@ def test_in_a_browser(run: Path, browser: Any) -> None:
 def test_a_damaged_file_is_told_and_the_rest_is_shown(tmp_path: Path, run: Path, text: str) -> None:
     other = make_run(tmp_path / "r", {("small", "t"): scores([1, 0] * 25)})
     (other / "fewshot.json").write_text(text, encoding="latin-1")
-    found = examples([other])
+    found = examples(read_runs([other]))
     assert not found.tasks
     assert "fewshot.json of r cannot be read" in found.remarks[0]
     assert "fewshot.json of r cannot be read" in build_report([other], tmp_path / "p.html").read_text()
-    assert len(examples([run, other]).tasks) == 2
+    assert len(examples(read_runs([run, other])).tasks) == 2
 
 
 def test_a_point_without_a_finite_score_is_left_out(tmp_path: Path, run: Path) -> None:
@@ -106,6 +107,6 @@ def test_a_point_without_a_finite_score_is_left_out(tmp_path: Path, run: Path) -
     document["curves"][0]["points"][0]["score"]["value"] = None
     other = make_run(tmp_path / "r", {("small", "t"): scores([1, 0] * 25)})
     (other / "fewshot.json").write_text(json.dumps(document))
-    found = examples([other])
+    found = examples(read_runs([other]))
     assert [point["shots"] for point in found.tasks[0].curves[0]["points"]] == [1, 4]
     build_report([other], tmp_path / "p.html")

@@ -14,6 +14,7 @@ from gpteval.report import build_report
 from gpteval.report.leaderboard import leaderboard
 from gpteval.report.pairs_view import paired
 from gpteval.report.samples_view import ITEMS, task_items
+from gpteval.store.runs import read_runs
 from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.made_runs import make_run, scores
 from tests.report_runs import visible
@@ -39,7 +40,7 @@ def page(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_cell_says_how_many_are_better(run: Path) -> None:
-    better = paired([run]).better
+    better = paired(read_runs([run])).better
     for column in ("one-0", "two-0"):
         found = {model: better[model, column] for model in MODELS}
         assert found["gpt2-b"] == found["neo <b>"] == "none better"
@@ -60,7 +61,7 @@ def test_the_sentences_are_those_of_the_comparison(run: Path, page: Path) -> Non
 
 
 def test_a_cell_says_the_same_from_both_sides(run: Path) -> None:
-    of = paired([run])
+    of = paired(read_runs([run]))
     assert of.comparison is not None
     for a, row in enumerate(of.overall):
         assert row[a] is None
@@ -87,9 +88,9 @@ def test_every_pair_that_disagrees_anywhere_has_such_an_item(tmp_path: Path) -> 
     b[150], c[170] = 0, 0
     answers = {(m, "t"): scores(v) for m, v in (("a", a), ("b", b), ("c", c))}
     run = make_run(tmp_path / "r", answers, ids={"t": [f"i{n:03}" for n in range(200)]})
-    from gpteval.store.runs import load_runs
+    from gpteval.store.runs import read_runs
 
-    loaded = load_runs([run])
+    loaded = read_runs([run]).merged
     (column,) = leaderboard(loaded).columns
     items = task_items(loaded.samples["t", 0], ["a", "b", "c"], column)
     assert [item["id"] for item in items[ITEMS:]] == ["i150", "i170"]

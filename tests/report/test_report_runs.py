@@ -11,7 +11,9 @@ import pytest
 
 from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
 from gpteval.report import build_report
-from gpteval.store.runs import load_runs
+from gpteval.store import runs as store_runs
+from gpteval.store.documents import read_document
+from gpteval.store.runs import read_runs
 from tests.report_runs import (
     result,
     rewritten,
@@ -25,7 +27,7 @@ class TestMerging:
         document = json.loads((run / "results.json").read_text())
         document["results"] = [r | {"value": 0.99} for r in document["results"] if r["task"] == "sst2"]
         (tmp_path / "results.json").write_text(json.dumps(document))
-        both = load_runs([run, tmp_path])
+        both = read_runs([run, tmp_path]).merged
         assert [r["value"] for r in both.rows if r["task"] == "sst2"] == [0.99] * 4
         assert len(both.rows) == 19
         text = visible(build_report([run, tmp_path], tmp_path / "r.html"))
@@ -34,8 +36,8 @@ class TestMerging:
     def test_a_failure_that_a_later_run_mended_is_gone(self, run: Path, tmp_path: Path) -> None:
         row = result("neo", "gpt3", 10, "wmt", "translation", "bleu", 5.0)
         (tmp_path / "results.json").write_text(json.dumps({"results": [row]}))
-        assert load_runs([run, tmp_path]).failures == ()
-        assert [f["task"] for f in load_runs([tmp_path, run]).failures] == ["wmt"]
+        assert read_runs([run, tmp_path]).merged.failures == ()
+        assert [f["task"] for f in read_runs([tmp_path, run]).merged.failures] == ["wmt"]
 
     def test_other_data_under_the_same_name_is_remarked_on(self, run: Path, tmp_path: Path) -> None:
         folders = []
@@ -44,7 +46,20 @@ class TestMerging:
             folder.mkdir()
             folders.append(rewritten(run, folder, lambda r: False))
             (folder / "manifest.json").write_text(json.dumps({"tasks": {"piqa": {"revision": revision}}}))
-        assert "piqa is not the same in these runs: its revision was a and is b" in load_runs(folders).remarks
+        assert "piqa is not the same in these runs: its revision was a and is b" in read_runs(folders).merged.remarks
+
+
+def test_a_page_reads_each_document_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def counted(path: Path, *, members: bool = True) -> dict[str, object]:
+        opened.append(path)
+        return read_document(path, members=members)
+
+    monkeypatch.setattr(store_runs, "read_document", counted)
+    build_report([run, run], tmp_path / "r.html")
+    files = [run / name for name in ("results.json", "manifest.json") if (run / name).is_file()]
+    assert sorted(opened) == sorted(files * 2)
 
 
 class TestTolerance:
@@ -65,13 +80,13 @@ class TestTolerance:
         (tmp_path / "samples").mkdir()
         source = run / "samples" / "gpt2__piqa.parquet"
         (tmp_path / "samples" / "gpt2__piqa__0shot.parquet").write_bytes(source.read_bytes())
-        assert list(load_runs([tmp_path]).samples) == [("piqa", 0)]
+        assert list(read_runs([tmp_path]).merged.samples) == [("piqa", 0)]
 
     def test_a_manifest_cannot_point_outside_its_run(self, run: Path, tmp_path: Path) -> None:
         rewritten(run, tmp_path, lambda r: False)
         elsewhere = {"model": "gpt2", "task": "piqa", "shots": 0, "file": str(run / "samples" / "gpt2__piqa.parquet")}
         (tmp_path / "manifest.json").write_text(json.dumps({"samples": [elsewhere]}))
-        assert load_runs([tmp_path]).samples == {}
+        assert read_runs([tmp_path]).merged.samples == {}
 
 
 class TestErrors:

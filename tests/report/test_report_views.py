@@ -15,7 +15,7 @@ from gpteval.report.leaderboard import Leaderboard, leaderboard
 from gpteval.report.size_view import size_view
 from gpteval.report.view import CURVE, View
 from gpteval.report.views import VIEWS
-from gpteval.store.runs import Loaded, load_runs
+from gpteval.store.runs import Loaded, read_runs
 from tests.made_runs import make_run, scores
 
 GENERATIONS = {"one": ("gpt1", 117_000_000), "two": ("gpt2", 124_000_000), "xl": ("gpt2", 1_500_000_000)}
@@ -66,7 +66,7 @@ def test_a_view_of_ones_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_sizes_have_the_leaderboards_means(run: Path) -> None:
-    loaded = load_runs([run])
+    loaded = read_runs([run]).merged
     board = leaderboard(loaded)
     view = size_view(loaded, board)
     assert view is not None
@@ -81,5 +81,5 @@ def test_sizes_have_the_leaderboards_means(run: Path) -> None:
 
 
 def test_two_sizes_are_no_chart(tmp_path: Path) -> None:
-    loaded = load_runs([made(tmp_path / "run", MODELS[:2])])
+    loaded = read_runs([made(tmp_path / "run", MODELS[:2])]).merged
     assert size_view(loaded, leaderboard(loaded)) is None

@@ -15,6 +15,7 @@ from gpteval.cli import _run
 from gpteval.stats.evidence import of_answers
 from gpteval.stats.significance import holm
 from gpteval.stats.simultaneous import adjusted
+from gpteval.store.runs import read_runs
 from tests.made_runs import make_run, scores
 
 rng = np.random.default_rng
@@ -198,7 +199,7 @@ class TestTables:
             assert pair["verdict"] == f"{({pair['model_a'], pair['model_b']} - {'m0'}).pop()} is better"
         from gpteval.report.pairs_view import paired
 
-        better = paired([run]).better
+        better = paired(read_runs([run])).better
         assert better["m0", "t-0"] == "32 better"
         assert better["m1", "t-0"] == "none better"
         assert [p for p in said["pairs"] if p not in of_zero and p["verdict"].endswith("better")] == []

@@ -21,7 +21,7 @@ from gpteval.report.leaderboard import leaderboard
 from gpteval.run.benchmark_results import add_groups
 from gpteval.run.evaluate import evaluate
 from gpteval.store.folder import ResultTable, RunFolder
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.tasks.groups import GROUPS
 from gpteval.tasks.registry import task_registry, task_suites
 from tests.conftest import RunCli
@@ -93,7 +93,7 @@ def test_parts_are_one_benchmark_with_the_interval_of_all_its_items(tmp_path: Pa
     assert (result.ci_low, result.ci_high) == pytest.approx((exact.low, exact.high))
     rows = json.loads((run / "results.json").read_text())["results"]
     assert {row["part_of"] for row in rows if row["task"] in tasks} == {"mmlu"}
-    board = leaderboard(load_runs([run]))
+    board = leaderboard(read_runs([run]).merged)
     assert [column.task for column in board.columns] == ["mmlu"], "one column, not 57"
     assert board.models[0].tasks == 1, "and one task in the mean of centred scores"
 

@@ -19,7 +19,7 @@ from gpteval.run.config import RunConfig
 from gpteval.run.evaluate import evaluate
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.tasks.registry import task_registry
 from tests.tiny import save_tiny
 
@@ -179,7 +179,7 @@ class TestStaleRows:
         assert {row["task"]: row["stale"] for row in rows} == {"count": True, "other": False}
         kept = [row | {"stale": False} for row in rows if row["task"] == "count"]
         assert kept == [row for row in before if row["task"] == "count"]
-        shown = load_runs([out])
+        shown = read_runs([out]).merged
         assert {row["task"] for row in shown.rows if any("stale" in note for note in row["notes"])} == {"count"}
         _, rows = self.run(folder, tasks, out, ["count"])
         assert not any(row["stale"] for row in rows)

@@ -16,7 +16,7 @@ from gpteval.models.steps import step_of
 from gpteval.report import build_report
 from gpteval.report.training_view import figure, training
 from gpteval.run.evaluate import evaluate
-from gpteval.store.runs import load_runs
+from gpteval.store.runs import read_runs
 from gpteval.train.pretrain import HELD_OUT
 from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.conftest import RunCli
@@ -207,7 +207,7 @@ def test_results_tell_family_and_step(tmp_path: Path, monkeypatch: pytest.Monkey
     ]
     manifest = json.loads((made.folder / "manifest.json").read_text())["models"]
     assert (manifest["checkpoint-2"]["family"], manifest["checkpoint-2"]["step"]) == ("out", 2)
-    (view,) = training(load_runs([made.folder]))
+    (view,) = training(read_runs([made.folder]).merged)
     assert [line.name for line in view.lines] == ["out", "out, 1-shot"]
     again = evaluate(models, "weather", out=tmp_path / "run", task_dirs=(tmp_path / "tasks",), shots=(0, 1))
     assert json.loads((again.folder / "results.json").read_text())["results"] == found
@@ -232,7 +232,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_what_the_view_says(run: Path) -> None:
-    (view,) = training(load_runs([run]))
+    (view,) = training(read_runs([run]).merged)
     assert view.steps == (0, 10, 100, 1000)
     assert view.sentences == ["<b>mine</b>: 20.0 at step 0, 60.0 at step 1,000; ahead of low from step 1,000 on"]
     drawn = figure(view)
@@ -249,7 +249,7 @@ def test_a_single_checkpoint_is_no_line(tmp_path: Path) -> None:
     document = json.loads((folder / "results.json").read_text())
     document["results"][0] |= {"model_family": "mine", "step": 5}
     (folder / "results.json").write_text(json.dumps(document))
-    assert training(load_runs([folder])) == ()
+    assert training(read_runs([folder]).merged) == ()
     assert 'id="training"' not in build_report([folder], tmp_path / "r.html").read_text()
 
 
@@ -306,6 +306,6 @@ def test_five_checkpoints_of_a_training_give_a_curve(
         rows = [row for row in json.loads((out / "results.json").read_text())["results"] if row["primary"]]
         assert [(row["model_family"], row["step"]) for row in rows] == [("mine", 2**n) for n in range(5)]
         found.append([row["value"] for row in rows])
-        assert {view.steps for view in training(load_runs([out]))} == {(1, 2, 4, 8, 16)}
+        assert {view.steps for view in training(read_runs([out]).merged)} == {(1, 2, 4, 8, 16)}
     assert found[0] == found[1]
     assert found[0][-1] < found[0][0], "it learns"
