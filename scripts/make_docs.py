@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import typer
 
 from gpteval.cli.app import app
-from gpteval.cli.running import number, result_line
+from gpteval.cli.run_console import number, result_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import model_registry
 from gpteval.models.embedded import nano_models

@@ -30,7 +30,7 @@ FULL = (
     *LIGHT,
     *("transformers", "datasets", "accelerate", "safetensors.torch"),
     *(f"transformers.models.{name}.modeling_{name}" for name in ("gpt2", "gpt_neo", "gpt_neox")),
-    *("transformers.models.openai.modeling_openai", "gpteval.cli.app", "gpteval.cli.running", "gpteval.run.runner"),
+    *("transformers.models.openai.modeling_openai", "gpteval.cli.app", "gpteval.cli.run_console", "gpteval.run.runner"),
     *("gpteval.tune.local_backend", "gpteval.engine.score", "gpteval.engine.generate", "gpteval.api.chat"),
 )
 

@@ -8,11 +8,27 @@ from typing import Annotated
 import typer
 
 import gpteval
-from gpteval.cli.commands.checking import bench, doctor
-from gpteval.cli.commands.concluding import compare, place, report
-from gpteval.cli.commands.evaluating import fewshot, plan, run, status, worker
-from gpteval.cli.commands.looking import lock, models, reference, samples, show, tasks
-from gpteval.cli.commands.making import convert, finetune, generate, pretrain, prompt_or_tune
+from gpteval.cli.commands.bench_command import bench
+from gpteval.cli.commands.compare_command import compare
+from gpteval.cli.commands.convert_command import convert
+from gpteval.cli.commands.doctor_command import doctor
+from gpteval.cli.commands.fewshot_command import fewshot
+from gpteval.cli.commands.finetune_command import finetune
+from gpteval.cli.commands.generate_command import generate
+from gpteval.cli.commands.lock_command import lock
+from gpteval.cli.commands.models_command import models
+from gpteval.cli.commands.place_command import place
+from gpteval.cli.commands.plan_command import plan
+from gpteval.cli.commands.pretrain_command import pretrain
+from gpteval.cli.commands.prompt_or_tune_command import prompt_or_tune
+from gpteval.cli.commands.reference_command import reference
+from gpteval.cli.commands.report_command import report
+from gpteval.cli.commands.run_command import run
+from gpteval.cli.commands.samples_command import samples
+from gpteval.cli.commands.show_command import show
+from gpteval.cli.commands.status_command import status
+from gpteval.cli.commands.tasks_command import tasks
+from gpteval.cli.commands.worker_command import worker
 from gpteval.cli.console import interruptible
 from gpteval.cli.option_groups import grouped
 

@@ -24,8 +24,8 @@ main()
 """
 
 
-BEFORE = ["gpteval.cli.console", "typer", "gpteval.cli.app", "gpteval.cli.commands.evaluating"]
-IN_A_COMMAND = ["gpteval.cli.listing"]
+BEFORE = ["gpteval.cli.console", "typer", "gpteval.cli.app", "gpteval.cli.commands.run_command"]
+IN_A_COMMAND = ["gpteval.cli.rich_tables"]
 
 
 @pytest.mark.parametrize("module", BEFORE + IN_A_COMMAND)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpteval.cli.referencing import conflicts, names_of
+from gpteval.cli.commands.reference_command import conflicts, names_of
 from gpteval.core.errors import UnknownNameError
 from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import model_registry

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from gpteval.cli.running import number
+from gpteval.cli.run_console import number
 from gpteval.core.show import signed
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure

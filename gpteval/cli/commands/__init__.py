@@ -1,4 +1,5 @@
-"""The commands, by what they are for: options as they are typed, and the function that does the work.
+"""The commands, one a file: its options as they are typed, what it calls, and what it prints.
 
-Heavy libraries are imported by the command that needs them, so that --help is instant.
+``app.py`` imports all of them for --help and completion: what takes long to import (numpy, rich, torch, and what of
+gpteval needs them) is imported where it is used.
 """

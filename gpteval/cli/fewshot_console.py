@@ -1,10 +1,9 @@
-"""``gpteval fewshot``: a table that grows while it runs, and at the end what it says in words."""
+"""A few-shot experiment on the terminal: a table that grows while it runs, and at the end what it says in words."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import print_lines, say
-from gpteval.cli.running import ConsoleListener, number, report_folder, tell_failures
+from gpteval.cli.run_console import ConsoleListener, number, report_folder, tell_failures
 from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.text import one_line
@@ -88,7 +87,7 @@ def _so_far(by_shots: dict[int, list[float]]) -> tuple[str, str]:
     return sparkline(means, min(means), max(means)), text
 
 
-def fewshot_command(config: RunConfig, *, report: bool, as_json: bool) -> int:
+def experiment_and_tell(config: RunConfig, *, report: bool, as_json: bool) -> int:
     """Run the experiment, print what it says, and return the exit code."""
     if report:
         refuse_others([config.folder / "report.html"], REPORT_ELSEWHERE)
@@ -168,8 +167,3 @@ def _wrapped(text: str, width: int) -> str:
     import textwrap
 
     return textwrap.fill(text, width)
-
-
-def print_document(folder: Path) -> None:
-    """The document of --json."""
-    say((folder / FILE).read_text(encoding="utf-8").rstrip("\n"))

@@ -5,62 +5,83 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from gpteval.cli.console import say
-from gpteval.cli.listing import add_row, show_table, table_of
-from gpteval.cli.options import names
-from gpteval.comparison.place import Neighbour, OnTask, Placement, place
-from gpteval.comparison.results import as_dict
+import typer
+
+from gpteval.cli.completion import complete_models, complete_tasks
+from gpteval.cli.console import command_line, document_only, resumable, say
+from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.options import Json, Out, TaskDir, Tokenizer, names
 from gpteval.core.errors import UsageError
 from gpteval.core.show import number, p_value, points
 from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
-from gpteval.models.catalogue import model_registry
-from gpteval.models.loader import LoadOptions
+
+if TYPE_CHECKING:
+    from gpteval.comparison.place import Neighbour, OnTask, Placement
 
 MOST = 4  # names in a cell of the table of tasks
 TASKS = "lambada_openai,hellaswag,piqa,arc_easy,arc_challenge,openbookqa,winogrande,sciq"  # most is published of these
 
 
-def run_for_placing(
-    target: Sequence[str],
-    against: str,
-    tasks: str | None,
-    limit: int,
-    out: Path | None,
-    load: LoadOptions,
-    task_dirs: Sequence[Path],
-    command: str,
-) -> tuple[list[Path], int]:
-    """The runs that ``target`` names; for a model, a run of it and of those it is to stand beside. The exit code."""
-    from gpteval.cli.running import run_command
+def place(
+    target: Annotated[list[str], typer.Argument(metavar="MODEL|RUN...", help="one model, or folders of runs")],
+    model: Annotated[str | None, typer.Option(help="of a run: this one instead of those of your own")] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            help="of a model: known ones to run beside it, such as nano or gpt2", autocompletion=complete_models
+        ),
+    ] = "",
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="of a model: what to run; default: eight much published tasks", autocompletion=complete_tasks
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="of a model: items a task")] = 200,
+    out: Out = None,
+    task_dir: TaskDir = None,
+    tokenizer: Tokenizer = "",
+    as_json: Json = False,
+    *,
+    weights: WeightsAs,
+) -> None:
+    """Say where your model stands between the known generations, by pairs, or by published numbers."""
+    from gpteval.cli.run_console import run_and_tell
     from gpteval.run.config import RunConfig
 
-    runs = [Path(name) for name in target if (Path(name) / "results.json").is_file()]
-    if runs and len(runs) == len(target):
-        return runs, 0
-    if len(target) > 1:
-        raise UsageError(
-            f"{next(n for n in target if Path(n) not in runs)} is not the folder of a run",
-            "name one model, or the folders of runs",
-        )
-    config = RunConfig(
-        models=(*target, *names(against)),
-        tasks=names(tasks or TASKS),
-        limit=limit,
-        load=load,
-        task_dirs=tuple(task_dirs),
-        out=out,
-        command=command,
-    )
-    code = run_command(config, report=False, as_json=True)
-    return [config.folder], code
+    runs, code = [Path(name) for name in target if (Path(name) / "results.json").is_file()], 0
+    if len(runs) != len(target):
+        if len(target) > 1:
+            raise UsageError(
+                f"{next(n for n in target if Path(n) not in runs)} is not the folder of a run",
+                "name one model, or the folders of runs",
+            )
+        with resumable(), document_only(as_json):
+            config = RunConfig(
+                models=(*target, *names(against)),
+                tasks=names(tasks or TASKS),
+                limit=limit,
+                load=weights.load(tokenizer=tokenizer),
+                task_dirs=tuple(task_dir or ()),
+                out=out,
+                command=command_line(),
+            )
+            code = run_and_tell(config, report=False, as_json=True)
+        runs = [config.folder]
+    _print_places(runs, model, as_json)
+    raise typer.Exit(code)
 
 
-def place_command(runs: Sequence[Path], model: str | None, as_json: bool) -> None:
+def _print_places(runs: Sequence[Path], model: str | None, as_json: bool) -> None:
     """Print where the runs' own models stand."""
+    from gpteval.comparison.place import place as placed
+    from gpteval.models.catalogue import model_registry
+
     known = {name.lower() for info in model_registry().values() for name in (info.name, info.location, *info.aliases)}
-    placements = place(runs, known, model)
+    placements = placed(runs, known, model)
     if as_json:
         say(strict_json([_document(one) for one in placements], 1))
         return
@@ -75,6 +96,8 @@ def place_command(runs: Sequence[Path], model: str | None, as_json: bool) -> Non
 
 
 def _document(placement: Placement) -> dict[str, object]:
+    from gpteval.comparison.results import as_dict
+
     below, above = placement.neighbours()
     nearest = {"below": below and below.name, "above": above and above.name}
     rivals = [
@@ -86,6 +109,8 @@ def _document(placement: Placement) -> dict[str, object]:
 
 
 def _print(placement: Placement) -> None:
+    from gpteval.cli.rich_tables import add_row, show_table, table_of
+
     say(one_line(placement.sentence))
     for note in placement.notes:
         say(one_line(f"{note}."))

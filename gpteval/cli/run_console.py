@@ -1,11 +1,10 @@
-"""``gpteval run``: progress while it runs, a line for each finished task, a summary."""
+"""A run on the terminal: progress while it runs, a line for each finished task, a summary."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ from rich.text import Text
 
 from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import say
-from gpteval.cli.listing import add_row, show_table, table_of
-from gpteval.cli.status import rate
+from gpteval.cli.rate import rate
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.show import p_value
-from gpteval.core.strict import strict_json
 from gpteval.core.text import one_line
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
@@ -178,7 +175,7 @@ def result_line(result: Result) -> str:
     return one_line(f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}")
 
 
-def run_command(config: RunConfig, *, report: bool, as_json: bool, margin: float = 0.0) -> int:
+def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: float = 0.0) -> int:
     """Execute the run, print what came of it, and return the exit code."""
     if margin and not config.until_decided:
         raise UsageError("--margin is for --until-decided", "name two models with it, or leave --margin out")
@@ -220,37 +217,7 @@ def decision(one: Decided) -> str:
     return one_line(f"{where}: {pair.verdict}, {p}after {one.items} items{rest}")
 
 
-def dry_command(config: RunConfig, as_json: bool) -> int:
-    """Say what a run would take, and return the exit code."""
-    listener = _Estimates(as_json)
-    try:
-        outcome = execute(replace(config, dry_run=True), listener)
-    finally:
-        listener.close()
-    found = listener.found
-    dollars = [one.dollars for _, one in found if one.dollars is not None]
-    if as_json:
-        rows = [
-            {"model": unit.model.name, "task": unit.task.label, "shots": unit.shots}
-            | asdict(one)
-            | {"rows": one.queries}  # as 0.1.0 called them
-            for unit, one in found
-        ]
-        say(strict_json({"estimates": rows, "dollars": sum(dollars) if dollars else None}, 1))
-    else:
-        table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
-        for unit, one in found:
-            cost = "" if one.dollars is None else f"{one.dollars:.4f}"
-            counts = (f"{n:,}" for n in (one.queries, one.tokens_in, one.tokens_out))
-            add_row(table, unit.model.name, unit.task.label, str(unit.shots), *counts, cost)
-        show_table(table)
-        if dollars:
-            say(f"\nAt most {sum(dollars):.4f} dollars; tokens of chat models are counted roughly, rather too high.")
-    tell_failures(outcome.failures, listener.tell)
-    return exit_code(outcome.failures)
-
-
-class _Estimates(ConsoleListener):
+class Estimates(ConsoleListener):
     """Keeps what each unit would take."""
 
     def __init__(self, as_json: bool) -> None:
@@ -288,6 +255,6 @@ def report_folder(folder: Path, tell: Callable[[str], None]) -> int:
     return 0
 
 
-def print_results(folder: Path) -> None:
+def print_document(path: Path) -> None:
     """The document of --json."""
-    say((folder / "results.json").read_text(encoding="utf-8").rstrip("\n"))
+    say(path.read_text(encoding="utf-8").rstrip("\n"))

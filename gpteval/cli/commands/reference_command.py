@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import document_only, say
+from gpteval.cli.options import Json
 from gpteval.core.errors import UnknownNameError
 from gpteval.core.strict import strict_json
-from gpteval.models.catalogue import model_registry
-from gpteval.reference.counterpart import in_unit
-from gpteval.reference.published import Published, published, published_for
-from gpteval.tasks.registry import task_registry, task_suites
+
+if TYPE_CHECKING:
+    from gpteval.reference.published import Published
 
 _Key = tuple[str, str, str, str, str]
 
 
-def reference_command(model: str | None, task: str | None, as_json: bool) -> None:
-    """Print the published results of a model, on a task, or all. Raises UnknownNameError."""
+def reference(
+    model: Annotated[
+        str | None, typer.Option(help="of this model: a name or Hub id", autocompletion=complete_models)
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="on this task or group", autocompletion=complete_tasks)] = None,
+    as_json: Json = False,
+) -> None:
+    """List published results with their sources; those on which sources disagree are marked."""
+    from gpteval.reference.published import published, published_for
+
     rows = list(published())
     if model is not None:
         with document_only(as_json):
@@ -45,6 +57,9 @@ def reference_command(model: str | None, task: str | None, as_json: bool) -> Non
 
 def names_of(model: str) -> Collection[str]:
     """A model's names in lower case, as sources may write it. Raises UnknownNameError."""
+    from gpteval.models.catalogue import model_registry
+    from gpteval.reference.published import published
+
     found = {row.model.lower() for row in published()}
     for info in model_registry().values():
         names = {name.lower() for name in (info.name, info.location, *info.aliases)}
@@ -57,6 +72,9 @@ def names_of(model: str) -> Collection[str]:
 
 def check_task(task: str) -> None:
     """Raises UnknownNameError for what is neither a task, nor a group, nor a name that a source uses."""
+    from gpteval.reference.published import published
+    from gpteval.tasks.registry import task_registry, task_suites
+
     registry = task_registry()
     known = [*registry, *task_suites(registry), *{row.task for row in published()}]
     if task not in known:
@@ -65,6 +83,8 @@ def check_task(task: str) -> None:
 
 def conflicts(rows: Sequence[Published]) -> set[_Key]:
     """What several sources give different values for: by model, task, metric, shots and split."""
+    from gpteval.reference.counterpart import in_unit
+
     values: dict[_Key, set[float]] = {}
     for row in rows:
         values.setdefault(_key(row), set()).add(in_unit(row))

@@ -5,51 +5,67 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from gpteval.cli.completion import complete_models, complete_tasks
 from gpteval.cli.console import say
-from gpteval.cli.listing import add_row, show_table, table_of
-from gpteval.cli.options import names
-from gpteval.comparison.compare import load
-from gpteval.comparison.power import Need, cost, needs
-from gpteval.comparison.results import as_dict
+from gpteval.cli.options import Json, TaskDir, names
 from gpteval.core.strict import strict_json
-from gpteval.store.runs import read_runs
-from gpteval.tasks.registry import select_tasks, task_registry
+
+if TYPE_CHECKING:
+    from gpteval.comparison.power import Need
 
 
-def plan_command(
-    tasks: str,
-    effect: float,
-    power: float,
-    disagreement: float | None,
-    runs: Sequence[Path],
-    models: str,
-    margin: float,
-    task_dirs: tuple[Path, ...],
-    as_json: bool,
+def plan(
+    tasks: Annotated[str, typer.Option(help="task names, families or suites", autocompletion=complete_tasks)],
+    effect: Annotated[float, typer.Option(help="the difference that matters, in points (of a ratio, percent)")] = 2.0,
+    power: Annotated[float, typer.Option(help="the chance that it is then shown")] = 0.8,
+    disagreement: Annotated[
+        float | None, typer.Option(help="percent of items on which one of two models alone is right; assumed: 20")
+    ] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option(help="an earlier run whose models tell how far items differ, and the cost")
+    ] = None,
+    models: Annotated[
+        str,
+        typer.Option(
+            help="known models whose published scores tell it; of an earlier run, only these",
+            autocompletion=complete_models,
+        ),
+    ] = "",
+    margin: Annotated[float, typer.Option(min=0.0, help="also the items that a gate of so many points needs")] = 0.0,
+    task_dir: TaskDir = None,
+    as_json: Json = False,
 ) -> None:
-    """Print what each task needs."""
-    chosen = select_tasks(task_registry(task_dirs), names(tasks))
-    answers = load(list(runs), None) if runs else []
+    """Say how many items show a difference of the size that matters, before any is run."""
+    from gpteval.comparison.compare import load
+    from gpteval.comparison.power import cost, needs
+    from gpteval.comparison.results import as_dict
+    from gpteval.store.runs import read_runs
+    from gpteval.tasks.registry import select_tasks, task_registry
+
+    chosen = select_tasks(task_registry(tuple(task_dir or ())), names(tasks))
+    data = read_runs(run) if run else None
     found = needs(
         chosen,
         effect,
         power=power,
         disagreement=disagreement,
-        answers=answers,
+        answers=load(data, None) if data else [],
         models=names(models),
         margin=margin,
     )
-    rows = read_runs(runs).merged.rows if runs else []
-    whole = cost(rows, {need.task: need.items for need in found if need.items})
+    whole = cost(data.merged.rows if data else [], {need.task: need.items for need in found if need.items})
     if as_json:
-        say(strict_json({"power": power, "tasks": as_dict(found), "cost": whole if runs else None}, 1))
+        say(strict_json({"power": power, "tasks": as_dict(found), "cost": whole if data else None}, 1))
         return
     _print(found, effect, power, margin)
     largest = max((need.items or 0 for need in found), default=0)
     if not largest:
         return
-    if runs:
+    if data:
         dollars = f", {whole['dollars']:.2f} dollars" if whole["dollars"] else ""
         say(f"For all models of these runs: {whole['tokens']:,.0f} tokens, {whole['seconds']:,.0f} s{dollars}.")
     else:
@@ -58,6 +74,8 @@ def plan_command(
 
 
 def _print(found: Sequence[Need], effect: float, power: float, margin: float) -> None:
+    from gpteval.cli.rich_tables import add_row, show_table, table_of
+
     columns = ["task", "metric", f"items for {effect:g} points"]
     columns += [f"items for a margin of {margin:g}"] if margin else []
     table = table_of(*columns, "by")

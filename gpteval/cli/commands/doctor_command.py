@@ -9,18 +9,19 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import typer
+
 import gpteval
 from gpteval.cli.console import document_only, say
+from gpteval.cli.options import Json
 from gpteval.core.errors import GptevalError
 from gpteval.core.strict import strict_json
-from gpteval.models.catalogue import model_registry
-from gpteval.tasks.registry import task_registry
 
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "plotly")
 
 
-def doctor_command(as_json: bool) -> int:
-    """Print the checks; 1 when one of them failed."""
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: libraries, devices, cache, data, plugins."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("gpteval", lambda: f"{gpteval.__version__}, Python {sys.version.split()[0]}"),
         *[(name, lambda name=name: _library(name)) for name in LIBRARIES],
@@ -43,7 +44,7 @@ def doctor_command(as_json: bool) -> int:
     else:
         for row in rows:
             say(f"{'ok ' if row['ok'] else 'BAD'}  {row['check']:<16} {row['found']}")
-    return 0 if all(row["ok"] for row in rows) else 1
+    raise typer.Exit(0 if all(row["ok"] for row in rows) else 1)
 
 
 def _library(name: str) -> str:
@@ -66,6 +67,8 @@ def _devices() -> str:
 
 
 def _embedded() -> str:
+    from gpteval.models.catalogue import model_registry
+
     names = [i.name for i in model_registry().values() if i.group == "nano"]
     if not names:
         raise GptevalError("none found", "reinstall gpteval, or train them with gpteval pretrain")
@@ -73,6 +76,8 @@ def _embedded() -> str:
 
 
 def _tasks() -> str:
+    from gpteval.tasks.registry import task_registry
+
     registry = task_registry()
     if registry.problems:
         raise GptevalError("; ".join(str(p) for p in registry.problems))

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from gpteval.cli.console import say
+from gpteval.cli.options import Json
+from gpteval.cli.rate import duration, rate
 from gpteval.core.errors import OutputError
 from gpteval.core.strict import strict_json
-from gpteval.store.documents import read_document
-from gpteval.store.folder import is_written_to
-from gpteval.store.progress import State, causes, read_progress
+
+if TYPE_CHECKING:
+    from gpteval.store.progress import State
 
 SHOWN = 3  # units of a cause
 
 
-def show_status(run: Path, *, as_json: bool) -> None:
-    """Print it. Raises OutputError for a folder of no run, StoreError for one whose files are damaged."""
+def status(run: Annotated[Path, typer.Argument(help="a run's folder")], as_json: Json = False) -> None:
+    """How far a run is, and what failed and why."""
+    from gpteval.store.documents import read_document
+    from gpteval.store.folder import is_written_to
+    from gpteval.store.progress import read_progress
+
     state = read_progress(run)
     has_results = (run / "results.json").is_file()
     if state is None and not has_results:
@@ -36,6 +44,8 @@ def show_status(run: Path, *, as_json: bool) -> None:
 
 
 def _lines(run: Path, state: State | None, running: bool, made: int, failures: list[dict[str, Any]]) -> list[str]:
+    from gpteval.store.progress import causes
+
     lines = []
     if state is not None:
         word = f"running (process {state.process})" if running else "ended" if state.ended else "stopped in the middle"
@@ -54,21 +64,3 @@ def _lines(run: Path, state: State | None, running: bool, made: int, failures: l
     elif state is not None and not (running or state.ended):
         lines.append("run the same command again: it goes on where it stopped")
     return lines
-
-
-def rate(state: State) -> str:
-    """Tokens, their rate and the time left, of all workers together."""
-    left = "" if state.seconds_left is None else f", about {duration(state.seconds_left)} left"
-    who = f"{state.workers} workers: " if state.workers else ""
-    speed = f", {state.rate:,.0f} tok/s" if state.rate else ""
-    return f"{who}{state.done:,} tokens{speed}{left}"
-
-
-def duration(seconds: float) -> str:
-    """For people, to two units."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

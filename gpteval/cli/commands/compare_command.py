@@ -1,0 +1,102 @@
+"""``gpteval compare``: prints a comparison, and what of its conditions does not hold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.console import print_lines, say
+from gpteval.cli.options import Json, names
+from gpteval.core.errors import UnknownNameError, UsageError
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    baseline: Annotated[str | None, typer.Option(help="compare every other model with this one; default: all")] = None,
+    metric: Annotated[str | None, typer.Option(help="this metric instead of each task's primary one")] = None,
+    common_items: Annotated[
+        bool, typer.Option("--common-items", help="over the items that neither model had to cut for its window")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="also where prompts or data differ")] = False,
+    format: Annotated[str, typer.Option(help="text, md, csv, latex or json")] = "text",
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="exit 1 unless '[MODEL:]TASK[@SHOTS]>=VALUE' (or <=) of this or every model; may be repeated"
+        ),
+    ] = None,
+    gate_by: Annotated[
+        str, typer.Option(help="what a gate holds: 'value', as seen, or 'interval', its 95 % end on the bad side")
+    ] = "value",
+    no_worse_than: Annotated[
+        str | None,
+        typer.Option(help="exit 1 unless every difference's 95 % interval shows no model worse than this one"),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="points (of a ratio, percent) that do not matter: fine to lose, else alike")
+    ] = 0.0,
+    side: Annotated[
+        list[str] | None,
+        typer.Option(help="'NAME=MODEL,MODEL,...', such as trainings of one recipe: held against each other, in order"),
+    ] = None,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say how models and generations differ on the same items, and whether that is more than noise."""
+    from gpteval.comparison.compare import compare as compared
+    from gpteval.comparison.compare import load
+    from gpteval.comparison.formats import FORMATS, render
+    from gpteval.comparison.gates import checked_gates, inferior
+    from gpteval.store.runs import read_runs
+
+    kind = "json" if as_json else format
+    if kind not in FORMATS:
+        raise UnknownNameError("format", kind, FORMATS)
+    if no_worse_than is not None:
+        if baseline not in (None, no_worse_than):
+            raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
+        baseline = no_worse_than
+    data = read_runs(runs)
+    comparison = compared(
+        data,
+        baseline=baseline,
+        metric=metric,
+        common_items=common_items,
+        force=force,
+        margin=margin,
+        sides=_sides(side or ()),
+        anytime=anytime,
+        seed=seed,
+    )
+    answers = load(data, metric) if gate or no_worse_than is not None else []
+    failed: list[str] = []
+    doubtful: list[str] = []
+    if gate:
+        failed, doubtful = checked_gates(gate, answers, data.merged.failures, gate_by)
+    if no_worse_than is not None:
+        failed += inferior(comparison, answers, no_worse_than, margin)
+    text = render(comparison, kind)
+    say(text) if kind in ("text", "json") else print_lines(text)
+    for line in doubtful:
+        say(f"holds by its value only: {line}", sys.stderr)
+    for line in failed:
+        say(f"FAILED: {line}", sys.stderr)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _sides(asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Raises UsageError for what is no side, or a name that is given twice."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in asked:
+        name, sign, models = text.partition("=")
+        if not sign or not name.strip() or not names(models) or name.strip() in found:
+            raise UsageError(f"{text!r} is not a side", "name each once: --side old=a,b,c --side new=d,e,f")
+        found[name.strip()] = names(models)
+    return found

@@ -1,0 +1,63 @@
+"""``gpteval generate``: what a model writes after a text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.completion import complete_models
+from gpteval.cli.console import document_only, say
+from gpteval.cli.one import one_model
+from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.options import Json, Tokenizer
+from gpteval.core.errors import ItemError, UsageError
+from gpteval.core.strict import strict_json
+
+
+def generate(
+    model: Annotated[str, typer.Option(help="name, Hub id or local folder", autocompletion=complete_models)],
+    prompt: Annotated[str, typer.Option(help="the text to continue")],
+    n: Annotated[int, typer.Option("-n", min=1, help="how many continuations")] = 1,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="tokens at most")] = 50,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 is greedy; default: 1 when -n is above 1, else 0")
+    ] = None,
+    top_k: Annotated[int, typer.Option(min=0, help="draw from the k likeliest tokens; 0: from all")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="end at this text; may be repeated")] = None,
+    seed: Annotated[int, typer.Option(help="for sampling")] = 0,
+    tokenizer: Tokenizer = "",
+    as_json: Json = False,
+    *,
+    weights: WeightsAs,
+) -> None:
+    """Continue a prompt."""
+    from gpteval.core.outcomes import Generated
+    from gpteval.core.types import Generate, Prompt
+    from gpteval.engine.engine import Engine
+    from gpteval.models.loader import HFModel
+    from gpteval.tokens.queries import Sampling
+
+    if temperature is None:
+        temperature = 1.0 if n > 1 else 0.0
+    with document_only(as_json):
+        info = one_model(model)
+        loaded = HFModel(info, weights.load(tokenizer=tokenizer))
+    try:
+        asked = Prompt("prompt", Generate(prompt, ("",), tuple(stop or ()), max_new_tokens))
+    except ItemError as error:
+        raise UsageError(error.message, error.hint) from None
+    sampling = Sampling(temperature, top_k, seed)
+    texts = []
+    for number in range(n):
+        engine = Engine(loaded, sampling=replace(sampling, seed=seed + number))
+        (outcome,) = engine.run([asked])
+        if not isinstance(outcome, Generated):
+            raise UsageError(f"cannot continue this prompt: {outcome.error}")  # type: ignore[union-attr]
+        texts.append({"text": outcome.text, "finish": outcome.finish, "tokens": outcome.tokens})
+        if not as_json:
+            say(f"--- {info.name} {number + 1}/{n}: {outcome.tokens} tokens, ended by {outcome.finish}")
+            say(f"{prompt}{outcome.text}")
+    if as_json:
+        say(strict_json({"model": info.name, "prompt": prompt, "continuations": texts}, 1))

@@ -1,0 +1,20 @@
+"""``gpteval lock``: the revisions that a run used, in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.console import say
+
+
+def lock(
+    run: Annotated[Path, typer.Argument(help="the run's folder")],
+    out: Annotated[Path, typer.Option(help="the file to write")] = Path("gpteval.lock"),
+) -> None:
+    """Write down the revisions of models and data that a run used, for run --locked to insist on."""
+    from gpteval.run.lock import write_lock
+
+    say(f"{write_lock(run, out)} models and tasks are locked in {out}; insist on them with: gpteval run --locked {out}")

@@ -1,0 +1,66 @@
+"""``gpteval prompt-or-tune``: examples in the prompt and training on them, side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.completion import complete_models, complete_tasks
+from gpteval.cli.console import resumable, say
+from gpteval.cli.one import one_model, one_task
+from gpteval.cli.option_groups import Weights
+from gpteval.cli.options import Epochs, LearningRate, Limit, TaskDir, Tokenizer, names, numbers, sizes
+
+
+def prompt_or_tune(
+    model: Annotated[str, typer.Option(help="a model's name, Hub id or folder", autocompletion=complete_models)],
+    task: Annotated[str, typer.Option(help="a task with choices and a training split", autocompletion=complete_tasks)],
+    shots: Annotated[str, typer.Option(help="numbers of examples in the prompt")] = "0,1,5",
+    methods: Annotated[str, typer.Option(help="of tuning: full, lora, prefix, adapter, head")] = "full,lora",
+    examples: Annotated[str, typer.Option(help="numbers of examples to train on, and all")] = "8,32,128,512,all",
+    seeds: Annotated[int, typer.Option(min=1, help="trainings for each of them, on other examples")] = 3,
+    epochs: Epochs = 3,
+    learning_rate: LearningRate = None,
+    limit: Limit = None,
+    out: Annotated[Path | None, typer.Option(help="a folder; default: one under runs/protocols/")] = None,
+    task_dir: TaskDir = None,
+    tokenizer: Tokenizer = "",
+    *,
+    weights: Weights,
+) -> None:
+    """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
+    from gpteval.cli.run_console import ConsoleListener, report_folder
+    from gpteval.cli.training_console import TrainingConsole
+    from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_prompting_and_tuning
+    from gpteval.tune.settings import Settings
+
+    asked = Conditions(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
+    settings = Settings(epochs=epochs, learning_rate=learning_rate)
+    with resumable():
+        load = weights.load(tokenizer=tokenizer)
+        info, chosen = one_model(model), one_task(task, task_dir or [])
+        folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
+        listener = ConsoleListener(as_json=True)
+        try:
+            found = compare_prompting_and_tuning(
+                info, chosen, folder, asked, settings, load, TrainingConsole(), listener, tuple(task_dir or ())
+            )
+        finally:
+            listener.close()
+    line = "{:<10} {:>8} {:>11} {:>6} {:>16} {:>8} {:>12} {:>7}".format
+    say(line("method", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
+    for row in found.rows:
+        interval = "" if row.ci_low is None or row.ci_high is None else f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
+        spread = "" if row.spread is None else f"{row.spread:.3f}"
+        counts = f"{row.trained:,}", f"{row.seconds:.0f}"
+        say(line(row.method, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
+    for sentence in found.sentences:
+        say(sentence)
+    for failure in found.failures:
+        say(f"failed: {failure}", sys.stderr)
+    say(f"results: {folder / FILE}", sys.stderr)
+    code = report_folder(folder / "run", lambda text: say(text, sys.stderr))
+    raise typer.Exit(code or (1 if found.failures else 0))

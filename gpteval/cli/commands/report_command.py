@@ -1,0 +1,55 @@
+"""``gpteval report``: one HTML file of runs; or the leaderboard, or every result, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpteval.cli.console import say
+from gpteval.cli.options import Json
+from gpteval.core.errors import OutputError, UsageError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
+    out: Annotated[
+        Path | None, typer.Option(help="the HTML file; default: report.html in the first run's folder")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="a folder of reports/")] = "leaderboard",
+    form: Annotated[
+        str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
+    ] = "html",
+    full: Annotated[bool, typer.Option("--full", help="every result, not the leaderboard; not for html")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make one HTML file of one or more runs, or a table of their results."""
+    from gpteval.report import build_report
+
+    if as_json:
+        form = "json"
+    if form != "html":
+        _table(runs, form, out, full)
+        return
+    if full:
+        raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
+    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind)))
+
+
+def _table(runs: list[Path], form: str, out: Path | None, full: bool) -> None:
+    """Write the table, or print it. Raises OutputError, and what ``export`` raises."""
+    from gpteval.core.atomic import write_whole
+    from gpteval.report.export import export
+
+    table = export(runs, form, full=full)
+    if out is None:
+        say(table.rstrip("\n"))
+        return
+    if out.exists():
+        raise OutputError(f"{out} already exists", "name another file")
+    try:
+        write_whole(out, table)
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}", "free some space, or name another") from error
+    say(str(out))

@@ -1,0 +1,173 @@
+"""``gpteval run``: models on tasks, or with --dry-run what that would take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpteval.cli.completion import complete_tasks
+from gpteval.cli.console import command_line, document_only, resumable, say
+from gpteval.cli.option_groups import Kept, Server, WeightsAs
+from gpteval.cli.options import (
+    BatchTokens,
+    Json,
+    Limit,
+    Models,
+    Out,
+    TaskDir,
+    Templates,
+    Tokenizer,
+    batch_tokens_of,
+    model_names,
+    names,
+    numbers,
+)
+from gpteval.core.strict import strict_json
+
+if TYPE_CHECKING:
+    from gpteval.run.config import RunConfig
+
+
+def run(
+    models: Models,
+    tasks: Annotated[
+        str,
+        typer.Option(
+            help="names, families, suites, text:FILE, or all (every real task); separated by commas",
+            autocompletion=complete_tasks,
+        ),
+    ],
+    shots: Annotated[
+        str | None, typer.Option(help="examples in the prompt, e.g. 0,1,5; default: each task's own")
+    ] = None,
+    limit: Limit = None,
+    seed: Annotated[int, typer.Option(help="for the subset and the examples")] = 0,
+    out: Out = None,
+    batch_tokens: BatchTokens = "auto",
+    stride: Annotated[
+        int | None, typer.Option(help="new tokens a window in perplexity; default: the whole window")
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
+    ] = "gpteval",
+    metrics: Annotated[
+        str, typer.Option(help="further metrics for tasks that they can score: names of gpteval's, evaluate:NAME")
+    ] = "",
+    choices: Annotated[
+        str,
+        typer.Option("--choices", "--protocol", help="asked as text, by letters as chat models need it, or both ways"),
+    ] = "text",
+    executor: Annotated[
+        str, typer.Option(help="inline, process, ray, or folder; auto is process with several GPUs")
+    ] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes or actors; default: one a GPU, or one a core up to 4")
+    ] = None,
+    worker_timeout: Annotated[float, typer.Option(help="seconds without a batch, then a worker is replaced")] = 1800.0,
+    ray_address: Annotated[str, typer.Option(help="of a Ray cluster; default: one of this machine")] = "",
+    shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
+    templates: Templates = "default",
+    max_bad_rows: Annotated[
+        float, typer.Option(help="share of a task's rows that may be left out because they give no prompt")
+    ] = 0.01,
+    locked: Annotated[
+        Path | None, typer.Option(help="insist on the revisions in this file, which gpteval lock wrote")
+    ] = None,
+    task_dir: TaskDir = None,
+    tokenizer: Tokenizer = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be asked and what it costs at most, and ask nothing")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="only what failed before")] = False,
+    until_decided: Annotated[
+        str, typer.Option(help="two of the models: take no more of a task's items once they are told apart on it")
+    ] = "",
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="with --until-decided: points within which the two count as alike")
+    ] = 0.0,
+    as_json: Json = False,
+    *,
+    weights: WeightsAs,
+    server: Server,
+    kept: Kept,
+) -> None:
+    """Run models on tasks, and write results, samples and an HTML report.
+
+    Stopped for whatever reason, the same command continues where it was.
+    """
+    from gpteval.cli.run_console import print_document, run_and_tell
+    from gpteval.run.config import RunConfig
+
+    config = RunConfig(
+        models=model_names(models),
+        tasks=names(tasks),
+        shots=numbers(shots),
+        limit=limit,
+        seed=seed,
+        shots_mode=shots_mode,  # type: ignore[arg-type]  # checked by RunConfig
+        templates=names(templates),
+        profile=profile,
+        metrics=names(metrics),
+        choices="text" if choices == "default" else choices,
+        stride=stride,
+        batch_tokens=batch_tokens_of(batch_tokens),
+        max_bad_rows=max_bad_rows,
+        locked=locked,
+        load=weights.load(tokenizer=tokenizer),
+        api=server.options(tokenizer),
+        task_dirs=tuple(task_dir or ()),
+        out=out,
+        cache=not kept.no_cache,
+        command=command_line(),
+        executor=executor,
+        workers=workers,
+        worker_timeout=worker_timeout,
+        ray_address=ray_address,
+        retry_failed=retry_failed,
+        until_decided=names(until_decided),
+    )
+    if dry_run:
+        raise typer.Exit(_foretell(config, as_json))
+    with resumable(), document_only(as_json):
+        code = run_and_tell(config, report=not kept.no_report, as_json=as_json, margin=margin)
+    if as_json:
+        print_document(config.folder / "results.json")
+    raise typer.Exit(code)
+
+
+def _foretell(config: RunConfig, as_json: bool) -> int:
+    """Say what a run would take, and return the exit code."""
+    from gpteval.cli.rich_tables import add_row, show_table, table_of
+    from gpteval.cli.run_console import Estimates, exit_code, tell_failures
+    from gpteval.run.runner import execute
+
+    listener = Estimates(as_json)
+    try:
+        outcome = execute(replace(config, dry_run=True), listener)
+    finally:
+        listener.close()
+    found = listener.found
+    dollars = [one.dollars for _, one in found if one.dollars is not None]
+    if as_json:
+        rows = [
+            {"model": unit.model.name, "task": unit.task.label, "shots": unit.shots}
+            | asdict(one)
+            | {"rows": one.queries}  # as 0.1.0 called them
+            for unit, one in found
+        ]
+        say(strict_json({"estimates": rows, "dollars": sum(dollars) if dollars else None}, 1))
+    else:
+        table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
+        for unit, one in found:
+            cost = "" if one.dollars is None else f"{one.dollars:.4f}"
+            counts = (f"{n:,}" for n in (one.queries, one.tokens_in, one.tokens_out))
+            add_row(table, unit.model.name, unit.task.label, str(unit.shots), *counts, cost)
+        show_table(table)
+        if dollars:
+            say(f"\nAt most {sum(dollars):.4f} dollars; tokens of chat models are counted roughly, rather too high.")
+    tell_failures(outcome.failures, listener.tell)
+    return exit_code(outcome.failures)
