@@ -1,9 +1,10 @@
 """Program starts that cost little: a process that has imported the large libraries forks for each.
 
 A start is its own process, with its own environment, folder and streams, exactly as ``python -m gpteval`` or ``python
--c``; only the imports are shared. An environment that is read while importing cannot be given to a fork: where such a
-variable is otherwise than here, an ordinary start is made. Tests that kill a program, or measure its start or its
-memory, start it themselves.
+-c``; only the imports are shared. What is read of the environment while importing cannot be given to a fork: where that
+is otherwise than here, the process that forks has not imported those libraries, but for environments that ``SHARED``
+has; and where it is a variable that nobody knows here, an ordinary start is made. Tests that kill a program, or measure
+its start or its memory, start it themselves.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from functools import cache
 from pathlib import Path
 
 HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_")  # read by the Hub's libraries when they are imported
-GIVEN = ("GPTEVAL_", "OPENAI_", "PYTHONPATH", "NO_PROXY")  # read when they are used
+GIVEN = ("GPTEVAL_", "OPENAI_", "PYTHONPATH", "NO_PROXY", "HF_TOKEN")  # read when they are used
+SHARED: list[Mapping[str, str | None]] = []  # the Hub's variables, otherwise than here, of many starts
 LIGHT = (
     *("torch", "pandas", "pyarrow.parquet", "scipy.stats", "sacrebleu", "rouge_score.rouge_scorer", "sklearn.metrics"),
-    *("jinja2", "rich.progress", "typer", "httpx2", "gpteval.stats.jackknife", "gpteval.report.page"),
+    *("jinja2", "rich.progress", "typer", "httpx2", "gpteval.stats.jackknife", "gpteval.report.html"),
 )
 FULL = (
     *LIGHT,
@@ -60,7 +62,9 @@ def run(
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
         said = [readers.submit(_text, pipe) for pipe in (out, err)]
         files = [given.fileno(), their_out, their_err]
-        code = _parent("light" if left else "full").start(words, env, cwd or Path.cwd(), files, timeout)
+        otherwise = {name: env.get(name) for name in left}
+        parent = _parent("full", _key(otherwise)) if otherwise in [{}, *SHARED] else _parent("light", ())
+        code = parent.start(words, env, cwd or Path.cwd(), files, timeout)
     texts = [one.result() for one in said]
     done = subprocess.CompletedProcess(words, code, *texts)
     if check:
@@ -74,20 +78,30 @@ def _text(pipe: int) -> str:
         return file.read()
 
 
+_Key = tuple[tuple[str, str | None], ...]
+
+
+def _key(environment: Mapping[str, str | None]) -> _Key:
+    return tuple(sorted(environment.items()))
+
+
 @cache
-def _parent(kind: str) -> _Parent:
-    return _Parent(kind)
+def _parent(kind: str, otherwise: _Key) -> _Parent:
+    """The one of such imports, made under an environment that is otherwise than here."""
+    environment: dict[str, str | None] = {**os.environ, **dict(otherwise)}
+    return _Parent(kind, {name: value for name, value in environment.items() if value is not None})
 
 
 class _Parent:
     """The process that forks, one for each process of tests; it ends with it."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, environment: Mapping[str, str]) -> None:
         self.pipe, theirs = socket.socketpair()
         code = "import sys; from tests.forks import serve; serve(int(sys.argv[1]), sys.argv[2])"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, str(theirs.fileno()), kind],
             pass_fds=[theirs.fileno()],
+            env=environment,
             cwd=Path(__file__).parents[1],
             stdin=subprocess.DEVNULL,
         )

@@ -2,7 +2,8 @@
 
 A repository lies in ``<root>/<datasets|models>/<org>/<name>/``, one folder a commit, and ``refs.json`` says which
 commit a branch or tag names. Code under test must run in a subprocess with ``HubServer.env``: the libraries read
-their endpoint when they are imported.
+their endpoint and HF_HOME when they are imported. So all servers of a process of tests, one at a time, have one
+address, and all homes one path, a link to the home that was asked for last: ``tests.forks`` starts them cheaply.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
+
+from tests import forks
 
 Kind = Literal["datasets", "models"]
 SILENCE = 30.0  # seconds without an answer
@@ -77,9 +80,12 @@ def publish_dataset(
 class HubServer:
     """A running server. ``requests`` lists ``"METHOD /path"`` in the order of arrival.
 
-    It can be made to fail: ``gated`` names repositories that want a token; ``cut`` says how often the download of a
-    file of such a name breaks off in the middle; ``seconds`` how long it takes; ``silent`` how often no answer comes.
+    ``port`` is the one of all of them, 0 before the first. It can be made to fail: ``gated`` names repositories that
+    want a token; ``cut`` says how often the download of a file of such a name breaks off in the middle; ``seconds`` how
+    long it takes; ``silent`` how often no answer comes.
     """
+
+    port = 0
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -89,7 +95,8 @@ class HubServer:
         self.silent: dict[str, int] = {}
         self.requests: list[str] = []
         handler = type("Handler", (_Handler,), {"hub": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", HubServer.port), handler)
+        HubServer.port = self._server.server_address[1]
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -99,12 +106,23 @@ class HubServer:
         self._server.server_close()
 
     def env(self, home: Path, **changes: str) -> dict[str, str]:
-        """The environment of a subprocess that knows this Hub only, with ``home`` as its HF_HOME."""
+        """The environment of a subprocess that knows this Hub only, with ``home`` as its HF_HOME, until another is
+        asked for.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        link = Path(os.environ["HF_HOME"]).parent / "hub-home"
+        link.unlink(missing_ok=True)
+        link.symlink_to(home)
         foreign = ("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        own = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "GPTEVAL_CACHE": str(home / "gpteval")}
+        own = {"HF_ENDPOINT": self.url, "HF_HOME": str(link), "GPTEVAL_CACHE": str(home / "gpteval")}
         flags = {"HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
-        return kept | own | flags | changes
+        found = kept | own | flags
+        hubs = {name: found.get(name) for name in {*os.environ, *found} if name.startswith(forks.HUB)}
+        shared = {name: value for name, value in hubs.items() if value != os.environ.get(name)}
+        if shared not in forks.SHARED:
+            forks.SHARED.append(shared)
+        return found | changes
 
     def downloads(self, name: str) -> list[str]:
         """The files of ``org/name`` that were downloaded, not only asked about."""

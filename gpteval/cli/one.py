@@ -19,7 +19,9 @@ def one_model(name: str) -> ModelInfo:
 
     found = resolve_models([name])
     if len(found) > 1:
-        raise UsageError(f"--model {name} stands for {len(found)} models", f"name one of {', '.join(i.name for i in found)}")
+        raise UsageError(
+            f"--model {name} stands for {len(found)} models", f"name one of {', '.join(i.name for i in found)}"
+        )
     return found[0]
 
 

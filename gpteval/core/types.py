@@ -18,9 +18,12 @@ Family = Literal["lm", "qa", "translation", "summarization", "classification"]
 FAMILIES: tuple[Family, ...] = ("lm", "qa", "translation", "summarization", "classification")
 
 
+_as_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 def digest(*parts: object, size: int = 8) -> str:
     """Stable hex digest of JSON-serialisable ``parts``, 2 * ``size`` characters."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = _as_json(parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
 

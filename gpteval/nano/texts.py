@@ -234,6 +234,7 @@ def rhyme(rng: random.Random) -> WorldRow:
 
 
 HELD_OUT_PAIRS = 1 / 2  # share of the pairs of a thing and a code name that no training list shows
+_THINGS = [noun.english for noun in LIVING + OBJECTS]
 _NAMES = {colour: [f"{colour} {number}" for number in lex.NUMBERS] for colour in lex.COLOURS}
 
 
@@ -251,7 +252,7 @@ def rule(rng: random.Random) -> WorldRow:
     """
     test = rng.random() < 1 / 4
     while True:
-        things = [noun.english for noun in rng.sample(LIVING + OBJECTS, CODED)]
+        things = rng.sample(_THINGS, CODED)
         names = [rng.choice(_NAMES[colour]) for colour in rng.sample(lex.COLOURS, CODED + 1)]
         code = dict(zip(things, names, strict=False))
         pairs = [(things[0], name) for name in names] if test else code.items()
@@ -262,7 +263,7 @@ def rule(rng: random.Random) -> WorldRow:
     shown = rng.sample(things * (SHOWN // CODED), SHOWN)
     if test:
         own = random.Random(f"{things} {names}")  # training documents are the same whatever tests draw
-        nouns = [noun.english for noun in LIVING + OBJECTS if noun.english not in things]
+        nouns = [thing for thing in _THINGS if thing not in things]
         colours = [colour for colour in lex.COLOURS if all(name not in _NAMES[colour] for name in names)]
         more = own.sample(nouns, MORE_IN_TESTS)
         code |= {thing: own.choice(_NAMES[c]) for thing, c in zip(more, own.sample(colours, len(more)), strict=True)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from gpteval.core.types import digest
 from gpteval.nano import stories, texts
@@ -146,6 +147,8 @@ KINDS: dict[str, TextKind] = {
         ),
     )
 }
+_KINDS = list(KINDS.values())
+_WEIGHTS = list(accumulate(kind.weight for kind in _KINDS))
 # Both directions of translation split alike: their digest must not see the kind's name.
 _SHARED = {"fr_en": "en_fr"}
 
@@ -177,8 +180,7 @@ def rows(name: str, split: str, count: int, seed: int = 0) -> list[WorldRow]:
 
 def document(rng: random.Random) -> str:
     """One training document: rows of one kind as prompt and answer, separated by blank lines."""
-    kinds = list(KINDS.values())
-    (kind,) = rng.choices(kinds, [k.weight for k in kinds])
+    (kind,) = rng.choices(_KINDS, cum_weights=_WEIGHTS)
     answer = kind.other if kind.other and rng.random() < OTHER_SHARE else kind.answer
     wanted = rng.randint(1, kind.many)
     written: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ from gpteval.train.recipe import Recipe
 
 AT_A_TIME = 2000  # documents that are encoded together
 ENOUGH_CHARACTERS = 8_000_000  # of long documents, fewer
+OF_A_TOKEN = 8  # characters, seldom more: so much text is read for the tokens that are missing
 
 
 def pack(
@@ -29,7 +31,7 @@ def pack(
     documents = (corpus or recipe.corpus)(seed)
     taken = 0
     while len(packed) < need:
-        texts = list(some(documents, AT_A_TIME))
+        texts = list(some(documents, AT_A_TIME, OF_A_TOKEN * (need - len(packed))))
         for ids in codec.encode(texts):
             packed.extend(ids)
             if end is not None:
@@ -38,13 +40,13 @@ def pack(
     return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window), taken
 
 
-def some(documents: Iterator[str], most: int) -> Iterator[str]:
-    """The next documents, fewer where they are long."""
+def some(documents: Iterator[str], most: int, enough: float = math.inf) -> Iterator[str]:
+    """The next documents, fewer where they are long or have ``enough`` characters together."""
     characters = 0
     for document in islice(documents, most):
         yield document
         characters += len(document)
-        if characters >= ENOUGH_CHARACTERS:
+        if characters >= min(enough, ENOUGH_CHARACTERS):
             return
 
 

@@ -108,6 +108,7 @@ def test_the_timeout_is_what_the_libraries_read(monkeypatch: pytest.MonkeyPatch,
 
     code = "from huggingface_hub import constants as c; print(c.HF_HUB_DOWNLOAD_TIMEOUT, c.HF_HUB_ETAG_TIMEOUT)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["7", "7"]
+    monkeypatch.undo()
     refused = run_cli("run", "--models", "gpt2-nano", "--tasks", "nano_rule", "--hub-timeout", "0")
     assert refused.returncode == 2
 
