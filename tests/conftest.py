@@ -24,9 +24,7 @@ _HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_erro
 for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that tests start compiles everything anew
-gc.set_threshold(
-    50_000, 20, 20
-)  # libraries are a million objects; to look through them often takes time
+gc.set_threshold(50_000, 20, 20)  # libraries are a million objects; to look through them often takes time
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side: threads of one would only wait for those of the other
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

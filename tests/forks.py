@@ -55,6 +55,8 @@ def run(
         return subprocess.run(
             words, env=env, cwd=cwd, input=input, capture_output=True, text=True, timeout=timeout, check=check
         )
+    otherwise = {name: env.get(name) for name in left}
+    parent = _parent("full", _key(otherwise)) if otherwise in [{}, *SHARED] else _parent("light", ())
     with tempfile.TemporaryFile("w+") as given, ThreadPoolExecutor(2) as readers:
         given.write(input)
         given.flush()
@@ -62,9 +64,11 @@ def run(
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
         said = [readers.submit(_text, pipe) for pipe in (out, err)]
         files = [given.fileno(), their_out, their_err]
-        otherwise = {name: env.get(name) for name in left}
-        parent = _parent("full", _key(otherwise)) if otherwise in [{}, *SHARED] else _parent("light", ())
-        code = parent.start(words, env, cwd or Path.cwd(), files, timeout)
+        try:
+            code = parent.start(words, env, cwd or Path.cwd(), files, timeout)
+        finally:
+            os.close(their_out)  # so that those who read come to an end
+            os.close(their_err)
     texts = [one.result() for one in said]
     done = subprocess.CompletedProcess(words, code, *texts)
     if check:
@@ -111,8 +115,6 @@ class _Parent:
         """The exit code. Raises TimeoutExpired, and kills what was started."""
         asked = json.dumps([words, env, str(cwd)]).encode()
         socket.send_fds(self.pipe, [len(asked).to_bytes(8, "big")], files)
-        for file in files[1:]:
-            os.close(file)
         self.pipe.sendall(asked)
         pid = _number(self.pipe)
         self.pipe.settimeout(timeout)
