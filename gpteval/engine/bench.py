@@ -188,7 +188,10 @@ def _median(engine: Engine, queries: list[Any], rounds: int) -> float:
 
 
 def _timed(model: HFModel, work: Callable[[], object]) -> float:
-    wait = torch.cuda.synchronize if model.device.startswith("cuda") else lambda: None
+    def wait() -> None:
+        if model.device.startswith("cuda"):
+            torch.cuda.synchronize()
+
     wait()
     begin = time.perf_counter()
     work()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
+from gpteval.models.causal_lm import Reading
 from gpteval.tokens.queries import Tokens
 
 ROOM = 32  # tokens that a cache has room for beyond those in it, at least
@@ -85,7 +86,7 @@ class Prefixes:
         self.tokens = Tokens()
         self.cache: Cache | None = None
 
-    def expanded(self, model: Any, tokens: Tokens, rows: int, width: int) -> Cache:
+    def expanded(self, model: Reading, tokens: Tokens, rows: int, width: int) -> Cache:
         """A cache that holds ``tokens`` for each of ``rows`` rows, with room for ``width`` more."""
         layers = model.config.get_text_config().num_hidden_layers
         if tokens != self.tokens or self.cache is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, WORKERS, Backend
 from gpteval.backends.opening import Computing, Opening
@@ -24,6 +24,10 @@ from gpteval.models.loader import HFModel
 from gpteval.store.same import WEIGHTS
 from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, TokenQuery
+
+if TYPE_CHECKING:
+    from gpteval.engine.score import Scorer
+    from gpteval.engine.slots import Slots
 
 GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as others end
 
@@ -54,7 +58,7 @@ class Engine(Backend):
         self.backoffs = 0
         self.captured = False  # steps of generations were captured and replayed
         self.alike = False  # generations read only prompts of one length together
-        self._slots: Any = None  # of the last batch of generations
+        self._slots: Slots | None = None  # of the last batch of generations
         self._free = 0.0  # when the last batch ended
 
     @classmethod
@@ -172,8 +176,7 @@ class Engine(Backend):
 
         if isinstance(queries[0], ScoreQuery):
             self._slots = None
-            begun: Callable[[], list[QueryResult]] = self.scorer.begin(queries)
-            return begun
+            return self.scorer.begin(cast(Sequence[ScoreQuery], queries))
         queries = cast(Sequence[GenerateQuery], queries)
         model, codec = self.model.module, self.model.codec
         if slots := self._slots_of(queries):
@@ -185,7 +188,7 @@ class Engine(Backend):
             results = generate_batch(model, codec, queries, self.budget, alike=self.alike, joins=self._joins)
         return lambda: results
 
-    def _slots_of(self, queries: Sequence[GenerateQuery]) -> Any:
+    def _slots_of(self, queries: Sequence[GenerateQuery]) -> Slots | None:
         """Slots for a batch of generations, on a device that takes whole steps; else None."""
         if not self._takes_slots:
             return None
@@ -217,7 +220,7 @@ class Engine(Backend):
         return found
 
     @cached_property
-    def scorer(self) -> Any:
+    def scorer(self) -> Scorer:
         from gpteval.engine.score import Scorer
 
         return Scorer(self.model.module)

@@ -14,14 +14,21 @@ import torch
 from gpteval.engine.cache import ROOM, Prefixes, join, keep_last, roomy_cache, select
 from gpteval.engine.continuation import Continuation, choose, continuations
 from gpteval.engine.trees import CACHED, local_window
+from gpteval.models.causal_lm import CausalLM, Reading
 from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.tokens.queries import NONE, GenerateQuery, QueryResult, Tokens
 from gpteval.tokens.tokenizer import Codec
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
+@torch.inference_mode()
 def generate_batch(
-    model: Any, codec: Codec, queries: Sequence[GenerateQuery], budget: int, *, alike: bool = False, joins: bool = False
+    model: CausalLM,
+    codec: Codec,
+    queries: Sequence[GenerateQuery],
+    budget: int,
+    *,
+    alike: bool = False,
+    joins: bool = False,
 ) -> list[QueryResult]:
     """Continue each query by itself; the settings are its own, never the model's generation_config.
 
@@ -84,10 +91,10 @@ class _Reader:
     ``prefix``: what all prompts begin with; it is read once, into a cache of ours.
     """
 
-    def __init__(self, model: Any, longest: int, prefix: Tokens = NONE, *, joins: bool = False) -> None:
+    def __init__(self, model: CausalLM, longest: int, prefix: Tokens = NONE, *, joins: bool = False) -> None:
         self.joins = joins or model.config.model_type == "openai-gpt"  # CachedGPT1 knows no other
         self.layers = model.config.get_text_config().num_hidden_layers
-        self.model = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
+        self.model: Reading = CachedGPT1(model) if model.config.model_type == "openai-gpt" else model
         self.accepts = set(inspect.signature(self.model.forward).parameters)
         self.caches = "past_key_values" in self.accepts  # else all is read again at each step
         self.longest = longest
@@ -156,8 +163,8 @@ class _Reader:
         return _Flight(states, mask, new if self.caches else torch.cat([fed, new], dim=1), cache)
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def ignores_padding(model: Any) -> bool:
+@torch.inference_mode()
+def ignores_padding(model: CausalLM) -> bool:
     """Whether a padded pair of prompts gives the logits that each gives alone."""
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
@@ -170,8 +177,8 @@ def ignores_padding(model: Any) -> bool:
     return _close(together, alone, model)
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def joins_rows(model: Any) -> bool:
+@torch.inference_mode()
+def joins_rows(model: CausalLM) -> bool:
     """Whether a padded pair's second token, read with a cache of ours, has the logits that a row alone has.
 
     A layer that sees a window only would have to be tried beyond it: only GPT-Neo's, which tests hold, is trusted.
@@ -197,6 +204,6 @@ def joins_rows(model: Any) -> bool:
     return _close(together, alone, model)
 
 
-def _close(found: torch.Tensor, expected: torch.Tensor, model: Any) -> bool:
+def _close(found: torch.Tensor, expected: torch.Tensor, model: CausalLM) -> bool:
     tolerance = 1e-3 if model.dtype == torch.float32 else 5e-2
     return bool((found - expected).abs().max() <= tolerance * expected.abs().max())

@@ -13,15 +13,16 @@ from typing import Any
 
 import torch
 
+from gpteval.models.causal_lm import CausalLM, Reading
 from gpteval.models.kernels import FEW, times_transposed
 
 LINE = 16  # float32 in a line of a CPU's cache
 ALIGNED = 64
 LOUD = 100.0  # the largest logit at which an output layer is tried
-Logits = Callable[[Any, torch.Tensor], torch.Tensor]
+Logits = Callable[[CausalLM, torch.Tensor], torch.Tensor]
 
 
-def trunk_states(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+def trunk_states(model: Reading, inputs: dict[str, Any]) -> torch.Tensor:
     """The last states, [rows, tokens, width]."""
     accepted = inspect.signature(model.base_model.forward).parameters
     if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
@@ -43,7 +44,7 @@ class OutputLayer:
         self._memory = torch.empty(0)
         self._filled: torch.Tensor | None = None
 
-    def __call__(self, model: Any, states: torch.Tensor) -> torch.Tensor:
+    def __call__(self, model: CausalLM, states: torch.Tensor) -> torch.Tensor:
         layer = model.get_output_embeddings()
         if not isinstance(layer, torch.nn.Linear):
             own: torch.Tensor = layer(states)
@@ -55,8 +56,13 @@ class OutputLayer:
         if self._filled is None:
             lack = -layer.out_features % ALIGNED
             self._filled = torch.nn.functional.pad(layer.weight, (0, 0, 0, lack)) if lack else layer.weight
-        wider = {} if states.dtype == torch.float32 else {"out_dtype": torch.float32}
-        return torch.mm(states, self._filled.T, **wider)[:, : layer.out_features]
+        weights = self._filled.T
+        logits = (
+            torch.mm(states, weights)
+            if states.dtype == torch.float32
+            else torch.mm(states, weights, out_dtype=torch.float32)
+        )
+        return logits[:, : layer.out_features]
 
     def _reusing(self, layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
         """Few places as the transposed product; of more the softmax takes half the time when a place is a line."""
@@ -71,7 +77,7 @@ class OutputLayer:
         return torch.mm(states, layer.weight.T, out=memory.view(count, -1))
 
 
-def after_the_trunk(model: Any, states: torch.Tensor) -> torch.Tensor:
+def after_the_trunk(model: CausalLM, states: torch.Tensor) -> torch.Tensor:
     """The model's own code behind its trunk, which is replaced by one that gives ``states``."""
     name = model.base_model_prefix
     trunk = model._modules[name]
@@ -84,7 +90,7 @@ def after_the_trunk(model: Any, states: torch.Tensor) -> torch.Tensor:
         model._modules[name] = trunk
 
 
-class _Given(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
+class _Given(torch.nn.Module):
     def __init__(self, states: torch.Tensor) -> None:
         super().__init__()
         self.states = states
@@ -105,8 +111,8 @@ def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool(torch.allclose(found.float(), expected.float(), rtol=rtol, atol=atol))
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def find_head(model: Any) -> Logits | None:
+@torch.inference_mode()
+def find_head(model: CausalLM) -> Logits | None:
     """What turns states, [places, width], into the model's logits, [places, vocabulary]; None where nothing does.
 
     Where the model's own code takes states, the output layer alone must give the same for much larger ones too, at
@@ -125,7 +131,7 @@ def find_head(model: Any) -> Logits | None:
     return layer if _gives(layer, model, loud, after_the_trunk(model, loud)) else after_the_trunk
 
 
-def _gives(head: Logits, model: Any, states: torch.Tensor, expected: torch.Tensor) -> bool:
+def _gives(head: Logits, model: CausalLM, states: torch.Tensor, expected: torch.Tensor) -> bool:
     try:
         return agree(head(model, states), expected)
     except Exception:  # so may its output layer, and its code without a trunk of its own

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from gpteval.engine.head import agree, trunk_states
+from gpteval.models.causal_lm import CausalLM
 
 PART = "mlp"  # what most architectures call it; where there is none of that name, the layer runs whole
 Places = tuple[torch.Tensor, torch.Tensor]  # lines and columns
 
 
 @contextmanager
-def only_at(block: Any, places: Places) -> Iterator[None]:
+def only_at(block: torch.nn.Module, places: Places) -> Iterator[None]:
     """While this is open, the block's feed-forward part runs at ``places`` and gives zeros elsewhere."""
     whole = getattr(block, PART)
     setattr(block, PART, _Only(whole, places))
@@ -25,7 +25,7 @@ def only_at(block: Any, places: Places) -> Iterator[None]:
         setattr(block, PART, whole)
 
 
-class _Only(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
+class _Only(torch.nn.Module):
     def __init__(self, whole: torch.nn.Module, places: Places) -> None:
         super().__init__()
         self.whole = whole
@@ -38,8 +38,8 @@ class _Only(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
         return changed
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def find_last_block(model: Any) -> Any | None:
+@torch.inference_mode()
+def find_last_block(model: CausalLM) -> torch.nn.Module | None:
     """The trunk's last layer, if its states at some places stay what they are under ``only_at``: found out, not looked
     up.
     """

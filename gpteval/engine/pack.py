@@ -101,7 +101,7 @@ def pack(queries: Sequence[ScoreQuery], *, reach: int) -> Packed:
     where, places = torch.unique(torch.tensor(lines) * width + torch.tensor(columns), return_inverse=True)
     order = places.argsort(stable=True)
     owned, wanted = torch.tensor(owners)[order], torch.tensor(targets)[order]
-    begins = order.argsort()[first]
+    starts = order.argsort()[first]
     return Packed(
-        prefix, ids, positions, branch, where // width, where % width, owned, places[order], wanted, begins, processed
+        prefix, ids, positions, branch, where // width, where % width, owned, places[order], wanted, starts, processed
     )

@@ -13,6 +13,7 @@ from gpteval.engine.head import Logits, find_head, trunk_states
 from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
 from gpteval.engine.trees import BEGINNING, FAMILY, local_window
+from gpteval.models.causal_lm import CausalLM
 from gpteval.tokens.queries import QueryResult, ScoreQuery, Tokens, sums_of_parts
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
@@ -29,10 +30,10 @@ NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf);
 class Scorer:
     """Scores batches with one model. Its output layer is known once, a prefix is kept from batch to batch."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: CausalLM) -> None:
         self.model = model
         self.head: Logits | None = find_head(model)
-        self.last_block: Any | None = find_last_block(model) if self.head else None
+        self.last_block = find_last_block(model) if self.head else None
         self.prefixes = Prefixes()
         self.reach = 0
         if self._takes_trees(reach := min(local_window(model.config), LONGEST)):
@@ -43,7 +44,7 @@ class Scorer:
         results: list[QueryResult] = self.begin(queries)()
         return results
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
+    @torch.inference_mode()
     def begin(self, queries: Sequence[ScoreQuery]) -> Callable[[], list[QueryResult]]:
         """Give a batch to the device; what is returned waits for it and gives the results.
 
@@ -148,8 +149,8 @@ class Scorer:
         if self.head is None:
             yield model(**inputs).logits[places]
             return
-        few = self.last_block is not None and 2 * len(packed.lines) < packed.ids.numel()
-        with only_at(self.last_block, places) if few else nullcontext():
+        few = 2 * len(packed.lines) < packed.ids.numel()
+        with only_at(self.last_block, places) if few and self.last_block is not None else nullcontext():
             states = trunk_states(model, inputs)[places]
         step = max(1, CHUNK_BYTES // (4 * model.config.get_text_config().vocab_size))
         for begin in range(0, len(states), step):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from gpteval.engine.cache import Prefixes, roomy_cache
 from gpteval.engine.continuation import NO_TOKEN, Continuation, choose, continuations
 from gpteval.engine.head import Logits, agree, find_head, trunk_states
 from gpteval.engine.trees import local_window
+from gpteval.models.causal_lm import CausalLM, Reading
 from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.tokens.queries import NONE, GenerateQuery, QueryResult, Tokens
 from gpteval.tokens.tokenizer import Codec
@@ -66,8 +68,9 @@ class Slots:
     ``fed`` and ``columns``, [slots]: each slot's last token, and where it goes.
     """
 
-    def __init__(self, model: Any, slots: int, width: int, head: Logits | None = None) -> None:
-        self.model, self.head = model, head
+    def __init__(self, model: CausalLM, slots: int, width: int, head: Logits | None = None) -> None:
+        self.model: Reading = model
+        self.head = head and partial(head, model)
         if model.config.model_type == "openai-gpt":
             self.model, self.head = CachedGPT1(model), None
         self.accepts = set(inspect.signature(self.model.forward).parameters)
@@ -125,7 +128,7 @@ class Slots:
             self.read([state.query.prompt for state in part], slots, prefix)
             going.update(zip(slots, part, strict=True))
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]  # torch is not type-checked
+    @torch.inference_mode()
     def read(self, prompts: Sequence[Tokens], slots: Sequence[int], prefix: Tokens = NONE) -> None:
         """Put prompts into slots: all but the last token through the trunk, padded on the right."""
         device = self.fed.device
@@ -152,7 +155,7 @@ class Slots:
         self.fed[numbers] = torch.tensor([prompt[-1] for prompt in prompts], device=device)
         self.columns[numbers] = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def _moved(self, going: dict[int, Continuation]) -> dict[int, Continuation]:
         """The rows in the first slots, so that a step reads fewer."""
         slots = sorted(going)
@@ -161,7 +164,7 @@ class Slots:
             tensor[: len(slots)] = tensor[numbers]
         return {number: going[slot] for number, slot in enumerate(slots)}
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @torch.inference_mode()
     def _run(self, rows: int, going: dict[int, Continuation], *, drawn: bool) -> list[list[int]]:
         """The next tokens of the first ``rows`` slots, a list for each."""
         step = self._step_of(rows)
@@ -194,7 +197,7 @@ class Slots:
     def _captured(self, rows: int) -> CapturedStep:
         """A step is run as it is, which prepares what must not be prepared in a capture, and then captured."""
         before = self.fed.clone(), self.columns.clone()
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._step(rows)
@@ -224,7 +227,7 @@ class Slots:
             "use_cache": True,
         }
         if self.head:
-            logits = self.head(self.model, trunk_states(self.model, inputs)[:, -1]).float()
+            logits = self.head(trunk_states(self.model, inputs)[:, -1]).float()
         else:
             inputs = {name: value for name, value in inputs.items() if name in self.accepts}
             logits = self.model(**inputs).logits[:, -1].float()
@@ -240,7 +243,7 @@ def _bucket(rows: int) -> int:
 
 
 def slots_for(
-    model: Any,
+    model: CausalLM,
     queries: Sequence[GenerateQuery],
     tokens: int,
     window: int,
@@ -261,7 +264,7 @@ def slots_for(
     return Slots(model, count, width, head)
 
 
-def token_bytes(model: Any) -> int:
+def token_bytes(model: CausalLM) -> int:
     """Keys and values of one token."""
     text = model.config.get_text_config()
     heads = text.num_attention_heads
@@ -270,8 +273,8 @@ def token_bytes(model: Any) -> int:
     return 2 * int(text.num_hidden_layers * kept * width * model.dtype.itemsize)
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def takes_slots(model: Any) -> bool:
+@torch.inference_mode()
+def takes_slots(model: CausalLM) -> bool:
     """Whether two prompts in slots have the logits, two steps on, that each has when it is read alone."""
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]

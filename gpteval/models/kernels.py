@@ -60,7 +60,7 @@ class _GPT1Attention(modeling_openai.Attention):  # type: ignore[misc]
         return [scaled_dot_product_attention(q, k.transpose(2, 3), v, attn_mask=mask, dropout_p=dropout)]
 
 
-class _FewRows(torch.nn.Linear):  # type: ignore[misc]  # torch is not type-checked
+class _FewRows(torch.nn.Linear):
     """A linear layer, [..., in] to [..., out], as ``few_rows`` puts it in."""
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
@@ -157,7 +157,7 @@ def _join(module: Any, linear: str, activation: str) -> None:
     setattr(module, activation, torch.nn.Identity())
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
+@torch.inference_mode()
 def _joins(module: Any, linear: str, activation: str) -> bool:
     layer, function = getattr(module, linear), getattr(module, activation)
     states = torch.linspace(-3, 3, (FEW + 1) * layer.in_features).reshape(1, FEW + 1, -1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.core.types import digest
@@ -31,6 +31,9 @@ from gpteval.models.checkpoint import (
 from gpteval.models.foreign.convert import converted, is_foreign
 from gpteval.models.library import CODE_HINT, Trust, config_of, needs_code, tokenizer_of, untrained, weights_of
 from gpteval.tokens.tokenizer import Codec
+
+if TYPE_CHECKING:
+    from gpteval.models.causal_lm import CausalLM
 
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # never ask the Hub to convert a pickle
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks for large pages for large tensors
@@ -190,17 +193,19 @@ class HFModel:
         return "module" in self.__dict__
 
     @cached_property
-    def module(self) -> Any:
-        """The ``PreTrainedModel`` on its device, in evaluation mode."""
+    def module(self) -> CausalLM:
+        """The model on its device, in evaluation mode."""
         from gpteval.models.kernels import few_rows, join_gelu
 
         if self.spread:
-            return self.fresh(self.dtype, LAYOUT).eval()
+            spread: CausalLM = self.fresh(self.dtype, LAYOUT).eval()
+            return spread
         model = self.fresh(self.dtype)
         if (self.device, self.dtype) == ("cpu", "float32"):
             few_rows(model)
             join_gelu(model)
-        return model.to(self.device).eval()
+        whole: CausalLM = model.to(self.device).eval()
+        return whole
 
     def fresh(self, dtype: str, layout: Mapping[str, Any] | None = None) -> Any:
         """The model once more, as it was saved but for fused kernels, on the CPU or as ``layout`` has it."""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from gpteval.models.causal_lm import CausalLM
+
+
+@dataclass(frozen=True)
+class _Output:
+    logits: torch.Tensor
+    past_key_values: Any
 
 
 class CachedGPT1:
     """Calls an ``OpenAIGPTLMHeadModel``'s own layers in its own order: normalisation after each sum (section 3.1)."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: CausalLM) -> None:
+        self.model: Any = model  # whose layers are called
         self.config = model.config
         self.device = model.device
         self.base_model = self  # where others have a trunk that keeps the same cache
 
-    def __call__(self, **inputs: Any) -> SimpleNamespace:
+    def __call__(self, **inputs: Any) -> _Output:
         return self.forward(**inputs)
 
     def forward(
@@ -27,7 +35,7 @@ class CachedGPT1:
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         use_cache: bool = True,
-    ) -> SimpleNamespace:
+    ) -> _Output:
         """``logits`` of the last position, [rows, 1, vocabulary]; the new tokens go into the cache.
 
         ``input_ids`` and ``position_ids`` are [rows, new tokens], ``past_key_values`` a cache of transformers, empty
@@ -56,4 +64,4 @@ class CachedGPT1:
             mixed = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
             attended = block.ln_1(hidden + block.attn.c_proj(mixed.transpose(1, 2).flatten(2)))
             hidden = block.ln_2(attended + block.mlp(attended))
-        return SimpleNamespace(logits=self.model.lm_head(hidden[:, -1:]), past_key_values=past_key_values)
+        return _Output(logits=self.model.lm_head(hidden[:, -1:]), past_key_values=past_key_values)

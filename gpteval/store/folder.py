@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import FileLock, Timeout
 
 from gpteval.core.atomic import whole
 from gpteval.core.errors import OutputError, StoreError
@@ -22,7 +23,7 @@ from gpteval.store.progress import FILE as PROGRESS
 SCHEMA = 1
 JOURNAL = "journal.sqlite"
 ANOTHER = "choose another folder with --out"
-LOOKS, LOOK_SECONDS = 5, 0.05
+PATIENCE = 0.25  # seconds, for the lock
 
 
 class RunFolder:
@@ -30,17 +31,17 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Who only looks whether it is locked (``is_written_to``) is gone at once.
+        self._lock = FileLock(path / ".lock", timeout=PATIENCE, poll_interval=PATIENCE / 5, thread_local=False)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(path / ".lock", "a")  # noqa: SIM115  (held until close)
+            self._lock.acquire()
+        except Timeout as error:
+            raise OutputError(f"another run is writing to {path}", "wait for it, or choose another --out") from error
         except OSError as error:
             raise OutputError(
                 f"cannot write to the output folder {path}: {error.strerror}", "choose another with --out"
             ) from error
-        try:
-            _lock_alone(self._lock)
-        except OSError as error:
-            raise OutputError(f"another run is writing to {path}", "wait for it, or choose another --out") from error
         try:
             refuse_others([path / name for name in (PROGRESS, JOURNAL)], ANOTHER)
         except OutputError:
@@ -48,7 +49,7 @@ class RunFolder:
             raise
 
     def close(self) -> None:
-        self._lock.close()
+        self._lock.release()
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Write a document, without this machine's paths in any of its texts. Raises OutputError where one of its name
@@ -99,22 +100,6 @@ class RunFolder:
                 raise StoreError(f"{name} is damaged and cannot be moved: {reason.strerror}", error.message) from error
             warn(f"{error.message}; kept as {aside.name}, and what is asked for is written anew from the journal")
             return {}
-
-
-def _lock_alone(lock: IO[str]) -> None:
-    """Take the lock; who only looks whether it is taken (``is_written_to``) is gone at once. Raises OSError."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        return
-    for left in reversed(range(LOOKS)):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            if not left:
-                raise
-            time.sleep(LOOK_SECONDS)
 
 
 def is_written_to(path: Path) -> bool:

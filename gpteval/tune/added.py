@@ -16,7 +16,7 @@ from gpteval.core.errors import ModelError
 PART = "mlp"  # what most architectures call their feed-forward part
 
 
-class Added(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
+class Added(torch.nn.Module):
     """``reads``: tokens of the window that it takes."""
 
     reads = 0
@@ -80,8 +80,8 @@ class Adapters(Added):
         self.down = torch.nn.ModuleList(torch.nn.Linear(width, size) for _ in range(count))
         self.up = torch.nn.ModuleList(torch.nn.Linear(size, width) for _ in range(count))
         for layer in self.up:
-            torch.nn.init.zeros_(layer.weight)
-            torch.nn.init.zeros_(layer.bias)
+            for zeros in layer.parameters():
+                torch.nn.init.zeros_(zeros)
 
     @contextmanager
     def applied(self, causal: Any) -> Iterator[None]:
@@ -89,7 +89,8 @@ class Adapters(Added):
         for part, down, up in zip(_parts(causal), self.down, self.up, strict=True):
 
             def behind(_: Any, __: Any, states: torch.Tensor, down: Any = down, up: Any = up) -> torch.Tensor:
-                return states + up(gelu(down(states.to(down.weight.dtype)))).to(states.dtype)
+                added: torch.Tensor = up(gelu(down(states.to(down.weight.dtype)))).to(states.dtype)
+                return states + added
 
             handles.append(part.register_forward_hook(behind))
         try:

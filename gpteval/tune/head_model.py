@@ -36,7 +36,7 @@ class Batch:
         return cls(ids, mask, owners)
 
 
-class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
+class TunedModel(torch.nn.Module):
     """``causal``, a model of transformers, with vectors for the special tokens and a linear head.
 
     ``added``: what the method adds. ``weight``: of the auxiliary language-modelling loss (section 3.2 of the paper:
@@ -103,7 +103,7 @@ class TunedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
         return len(batch["labels"]), int((self._targets(batch["ids"], batch["mask"]) != IGNORED).sum())
 
 
-class TextModel(torch.nn.Module):  # type: ignore[misc]
+class TextModel(torch.nn.Module):
     """``causal`` with the loss of the texts that are wanted, as ``TunedModel`` is called; nothing is added to it."""
 
     weight = 1.0
@@ -140,7 +140,7 @@ def _mean_loss(causal: Any, states: torch.Tensor, targets: torch.Tensor) -> torc
     return cross_entropy(logits.float(), targets[places]) if places.any() else logits.float().sum()
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
+@torch.inference_mode()
 def accuracy(module: TunedModel, batches: Iterable[dict[str, torch.Tensor]]) -> float:
     """The share of items whose label has the highest logit; ``batches`` as ``forward`` takes them."""
     module.eval()
