@@ -19,8 +19,7 @@ from gpteval.prompts.items import all_items
 from gpteval.tasks.registry import GENERATED_SUITE, select_tasks, task_registry
 from gpteval.tasks.suites import SUITES
 from gpteval.tasks.task import Task
-from tests.golden_prompts import ALIKE, GOLDEN
-from tests.tasks.test_tasks import GOLDEN as FIRST
+from tests.tasks.golden import ALIKE, ROWS, request, row_of
 
 REAL = {task.name: task for task in task_registry().values() if GENERATED_SUITE not in task.suites}
 
@@ -29,41 +28,24 @@ def on(task: Task, rows: list[Mapping[str, Any]]) -> Task:
     return replace(task, source=generated(lambda split: rows, revision="1"), prepare=None)
 
 
-# The columns that hold the two texts that a question is about; in mrpc and qqp they have no order.
-PARTS = {
-    **dict.fromkeys(["rte", "wnli", "mrpc"], ("sentence1", "sentence2")),
-    "qqp": ("question1", "question2"),
-    "qnli": ("question", "sentence"),
-    **dict.fromkeys(["mnli", "mnli_mismatched", "anli_r1", "anli_r2", "anli_r3"], ("premise", "hypothesis")),
-}
+ASKED = {name: request(name, row_of(name)) for name in REAL}
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_the_request_of_a_row(name: str) -> None:
-    row, expected = GOLDEN[name]
-    if name in PARTS:
-        assert isinstance(expected, Choice)
-        parts = tuple(row[column] for column in PARTS[name])
-        expected = replace(expected, parts=parts, similar=name in ("mrpc", "qqp"))
-    (item,) = all_items(on(REAL[name], [row]), [row])
-    assert REAL[name].prompt(item) == expected
-
-
-@pytest.mark.parametrize("name", [name for name, (_, asked) in GOLDEN.items() if asked.answer and asked.prompt])
+@pytest.mark.parametrize("name", [name for name, asked in ASKED.items() if asked.answer and asked.prompt])
 def test_two_examples_go_before_it(name: str) -> None:
     task = replace(REAL[name], shots_may_repeat=True)
-    row = GOLDEN[name][0]
+    row = row_of(name)
     data = load_task(on(task, [row | {"number": n} for n in range(4)]), shots=2)
     for prompt in build_prompts(data, shots=2):
         asked = prompt.request
         assert prompt.text() == task.preamble + 2 * (asked.prompt + asked.answer + task.separator) + asked.prompt
 
 
-def test_every_real_task_has_a_golden_prompt_and_all_fields() -> None:
+def test_every_real_task_has_a_golden_request_and_all_fields() -> None:
     registry = task_registry()
     assert not registry.problems
     assert len(REAL) >= 80
-    assert set(REAL) == {name for name, _, _ in FIRST} | {"banking77", "dbpedia"} | set(GOLDEN)
+    assert {name for name, _ in ROWS} <= set(REAL) == set(ASKED)
     for task in registry.values():
         assert task.description, task.name
         assert task.licence, task.name
