@@ -19,6 +19,7 @@ from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard, show, show_interval
+from gpteval.report.packed import chart_library
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
 from gpteval.report.samples_view import task_items
@@ -52,7 +53,6 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
     """The page as a string. Everything that comes from models or data is escaped by the template."""
     import jinja2
     from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
     shown = shown or Examples()
     board = leaderboard(loaded)
@@ -98,7 +98,7 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
         script=Markup((folder / "script.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+        plotly=Markup(chart_library()),
         figures=Markup(script_json(figures)),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gpteval.report.packed import chart_library
 from tests.browsing import browser  # noqa: F401  (fixture)
 from tests.report_runs import TASKS, page, run  # noqa: F401  (fixtures)
 
@@ -55,6 +56,26 @@ def test_charts_draw_what_was_asked(open_page: Any) -> None:
     assert tab.locator(".js-plotly-plot").count() == 5
     types = tab.evaluate("[...document.querySelectorAll('.js-plotly-plot')].flatMap(p => p._fullData.map(t => t.type))")
     assert set(types) == {"scatter"}
+
+
+def test_the_chart_library_is_unpacked_when_a_chart_is_seen(open_page: Any) -> None:
+    tab = open_page()
+    assert tab.evaluate("typeof Plotly") == "undefined"
+    tab.evaluate("location.hash = 'charts'")
+    tab.wait_for_selector(".js-plotly-plot .scatter")
+    assert tab.evaluate("typeof Plotly") == "object"
+
+
+def test_where_it_cannot_be_unpacked_the_page_says_so(open_page: Any) -> None:
+    tab = open_page()
+    tab.evaluate("delete window.DecompressionStream; location.hash = 'charts'")
+    tab.wait_for_selector(".chart >> text=the tables have their numbers")
+
+
+def test_a_page_is_small(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(text) < 3_000_000
+    assert len(text) - len(chart_library()) < 1_000_000
 
 
 def test_sorting_sorts_and_says_so(open_page: Any) -> None:
