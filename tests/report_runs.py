@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -127,6 +129,12 @@ def rewritten(run: Path, folder: Path, which: Callable[[dict[str, Any]], bool], 
         row |= changes if which(row) else {}
     (folder / "results.json").write_text(json.dumps(document))
     return folder
+
+
+def items_of(page: Path) -> dict[str, dict[str, Any]]:
+    """What the page carries packed: of each column the items that it shows."""
+    found = re.findall(r'<script type="[^"]*" id="items=([^"]*)">([^<]*)</script>', page.read_text(encoding="utf-8"))
+    return {column: json.loads(gzip.decompress(base64.b64decode(text))) for column, text in found}
 
 
 def visible(page: Path) -> str:

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def build_report(runs: Sequence[Path], out: Path, *, kind: str = "leaderboard") -> Path:
+def build_report(runs: Sequence[Path], out: Path, *, kind: str = "leaderboard", samples: int | None = 20) -> Path:
     """Write the report of one or more runs to ``out`` and return it.
 
-    ``kind`` is a folder of ``reports/``. Of a result that two runs have, the later run's is shown.
-    Raises UsageError for a folder that is no run's, StoreError for an unreadable file, OutputError
-    when ``out`` cannot be written.
+    ``kind`` is a folder of ``reports/``. ``samples``: items a task with their prompts and outputs, None for all.
+    Of a result that two runs have, the later run's is shown. Raises UsageError for a folder that is no run's,
+    StoreError for an unreadable file, OutputError when ``out`` cannot be written.
     """
     from gpteval.report.html import write_report
 
-    return write_report(runs, out, kind)
+    return write_report(runs, out, kind, samples)
 
 
 __all__ = ["build_report"]

@@ -19,26 +19,24 @@ from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard, show, show_interval
-from gpteval.report.packed import chart_library
+from gpteval.report.packed import chart_library, packed
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
-from gpteval.report.samples_view import task_items
+from gpteval.report.samples_view import ITEMS, SHORT, clip, task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
 from gpteval.report.views import views
 from gpteval.store.runs import Loaded, facts_of, parts_of, read_runs
 from gpteval.store.same import same_weights
 
-LONGEST = 2000  # characters of a prompt or output that are shown
 
-
-def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
+def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS) -> Path:
     """See :func:`gpteval.report.build_report`."""
     kinds = {p.parent.name: p.parent for p in content_dir("reports").glob("*/template.html")}
     if kind not in kinds:
         raise UnknownNameError("report", kind, kinds)
     data = read_runs(runs)
-    text = render(data.merged, kinds[kind], paired(data), examples(data))
+    text = render(data.merged, kinds[kind], paired(data), examples(data), samples)
     refuse_others([out], REPORT_ELSEWHERE)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -49,8 +47,12 @@ def write_report(runs: Sequence[Path], out: Path, kind: str) -> Path:
     return out
 
 
-def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None = None) -> str:
-    """The page as a string. Everything that comes from models or data is escaped by the template."""
+def render(
+    loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None = None, samples: int | None = ITEMS
+) -> str:
+    """The page as a string, with so many items of each task. Everything that comes from models or data is escaped by
+    the template, or written as text by its scripts: all .js files of the folder, in the order of their names.
+    """
     import jinja2
     from markupsafe import Markup
 
@@ -89,15 +91,15 @@ def render(loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None =
         families=board.families(),
         family_names=FAMILY_NAMES,
         generations=NAMES,
-        generation_of={model.name: model.generation for model in board.models},
+        generation_data=Markup(script_json({model.name: model.generation for model in board.models})),
         is_fraction=is_fraction,
-        tasks=[_task(loaded, board, column) for column in board.columns],
+        tasks=[_task(loaded, board, column, samples) for column in board.columns],
         failures=loaded.failures,
         dollars=_dollars(loaded),
         remarks=(*loaded.remarks, *shown.remarks),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "script.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.js")))),
         plotly=Markup(chart_library()),
         figures=Markup(script_json(figures)),
     )
@@ -116,20 +118,12 @@ def finalize(value: object) -> object:
     return printable(value) if type(value) is str else value
 
 
-def clip(text: object, longest: int = LONGEST) -> str:
-    """At most ``longest`` characters, with a note on those that are not shown."""
-    whole = str(text)
-    if len(whole) <= longest:
-        return whole
-    return f"{whole[: longest // 2]} [... {len(whole) - longest:,} characters not shown ...] {whole[-longest // 2 :]}"
-
-
 def clip_words(text: object) -> str:
     """A short text of a table or card."""
-    return clip(text, 300)
+    return clip(text, SHORT)
 
 
-def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
+def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | None) -> dict[str, Any]:
     """What the page of a task shows."""
     rows = [r for r in loaded.rows if r["task"] == column.task and r["shots"] == column.shots]
     facts: dict[str, Any] = {}
@@ -144,6 +138,8 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
         if r["shots"] == column.shots and r.get("primary") and wholes.get((r["task"], r["shots"])) == column.task:
             parts.setdefault(r["task"], {})[r["model"]] = r
     in_parts = [m for m in board.models if any(m.name in of_models for of_models in parts.values())]
+    files = loaded.samples.get((column.task, column.shots), {})
+    items = task_items(files, [m.name for m in models], column, samples)
     notes = dict.fromkeys(f"{r['model']}: {note}" for r in rows for note in r["notes"])
     return {
         "column": column,
@@ -153,8 +149,9 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column) -> dict[str, Any]:
         "parts": [(name, [of_models.get(m.name) for m in in_parts]) for name, of_models in parts.items()],
         "in_parts": in_parts,
         "notes": list(notes),
-        "items": task_items(loaded.samples.get((column.task, column.shots), {}), [m.name for m in models], column),
-        "n": max((r["n"] for r in rows), default=0),
+        "items": packed(json.dumps(items, ensure_ascii=False, separators=(",", ":"))),
+        "shown": len(items["items"]),
+        "of": items["of"],
     }
 
 

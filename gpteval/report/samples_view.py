@@ -1,68 +1,87 @@
-"""Real prompts and outputs of a task: some items, the same for every model."""
+"""Real prompts and outputs of a task, an item at a time, the same items for every model: what ``samples.js`` shows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from gpteval.core.text import printable
 from gpteval.report.leaderboard import Column, show
 from gpteval.store.documents import read_samples
 
-ITEMS = 20  # items a task that are shown
+ITEMS = 20  # a task, where nothing else is asked for
 CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
+REFERENCES = 6  # of an item that are shown
+LONGEST = 2000  # characters of a prompt or output that are shown
+SHORT = 300  # the same for what stands in a line
+
+_Rights = Mapping[str, Mapping[str, float | None]]  # by model and item, by the task's metric
 
 
-def task_items(files: Mapping[str, Path], models: Sequence[str], column: Column) -> list[dict[str, Any]]:
-    """The first items by id, those that all models have before others, each with every model's answer; then some on
-    which two models disagree, so that every pair that does so anywhere has one.
+def task_items(
+    files: Mapping[str, Path], models: Sequence[str], column: Column, most: int | None = ITEMS
+) -> dict[str, Any]:
+    """At most ``most`` items by id, all for None, with every model's answer: those that all models have before others,
+    and among them those on which models disagree, of each pair that does so anywhere one at least.
 
-    ``state`` says whether all models are right, all wrong, or they disagree ("right", "wrong", "split"),
-    or "none" where a score is no yes or no.
+    ``items``: what is shown of each; its ``state`` says whether all models are right, all wrong, or they disagree
+    ("right", "wrong", "split"), or "none" where a score is no yes or no. ``models``: who answered; an item's answers
+    name them by their place. ``of``: how many items there are. ``apart``: on how many two models disagree, by places.
     """
     present = [model for model in models if model in files]
     scored = {m: {r["item_id"]: r["values"] for r in read_samples(files[m], ["item_id", "values"])} for m in present}
-    if not scored:
-        return []
-    common = set.intersection(*map(set, scored.values()))
-    every = set().union(*scored.values())
-    chosen = sorted(every, key=lambda item_id: (item_id not in common, item_id))[:ITEMS]
+    every = sorted(set().union(*scored.values()))
+    common = set(every).intersection(*scored.values())
     rights = {m: {i: v.get(column.metric) for i, v in of_model.items()} for m, of_model in scored.items()}
-    chosen += _disputed(rights, sorted(common), chosen)
+    apart = {(a, b): [i for i in every if _disagree(rights[a], rights[b], i)] for a, b in combinations(present, 2)}
+    first = dict.fromkeys(
+        [of_pair[0] for of_pair in apart.values() if of_pair] + sorted(set().union(*apart.values()) & common)
+    )
+    rest = sorted(set(every) - set(first), key=lambda item_id: (item_id not in common, item_id))
+    chosen = sorted([*first, *rest][:most], key=lambda item_id: (item_id not in common, item_id))
     rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in present}
-    return [_item(item_id, {m: rows[m][item_id] for m in present if item_id in rows[m]}, column) for item_id in chosen]
+    return {
+        "models": present,
+        "metric": column.metric,
+        "of": len(every),
+        "apart": {f"{present.index(a)} {present.index(b)}": len(items) for (a, b), items in apart.items() if items},
+        "items": [
+            _item(item_id, {n: rows[m][item_id] for n, m in enumerate(present) if item_id in rows[m]}, column)
+            for item_id in chosen
+        ],
+    }
 
 
-def _disputed(
-    rights: Mapping[str, Mapping[str, float | None]], common: Sequence[str], chosen: Sequence[str]
-) -> list[str]:
-    """At most ``ITEMS`` further items on which pairs of models differ that agree on all the chosen ones."""
-
-    def differing(item_id: str) -> set[tuple[str, str]]:
-        found = {m: rights[m][item_id] for m in rights}
-        return {(a, b) for a, b in combinations(rights, 2) if {found[a], found[b]} == {0.0, 1.0}}
-
-    missing = set(combinations(rights, 2)) - set().union(*(differing(i) for i in chosen if i in set(common)))
-    more: list[str] = []
-    for item_id in common:
-        if not missing or len(more) == ITEMS:
-            break
-        if new := missing & differing(item_id):
-            missing -= new
-            more.append(item_id)
-    return more
+def _disagree(one: Mapping[str, float | None], other: Mapping[str, float | None], item_id: str) -> bool:
+    return {one.get(item_id), other.get(item_id)} == {0.0, 1.0}
 
 
-def _item(item_id: str, rows: Mapping[str, dict[str, Any]], column: Column) -> dict[str, Any]:
+def clip(text: object, longest: int = LONGEST) -> str:
+    """At most ``longest`` characters, with a note on those that are not shown; without control characters."""
+    whole = printable(str(text))
+    if len(whole) <= longest:
+        return whole
+    return f"{whole[: longest // 2]} [... {len(whole) - longest:,} characters not shown ...] {whole[-longest // 2 :]}"
+
+
+def _item(item_id: str, rows: Mapping[int, dict[str, Any]], column: Column) -> dict[str, Any]:
     fullest = max(rows.values(), key=lambda r: (not r.get("truncated"), len(r.get("prompt") or "")))
     prompt = fullest.get("prompt") or ""
-    answers = [(model, _answer(row, column, prompt)) for model, row in rows.items()]
-    right = [a["right"] for _, a in answers if a["right"] is not None]
-    state = "none" if not right else "right" if all(right) else "wrong" if not any(right) else "split"
+    answers = [{"by": place} | _answer(row, column, prompt) for place, row in rows.items()]
+    right = [answer["right"] for answer in answers if "right" in answer]
     references = fullest.get("references") or []
-    return {"id": item_id, "prompt": prompt, "references": references, "answers": answers, "state": state}
+    return _told(
+        {
+            "id": printable(item_id),
+            "state": "none" if not right else "right" if all(right) else "wrong" if not any(right) else "split",
+            "prompt": clip(prompt),
+            "references": [clip(text, SHORT) for text in references[:REFERENCES]],
+            "more": len(references[REFERENCES:]),
+        }
+    ) | {"answers": answers}
 
 
 def _answer(row: Mapping[str, Any], column: Column, prompt: str) -> dict[str, Any]:
@@ -71,15 +90,29 @@ def _answer(row: Mapping[str, Any], column: Column, prompt: str) -> dict[str, An
     right, note = _right(row, column), ""
     chosen = None if row.get("prediction") is None else row["prediction"] == row.get("gold")
     if right is not None and chosen is not None and right != chosen:
-        note = f"{column.metric} compares normalised log-probs, and chooses otherwise than the sums above."
-    return {
-        "row": row,
-        "right": right,
-        "note": note,
-        "choices": _choices(row),
-        "prompt": row["prompt"] if (row.get("prompt") or "") not in ("", prompt) else "",
-        "value": None if value is None else show(value, column.metric),
-    }
+        note = f"{column.metric} compares normalised log-probs, and chooses otherwise than the sums below."
+    choices, texts = _choices(row), row.get("choices") or []
+    said: dict[str, Any] = {} if right is None else {"right": right}
+    if not choices and row.get("generated") is not None:
+        said |= {"text": clip(row["generated"]), "finish": row.get("finish")}
+    elif not choices and row.get("logprobs"):
+        said |= {"logprob": row["logprobs"][0], "tokens": (row.get("token_counts") or [None])[0]}
+    return said | _told(
+        {
+            "value": None if value is None or right is not None else show(value, column.metric),
+            "error": clip(row["error"], SHORT) if row.get("error") else None,
+            "choices": choices,
+            "hidden": len(texts) - len(choices),
+            "note": note,
+            "cut": bool(row.get("truncated")),
+            "prompt": clip(row["prompt"]) if (row.get("prompt") or "") not in ("", prompt) else None,
+        }
+    )
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say something."""
+    return {name: value for name, value in facts.items() if value}
 
 
 def _right(row: Mapping[str, Any], column: Column) -> bool | None:
@@ -89,21 +122,15 @@ def _right(row: Mapping[str, Any], column: Column) -> bool | None:
 
 
 def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The continuations with their numbers and log-probabilities; of many the gold, the chosen and the likeliest."""
     texts, logprobs = row.get("choices") or [], row.get("logprobs") or []
-    every = [
-        {
-            "number": n + 1,
-            "text": text,
-            "logprob": f"{logprobs[n]:.2f}".replace("-", "−") if n < len(logprobs) and logprobs[n] is not None else "",
-            "gold": n == row.get("gold"),
-            "chosen": n == row.get("prediction"),
-        }
-        for n, text in enumerate(texts)
+    known: list[Any] = [logprobs[n] if n < len(logprobs) else None for n in range(len(texts))]
+    first = [n for n in range(len(texts)) if n in (row.get("gold"), row.get("prediction"))]
+    likely = sorted(range(len(texts)), key=lambda n: -math.inf if known[n] is None else known[n], reverse=True)
+    kept: Iterable[int] = sorted(list(dict.fromkeys([*first, *likely]))[: max(CHOICES, len(first))])
+    return [
+        {"number": n + 1, "text": clip(texts[n], SHORT)}
+        | _told({"gold": n == row.get("gold"), "chosen": n == row.get("prediction")})
+        | ({} if known[n] is None else {"logprob": known[n]})
+        for n in kept
     ]
-    if len(every) <= CHOICES:
-        return every
-    known = [-math.inf if n is None else n for n in logprobs[: len(every)]]
-    likely = sorted(range(len(known)), key=lambda n: -known[n])
-    first = [c for c in every if c["gold"] or c["chosen"]]
-    kept = first + [every[n] for n in likely if every[n] not in first][: CHOICES - len(first)]
-    return [c for c in every if c in kept]

@@ -12,7 +12,13 @@
   root.classList.add("js");
   for (const controls of document.querySelectorAll(".controls")) controls.hidden = false;
 
-  // The page's state is its fragment: #VIEW&key=value&..., as in #task=piqa-0&item=3&show=wrong.
+  // What the page carries packed, as text.
+  async function unpacked(id) {
+    const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  }
+
+  // The page's state is its fragment: #VIEW&key=value&..., as in #task=piqa-0&item=ID&show=wrong.
   const state = { view: "", options: new URLSearchParams() };
 
   function readFragment() {
@@ -148,30 +154,49 @@
     arrangeMatrix();
   });
 
-  // Whether two models' answers to an item differ in right and wrong.
-  function disagree(article, one, two) {
-    const right = (name) => [...article.querySelectorAll(".answer-card")].find((card) => card.dataset.model === name)?.dataset.right;
-    return right(one) !== undefined && right(two) !== undefined && right(one) !== right(two);
+  // A task's samples, one at a time: those that the filters let through. They lie in the page packed.
+  const generations = JSON.parse(byId("generations").textContent);
+  const samples = new Map(); // by section
+  async function samplesOf(section) {
+    if (!samples.has(section)) {
+      const data = JSON.parse(await unpacked(section.querySelector("script").id));
+      const choice = section.querySelector(".controls select");
+      const offered = { right: "all models right", wrong: "all models wrong", split: "models disagree", cut: "prompt shortened" };
+      const states = Object.entries(offered);
+      if (data.models.length > 1) states.push(...data.models.map((name) => [`only:${name}`, `only ${name} right`]));
+      for (const [state, text] of states) if (passing(data, { state }).length) choice.append(make("option", { value: state }, text));
+      choice.parentElement.hidden = choice.options.length < 2;
+      samples.set(section, data);
+    }
+    return samples.get(section);
   }
 
-  // A task's samples, one at a time: those that the filter lets through.
-  function showItem(section, step = 0) {
-    const articles = [...section.querySelectorAll("article")];
-    if (!articles.length) return;
+  async function showItem(section, step = 0) {
+    if (!section.querySelector("script")) return;
+    const count = section.querySelector(".count");
+    let data;
+    try {
+      data = await samplesOf(section);
+    } catch {
+      count.textContent = "This browser cannot unpack the items.";
+      return;
+    }
+    const [one, two, words] = ["one", "two", "find"].map((name) => state.options.get(name) || "");
     const choice = section.querySelector(".controls select");
-    if (!step) choice.value = state.options.get("show") || "";
-    const [one, two] = [state.options.get("one"), state.options.get("two")];
+    choice.value = state.options.get("show") || "";
+    const search = section.querySelector("input");
+    if (document.activeElement !== search) search.value = words;
     const between = section.querySelector(".between");
+    const [a, b] = [one, two].map((name) => data.models.indexOf(name));
+    const apart = data.apart[`${Math.min(a, b)} ${Math.max(a, b)}`] || 0;
     between.hidden = !one;
-    between.textContent = one ? `where ${one} and ${two} disagree` : "";
-    const matching = articles.filter((a) => (!choice.value || a.dataset.state === choice.value) && (!one || disagree(a, one, two)));
-    const asked = articles[Number(state.options.get("item") || 1) - 1];
-    const place = Math.max(0, matching.indexOf(asked)) + step;
+    between.textContent = one ? `where ${one} and ${two} disagree: ${apart} of ${data.of} items, of which this page has` : "";
+    const matching = passing(data, { state: choice.value, one, two, words });
+    const place = Math.max(0, matching.findIndex((item) => item.id === state.options.get("item"))) + step;
     const at = Math.max(0, Math.min(matching.length - 1, place));
-    const shown = matching[at];
-    for (const article of articles) article.hidden = article !== shown;
-    if (step) setOptions({ item: String(articles.indexOf(shown) + 1) });
-    section.querySelector(".count").textContent = shown ? `${at + 1} of ${matching.length}` : "none among these items";
+    section.querySelector(".item").replaceChildren(...(matching.length ? [itemCard(matching[at], data, generations)] : []));
+    if (step) setOptions({ item: matching[at]?.id || "" });
+    count.textContent = matching.length ? `${at + 1} of ${matching.length}` : "none among these items";
     section.querySelector('[data-step="-1"]').disabled = at <= 0;
     section.querySelector('[data-step="1"]').disabled = at >= matching.length - 1;
   }
@@ -179,9 +204,12 @@
   for (const section of document.querySelectorAll(".task")) {
     const choice = section.querySelector(".controls select");
     if (!choice) continue;
-    if ([...section.querySelectorAll("article")].every((a) => a.dataset.state === "none")) choice.parentElement.hidden = true;
     choice.addEventListener("change", () => {
       setOptions({ show: choice.value, item: "", one: "", two: "" });
+      showItem(section);
+    });
+    section.querySelector("input").addEventListener("input", (event) => {
+      setOptions({ find: event.target.value, item: "" });
       showItem(section);
     });
     for (const button of section.querySelectorAll("[data-step]")) {
@@ -196,10 +224,6 @@
 
   // The chart library lies in the page packed, and is unpacked when the first chart is seen.
   let library = null;
-  async function unpacked(id) {
-    const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
-    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-  }
   async function loadLibrary() {
     const element = document.createElement("script");
     element.textContent = await unpacked("plotly");

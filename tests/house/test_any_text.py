@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gpteval.cli import _run
 from gpteval.report.export import export
 from gpteval.tasks.registry import task_registry
+from tests.report_runs import items_of
 from tests.tiny import save_tiny
 
 ODD = "/\\ab -.,@[](){}<>&'\"`|*_#%$~:;=\x00\x07\x1b\x7f\x85\x9b\u200d\u202e\u2028\ufeff\ud800éß中😀\n\t\r"
@@ -105,3 +106,4 @@ def test_it_is_shown_and_never_obeyed(
             text = path.read_text(encoding="utf-8")
             assert str(here) not in text
             assert path.suffix == ".json" or "</script><b>" not in text
+            assert str(here) not in json.dumps(items_of(path))

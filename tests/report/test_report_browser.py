@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from gpteval.report.packed import chart_library
 from tests.browsing import browser  # noqa: F401  (fixture)
@@ -114,20 +115,50 @@ def test_sorting_across_generations_survives_a_reload(open_page: Any) -> None:
 
 def test_stepping_through_samples(open_page: Any) -> None:
     tab = open_page("#task=piqa-0")
-    shown = tab.locator(".active article:visible h4 code")
-    assert shown.all_inner_texts() == ["id000"]
+    shown = tab.locator(".active article h4 code")
+    expect(shown).to_have_text("id000")
     tab.locator(".active .controls select").select_option("split")
-    assert shown.all_inner_texts() == ["id003"], "gpt2 is wrong on odd items, but for the first"
-    assert tab.locator(".active .count").inner_text() == "1 of 9"
+    expect(shown).to_have_text("id003")
+    assert tab.locator(".active .count").inner_text() == "1 of 14"
     tab.locator(".active [data-step='1']").click()
     tab.keyboard.press("j")
-    assert shown.all_inner_texts() == ["id007"]
+    expect(shown).to_have_text("id007")
     tab.reload()
-    assert shown.all_inner_texts() == ["id007"]
+    expect(shown).to_have_text("id007")
+    assert "item=id007" in tab.url
     tab.keyboard.press("k")
-    assert shown.all_inner_texts() == ["id005"]
-    tab.locator(".active .controls select").select_option("wrong")
+    expect(shown).to_have_text("id005")
+
+
+def test_items_are_found_by_their_words_and_by_who_is_right(open_page: Any) -> None:
+    tab = open_page("#task=piqa-0")
+    shown = tab.locator(".active article h4 code")
+    expect(shown).to_have_text("id000")
+    offered = tab.locator(".active .controls select option").all_inner_texts()
+    assert offered == ["all", "all models right", "models disagree"], "no choice that would show nothing"
+    tab.locator(".active input[type=search]").fill("PROMPT 17")
+    expect(shown).to_have_text("id017")
+    assert tab.locator(".active .count").inner_text() == "1 of 1"
+    tab.reload()
+    expect(shown).to_have_text("id017")
+    assert tab.locator(".active input[type=search]").input_value() == "PROMPT 17"
+    tab.locator(".active input[type=search]").fill("nowhere to be found")
+    expect(tab.locator(".active .count")).to_have_text("none among these items")
     assert shown.count() == 0
+
+
+def test_what_the_reference_has_not_is_marked(open_page: Any) -> None:
+    tab = open_page()
+    marked = """([text, reference]) => differing(text, reference).map((part) =>
+      typeof part === "string" ? part : `[${part.textContent}]`).join("")"""
+    for text, reference, expected in [
+        ("Eine rote Tür fiel.", "Eine Tür fiel.", "Eine [rote] Tür fiel."),
+        ("the red door", "the red door", "the red door"),
+        ("The RED wall", "a red door", "[The] RED [wall]"),
+        ("one two three four", "four one two", "one two [three] [four]"),
+        ("<b>bold</b>", "", "<b>bold</b>"),
+    ]:
+        assert tab.evaluate(marked, [text, reference]) == expected
 
 
 def test_charts_follow_the_theme_and_the_width(open_page: Any) -> None:
@@ -145,10 +176,10 @@ def test_charts_follow_the_theme_and_the_width(open_page: Any) -> None:
 
 def test_hostile_output_does_nothing(open_page: Any) -> None:
     tab = open_page("#task=wmt-0")
-    tab.wait_for_timeout(100)
-    assert tab.evaluate("window.hit") is None
+    expect(tab.locator(".active article")).to_have_count(1)
     tab.keyboard.press("j")
-    assert "<img src=x onerror=window.hit=2>" in tab.locator(".active article:visible pre").last.inner_text()
+    expect(tab.locator(".active article pre").last).to_contain_text("<img src=x onerror=window.hit=2>")
+    assert tab.evaluate("window.hit") is None
 
 
 def test_a_narrow_page_does_not_overflow(open_page: Any) -> None:

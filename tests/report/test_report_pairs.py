@@ -93,7 +93,11 @@ def test_every_pair_that_disagrees_anywhere_has_such_an_item(tmp_path: Path) -> 
     loaded = read_runs([run]).merged
     (column,) = leaderboard(loaded).columns
     items = task_items(loaded.samples["t", 0], ["a", "b", "c"], column)
-    assert [item["id"] for item in items[ITEMS:]] == ["i150", "i170"]
+    assert [item["id"] for item in items["items"]] == [*(f"i{n:03}" for n in range(ITEMS - 2)), "i150", "i170"]
+    assert items["apart"] == {"0 1": 1, "0 2": 1, "1 2": 2}
+    few = task_items(loaded.samples["t", 0], ["a", "b", "c"], column, 1)
+    assert [item["id"] for item in few["items"]] == ["i150"], "those on which models disagree go before others"
+    assert len(task_items(loaded.samples["t", 0], ["a", "b", "c"], column, None)["items"]) == 200
 
 
 def test_the_paired_interval_is_much_narrower_than_that_of_independent_models(tmp_path: Path) -> None:
@@ -147,13 +151,14 @@ def test_a_cell_of_the_matrix_opens_the_items_on_which_two_disagree(tab: Any) ->
     assert tab.locator(".matrix tbody tr").nth(0).text_content() != whole
     tab.locator(".matrix tbody tr").nth(0).locator("td").nth(2).locator("a").click()
     assert tab.locator(".task.active h2").inner_text().startswith("two")
-    assert "where gpt1 and gpt2-b disagree" in tab.locator(".task.active .between").inner_text()
+    tab.wait_for_selector(".task.active article")
+    assert "where gpt1 and gpt2-b disagree: " in tab.locator(".task.active .between").inner_text()
     for _ in range(3):
         cards = tab.locator(".task.active article:not([hidden]) .answer-card")
         right = {card.get_attribute("data-model"): card.get_attribute("data-right") for card in cards.all()}
         assert right["gpt1"] != right["gpt2-b"]
         tab.keyboard.press("j")
-    tab.select_option(".task.active .controls select", "right")
+    tab.select_option(".task.active .controls select", "split")
     assert tab.locator(".task.active .between").is_hidden()
     tab.click("nav a[href='#pairs']")
     same = "text => document.querySelector('.matrix tbody tr').textContent === text"
