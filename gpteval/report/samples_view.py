@@ -42,7 +42,8 @@ def task_items(
     )
     rest = sorted(set(every) - set(first), key=lambda item_id: (item_id not in common, item_id))
     chosen = sorted([*first, *rest][:most], key=lambda item_id: (item_id not in common, item_id))
-    rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in present}
+    asked = present if chosen else []
+    rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in asked}
     return {
         "models": present,
         "metric": column.metric,

@@ -14,7 +14,9 @@ from gpteval.report import build_report
 from gpteval.store import runs as store_runs
 from gpteval.store.documents import read_document
 from gpteval.store.runs import read_runs
+from tests.conftest import RunCli
 from tests.report_runs import (
+    items_of,
     result,
     rewritten,
     run,  # noqa: F401  (fixtures)
@@ -126,3 +128,13 @@ def test_nothing_heavy_is_imported(run: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_as_many_items_as_are_asked_for(run: Path, tmp_path: Path, in_process: RunCli) -> None:
+    for asked, count in (("all", 30), ("7", 7), ("0", 0)):
+        out = tmp_path / f"{asked}.html"
+        assert in_process("report", run, "--out", out, "--samples-in-report", asked).returncode == 0
+        found = items_of(out)
+        assert {len(column["items"]) for column in found.values()} == ({count} if count else set())
+    done = in_process("report", run, "--out", tmp_path / "x.html", "--samples-in-report", "many")
+    assert (done.returncode, "takes a number or all" in done.stderr) == (2, True)

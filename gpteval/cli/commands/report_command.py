@@ -22,6 +22,9 @@ def report(
         str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
     ] = "html",
     full: Annotated[bool, typer.Option("--full", help="every result, not the leaderboard; not for html")] = False,
+    samples_in_report: Annotated[
+        str, typer.Option(help="items a task whose prompts and outputs the HTML file has: a number, or all")
+    ] = "20",
     as_json: Json = False,
 ) -> None:
     """Make one HTML file of one or more runs, or a table of their results."""
@@ -29,12 +32,20 @@ def report(
 
     if as_json:
         form = "json"
+    items = None if samples_in_report == "all" else _count(samples_in_report)
     if form != "html":
         _table(runs, form, out, full)
         return
     if full:
         raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
-    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind)))
+    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind, samples=items)))
+
+
+def _count(text: str) -> int:
+    """Raises UsageError."""
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--samples-in-report takes a number or all, not {text!r}")
+    return int(text)
 
 
 def _table(runs: list[Path], form: str, out: Path | None, full: bool) -> None:
