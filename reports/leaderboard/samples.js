@@ -1,14 +1,6 @@
 "use strict";
 // A task's prompts and outputs, an item at a time. What they say is written as text, never as markup.
 
-// An element with attributes, and children that are elements, texts, or nothing.
-function make(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(key, value);
-  made.append(...children.filter((child) => child !== undefined));
-  return made;
-}
-
 const minus = (number, digits) => number.toFixed(digits).replace("-", "−");
 
 // The words of `text`, those marked that its longest common sequence with `reference` has not.

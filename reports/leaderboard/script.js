@@ -45,7 +45,30 @@
     [...home.rows].filter((row) => !row.classList.contains("group")).map((row) => ({ row, home })));
   const sorters = [...board.querySelectorAll("[data-key]")];
 
+  // The leaderboard's filters: inputs whose value is in the fragment under their id.
+  const filters = ["only", "generations", "least", "families", "shots"].map(byId).filter(Boolean);
+  const compact = byId("compact");
+  function arrangeFilters() {
+    const asked = Object.fromEntries(filters.map((input) => [input.id, state.options.get(input.id) || ""]));
+    for (const input of filters) if (document.activeElement !== input) input.value = asked[input.id];
+    const { models, columns } = filterBoard(board, asked);
+    compact.checked = state.options.get("compact") === "on";
+    board.classList.toggle("compact", compact.checked);
+    byId("shown").textContent = Object.values(asked).some(Boolean) ? `${models} model${models === 1 ? "" : "s"}, ${columns} column${columns === 1 ? "" : "s"}` : "";
+  }
+  for (const input of filters) {
+    input.addEventListener("input", () => {
+      setOptions({ [input.id]: input.value });
+      arrangeFilters();
+    });
+  }
+  compact.addEventListener("change", () => {
+    setOptions({ compact: compact.checked ? "on" : "" });
+    arrangeFilters();
+  });
+
   function arrangeBoard() {
+    arrangeFilters();
     const grouped = state.options.get("group") !== "off";
     const button = sorters.find((b) => b.dataset.key === state.options.get("sort"));
     const sign = state.options.get("order") === "descending" ? -1 : 1;
@@ -155,7 +178,7 @@
   });
 
   // A task's samples, one at a time: those that the filters let through. They lie in the page packed.
-  const generations = JSON.parse(byId("generations").textContent);
+  const generations = JSON.parse(byId("generation-of").textContent);
   const samples = new Map(); // by section
   async function samplesOf(section) {
     if (!samples.has(section)) {
@@ -243,6 +266,7 @@
     for (const place of seen()) {
       const figure = figures[place.dataset.figure];
       (figure.layout.meta.kind === "curve" ? drawCurves : drawChart)(place, figure);
+      if (!place.nextElementSibling?.classList.contains("take")) offerFigure(place, `gpteval-${place.dataset.figure}`);
     }
   }
 
@@ -343,6 +367,12 @@
   }
   addEventListener("hashchange", () => { show(); scrollTo(0, 0); });
   addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
+  document.querySelectorAll(".scroll > table").forEach((table) => {
+    const view = table.closest("[data-view], section");
+    const name = views.find((one) => one.element === view)?.name || "table";
+    const place = [...view.querySelectorAll(".scroll > table")].indexOf(table);
+    offerTable(table, `gpteval-${name.replace(/[^\w.-]+/g, "-")}${place ? `-${place + 1}` : ""}`);
+  });
   let waiting = 0;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(drawCharts, 120); });
   show();

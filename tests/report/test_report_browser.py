@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,66 @@ def test_sorting_across_generations_survives_a_reload(open_page: Any) -> None:
     assert tab.locator(".board .group:visible").count() == 0
     tab.get_by_label("Group by generation").check()
     assert names.all_inner_texts() == ["openai-gpt", "gpt2-xl", "gpt2", "neo"]
+
+
+def test_filters_hide_what_is_not_asked_for_and_survive_a_reload(open_page: Any) -> None:
+    tab = open_page()
+    names = tab.locator(".board tbody tr:not(.group):visible th bdi")
+    columns = tab.locator(".board thead tr:last-child th:visible")
+    everything = columns.count()
+    tab.locator("#only").fill("^gpt2")
+    assert names.all_inner_texts() == ["gpt2", "gpt2-xl"]
+    assert tab.locator(".board .group:visible").count() == 1
+    tab.locator("#only").fill("[gpt2")  # no regular expression: a part of a name
+    assert names.count() == 0
+    tab.locator("#only").fill("")
+    tab.locator("#generations").select_option("gpt3")
+    assert names.all_inner_texts() == ["neo"]
+    tab.locator("#generations").select_option("")
+    tab.locator("#families").select_option("translation")
+    assert columns.count() == 4 < everything
+    tab.locator("#compact").check()
+    tab.reload()
+    assert columns.count() == 4
+    assert tab.locator("#shown").inner_text() == "4 models, 1 column"
+    assert "compact=on" in tab.url
+    assert tab.locator("#compact").is_checked()
+
+
+def test_the_leaderboard_is_taken_as_it_is_seen(open_page: Any, run: Path) -> None:
+    tab = open_page("#leaderboard&generations=gpt2")
+
+    def taken(kind: str) -> str:
+        with tab.expect_download() as download:
+            tab.locator("#leaderboard, .active").first.locator(".take button", has_text=kind).click()
+        return Path(download.value.path()).read_text(encoding="utf-8")
+
+    rows = json.loads((run / "results.json").read_text())["results"]
+    score = next(row for row in rows if row["model"] == "gpt2" and row["task"] == "sst2")
+    records = json.loads(taken("JSON"))
+    assert [record["Model"] for record in records] == ["gpt2", "gpt2-xl"], "filtered as the page is"
+    (name,) = [name for name in records[0] if name.startswith("sst2") and "ci_" not in name]
+    assert records[0][name] == score["value"]
+    assert records[0][f"{name} ci_low"] == score["ci_low"]
+    lines = list(csv.DictReader(taken("CSV").splitlines()))
+    assert float(lines[0][name]) == score["value"]
+    assert len(taken("Markdown").splitlines()) == 4
+    latex = taken("LaTeX")
+    assert latex.startswith("\\begin{tabular}{l")
+    assert latex.count("\\\\") == 3
+
+
+def test_text_that_a_spreadsheet_would_run_is_text(open_page: Any) -> None:
+    tab = open_page()
+    written = tab.evaluate("""() => {
+      const table = document.createElement("table");
+      const cells = ["=1+1", "@x", "-2+3", 'a "b", c', "x|y <b>", "50 % & $_"];
+      table.createTHead().insertRow().append(...cells.map((c) => make("th", {}, c)));
+      table.createTBody().insertRow().append(...cells.map((c) => make("td", {}, c)));
+      return Object.keys(WRITERS).map((kind) => WRITERS[kind](table)); }""")
+    assert '\'=1+1,\'@x,\'-2+3,"a ""b"", c"' in written[0]
+    assert "x\\|y &lt;b>" in written[1]
+    assert "50 \\% \\& \\$\\_" in written[2]
 
 
 def test_stepping_through_samples(open_page: Any) -> None:
