@@ -20,7 +20,7 @@ from gpteval.data.sources import HubSource
 from gpteval.tasks.profiles import LM_EVAL
 from gpteval.tasks.registry import task_registry
 from tests.data.test_hub_layout import ROWS
-from tests.golden_prompts import GOLDEN
+from tests.tasks.golden import TASKS, row_of
 
 VARIED = ("premise", "hypothesis", "sentence", "sentence2", "question", "question2", "passage", "ctx_a", "support")
 COUNT = 6
@@ -41,8 +41,8 @@ def main() -> int:
             continue
         if task.name in ROWS:
             rows = ROWS[task.name][2]
-        elif task.name in GOLDEN:
-            rows = [varied(GOLDEN[task.name][0], number) for number in range(COUNT)]
+        elif task.name in TASKS:
+            rows = [varied(row_of(task.name), number) for number in range(COUNT)]
         else:
             continue
         for split in {known.source.split, "train"}:

@@ -23,7 +23,7 @@ from gpteval.prompts.build import build_prompts, load_task
 from gpteval.run.records import judged_by
 from gpteval.tokens.queries import GenerateQuery, Tokens
 from gpteval.tokens.tokenizer import Codec
-from tests.tasks.test_tasks import TASKS
+from tests.tasks.golden import TASKS
 from tests.tiny import gpt1_tokenizer
 
 METRICS = metric_registry()
