@@ -17,7 +17,7 @@ demo: $(READY)  ## run the embedded models on the embedded tasks; ends with the 
 	$(BIN)/gpteval run --models nano --tasks nano --shots 0,5 --limit $(LIMIT) --out runs/demo
 
 quick: $(READY)  ## the tests between two edits: all but those marked as slow
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests
