@@ -68,7 +68,6 @@
   });
 
   function arrangeBoard() {
-    arrangeFilters();
     const grouped = state.options.get("group") !== "off";
     const button = sorters.find((b) => b.dataset.key === state.options.get("sort"));
     const sign = state.options.get("order") === "descending" ? -1 : 1;
@@ -92,6 +91,7 @@
     for (const { row, home } of ordered) (grouped ? home : board.tBodies[0]).append(row);
     board.classList.toggle("flat", !grouped);
     byId("grouped").checked = grouped;
+    arrangeFilters(); // a generation's heading is seen with its rows, which are at their places now
   }
 
   for (const button of sorters) {
@@ -179,19 +179,16 @@
 
   // A task's samples, one at a time: those that the filters let through. They lie in the page packed.
   const generations = JSON.parse(byId("generation-of").textContent);
-  const samples = new Map(); // by section
-  async function samplesOf(section) {
-    if (!samples.has(section)) {
-      const data = JSON.parse(await unpacked(section.querySelector("script").id));
-      const choice = section.querySelector(".controls select");
-      const offered = { right: "all models right", wrong: "all models wrong", split: "models disagree", cut: "prompt shortened" };
-      const states = Object.entries(offered);
-      if (data.models.length > 1) states.push(...data.models.map((name) => [`only:${name}`, `only ${name} right`]));
-      for (const [state, text] of states) if (passing(data, { state }).length) choice.append(make("option", { value: state }, text));
-      choice.parentElement.hidden = choice.options.length < 2;
-      samples.set(section, data);
-    }
-    return samples.get(section);
+  const samples = new Map(); // by section, each opened once
+  async function openSamples(section) {
+    const data = JSON.parse(await unpacked(section.querySelector("script").id));
+    const choice = section.querySelector(".controls select");
+    const offered = { right: "all models right", wrong: "all models wrong", split: "models disagree", cut: "prompt shortened" };
+    const states = Object.entries(offered);
+    if (data.models.length > 1) states.push(...data.models.map((name) => [`only:${name}`, `only ${name} right`]));
+    for (const [state, text] of states) if (passing(data, { state }).length) choice.append(make("option", { value: state }, text));
+    choice.parentElement.hidden = choice.options.length < 2;
+    return data;
   }
 
   async function showItem(section, step = 0) {
@@ -199,7 +196,8 @@
     const count = section.querySelector(".count");
     let data;
     try {
-      data = await samplesOf(section);
+      if (!samples.has(section)) samples.set(section, openSamples(section));
+      data = await samples.get(section);
     } catch {
       count.textContent = "This browser cannot unpack the items.";
       return;
