@@ -195,10 +195,10 @@ def test_stepping_through_samples(open_page: Any) -> None:
 
 
 def test_items_are_found_by_their_words_and_by_who_is_right(open_page: Any) -> None:
-    tab = open_page("#task=piqa-0")
+    tab = open_page()
+    tab.evaluate("location.hash = 'task=piqa-0'; for (let n = 0; n < 3; n += 1) dispatchEvent(new Event('hashchange'))")
     shown = tab.locator(".active article h4 code")
     expect(shown).to_have_text("id000")
-    tab.evaluate("for (let n = 0; n < 3; n += 1) dispatchEvent(new Event('hashchange'))")
     offered = tab.locator(".active .controls select option").all_inner_texts()
     assert offered == ["all", "all models right", "models disagree"], "no choice that would show nothing"
     tab.locator(".active input[type=search]").fill("PROMPT 17")
