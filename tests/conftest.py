@@ -21,6 +21,7 @@ from tests.hub_server import HubServer
 
 # Before anything imports a Hugging Face library: they read these once.
 _HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_errors=True)
+_SESSION = os.environ.setdefault(forks.FOLDER, _HOME.name)  # the first process's folder, for all that it starts
 for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that tests start compiles everything anew
@@ -28,7 +29,7 @@ gc.set_threshold(50_000, 20, 20)  # libraries are a million objects; to look thr
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side: threads of one would only wait for those of the other
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["HF_HOME"] = str(Path(_HOME.name, "hf"))
+os.environ["HF_HOME"] = str(Path(_SESSION, "hf"))
 os.environ["GPTEVAL_CACHE"] = str(Path(_HOME.name, "gpteval"))
 
 CHECKOUT = Path(__file__).parents[1]

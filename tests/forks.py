@@ -9,8 +9,11 @@ its start or its memory, start it themselves.
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
 import os
+import selectors
 import socket
 import subprocess
 import sys
@@ -21,12 +24,17 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from filelock import FileLock
+
+IDLE = 10.0  # seconds
+FOLDER = "FORKS"  # the variable with the folder of the sockets, one for all processes of a session of tests
 HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_")  # read by the Hub's libraries when they are imported
 GIVEN = ("GPTEVAL_", "OPENAI_", "PYTHONPATH", "NO_PROXY", "HF_TOKEN")  # read when they are used
 SHARED: list[Mapping[str, str | None]] = []  # the Hub's variables, otherwise than here, of many starts
 LIGHT = (
     *("torch", "pandas", "pyarrow.parquet", "scipy.stats", "sacrebleu", "rouge_score.rouge_scorer", "sklearn.metrics"),
-    *("jinja2", "rich.progress", "typer", "httpx2", "gpteval.stats.jackknife", "gpteval.report.html"),
+    *("jinja2", "rich.progress", "typer", "typer._adapters", "pydantic", "httpx2", "gpteval.stats.jackknife"),
+    *("gpteval.report.html", "plotly.graph_objects"),
 )
 FULL = (
     *LIGHT,
@@ -56,7 +64,7 @@ def run(
             words, env=env, cwd=cwd, input=input, capture_output=True, text=True, timeout=timeout, check=check
         )
     otherwise = {name: env.get(name) for name in left}
-    parent = _parent("full", _key(otherwise)) if otherwise in [{}, *SHARED] else _parent("light", ())
+    kind, key = ("full", _key(otherwise)) if otherwise in [{}, *SHARED] else ("light", ())
     with tempfile.TemporaryFile("w+") as given, ThreadPoolExecutor(2) as readers:
         given.write(input)
         given.flush()
@@ -65,7 +73,7 @@ def run(
         said = [readers.submit(_text, pipe) for pipe in (out, err)]
         files = [given.fileno(), their_out, their_err]
         try:
-            code = parent.start(words, env, cwd or Path.cwd(), files, timeout)
+            code = _start(kind, key, words, env, cwd or Path.cwd(), files, timeout)
         finally:
             os.close(their_out)  # so that those who read come to an end
             os.close(their_err)
@@ -89,44 +97,55 @@ def _key(environment: Mapping[str, str | None]) -> _Key:
     return tuple(sorted(environment.items()))
 
 
-@cache
-def _parent(kind: str, otherwise: _Key) -> _Parent:
-    """The one of such imports, made under an environment that is otherwise than here."""
-    environment: dict[str, str | None] = {**os.environ, **dict(otherwise)}
-    return _Parent(kind, {name: value for name, value in environment.items() if value is not None})
-
-
-class _Parent:
-    """The process that forks, one for each process of tests; it ends with it."""
-
-    def __init__(self, kind: str, environment: Mapping[str, str]) -> None:
-        self.pipe, theirs = socket.socketpair()
-        code = "import sys; from tests.forks import serve; serve(int(sys.argv[1]), sys.argv[2])"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(theirs.fileno()), kind],
-            pass_fds=[theirs.fileno()],
-            env=environment,
-            cwd=Path(__file__).parents[1],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
-
-    def start(self, words: list[str], env: Mapping[str, str], cwd: Path, files: list[int], timeout: float) -> int:
-        """The exit code. Raises TimeoutExpired, and kills what was started."""
-        asked = json.dumps([words, env, str(cwd)]).encode()
-        socket.send_fds(self.pipe, [len(asked).to_bytes(8, "big")], files)
-        self.pipe.sendall(asked)
-        pid = _number(self.pipe)
-        self.pipe.settimeout(timeout)
+def _start(
+    kind: str, otherwise: _Key, words: list[str], env: Mapping[str, str], cwd: Path, files: list[int], timeout: float
+) -> int:
+    """The exit code. Raises TimeoutExpired, and kills what was started."""
+    _hold(kind, otherwise)
+    asked = json.dumps([words, env, str(cwd)]).encode()
+    with socket.socket(socket.AF_UNIX) as pipe:
+        pipe.connect(_address(kind, otherwise))
+        socket.send_fds(pipe, [len(asked).to_bytes(8, "big")], files)
+        pipe.sendall(asked)
+        pid = _number(pipe)
+        pipe.settimeout(timeout)
         try:
-            return _number(self.pipe) - 256
+            return _number(pipe) - 256
         except TimeoutError:
             os.kill(pid, 9)
-            self.pipe.settimeout(None)
-            _number(self.pipe)
             raise subprocess.TimeoutExpired(words, timeout) from None
-        finally:
-            self.pipe.settimeout(None)
+
+
+def _address(kind: str, otherwise: _Key) -> str:
+    return os.path.join(os.environ[FOLDER], f"{kind}-{hashlib.sha256(repr(otherwise).encode()).hexdigest()[:12]}")
+
+
+@cache
+def _hold(kind: str, otherwise: _Key) -> socket.socket:
+    """A connection that keeps the process that forks alive as long as this one lives. It has its imports of an
+    environment that is otherwise than here, and serves all processes of a session; the first that asks starts it.
+    """
+    address = _address(kind, otherwise)
+    held = socket.socket(socket.AF_UNIX)
+    with FileLock(f"{address}.lock"):
+        try:
+            held.connect(address)
+        except OSError:  # none, or one that has ended
+            Path(address).unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(address)
+                listener.listen(64)
+                environment: dict[str, str | None] = {**os.environ, **dict(otherwise)}
+                subprocess.Popen(
+                    [sys.executable, "-c", f"from tests.forks import serve; serve({listener.fileno()}, {kind!r})"],
+                    pass_fds=[listener.fileno()],
+                    env={name: value for name, value in environment.items() if value is not None},
+                    cwd=Path(__file__).parents[1],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                held.connect(address)
+    return held
 
 
 def _number(pipe: socket.socket) -> int:
@@ -143,27 +162,67 @@ def _exactly(pipe: socket.socket, count: int) -> bytes:
 
 
 def serve(descriptor: int, kind: str) -> None:
-    """Import, then fork for whoever asks through a socket, one at a time, until it is closed."""
+    """Import, then fork for whoever asks through a listening socket, until nobody is connected any more.
+
+    What every report needs is made ready, too: the page's template and its charts."""
     import importlib
 
     for name in LIGHT if kind == "light" else FULL:
         with suppress(ImportError):
             importlib.import_module(name)
-    with socket.socket(fileno=descriptor) as pipe:
-        while True:
-            head, files, _, _ = socket.recv_fds(pipe, 8, 3)
-            if not head:
-                return
-            words, env, cwd = json.loads(_exactly(pipe, int.from_bytes(head, "big")))
-            pid = os.fork()
-            if pid == 0:
-                pipe.close()
-                _become(words, env, cwd, files)
-            for file in files:
-                os.close(file)
-            pipe.sendall(pid.to_bytes(8, "big"))
-            _, status = os.waitpid(pid, 0)
-            pipe.sendall((os.waitstatus_to_exitcode(status) + 256).to_bytes(8, "big"))
+    if kind == "full":
+        _make_ready()
+    gc.freeze()  # so that no fork looks through, and thereby copies, what all have
+    listener = socket.socket(fileno=descriptor)
+    chosen = selectors.DefaultSelector()
+    chosen.register(listener, selectors.EVENT_READ)
+    while events := chosen.select(None if len(chosen.get_map()) > 1 else IDLE):
+        for key, _ in events:
+            if key.fileobj is listener:
+                chosen.register(listener.accept()[0], selectors.EVENT_READ)
+            elif isinstance(key.fileobj, socket.socket):
+                _hear(key.fileobj, chosen)
+            else:
+                _ended(key, chosen)
+
+
+def _make_ready() -> None:
+    from gpteval.core.content import content_dir
+    from gpteval.report.html import template_of
+    from gpteval.report.packed import chart_library
+
+    template_of(content_dir("reports") / "leaderboard")
+    chart_library()
+
+
+def _hear(pipe: socket.socket, chosen: selectors.BaseSelector) -> None:
+    """Fork for what was asked; or who was connected is gone."""
+    head, files, _, _ = socket.recv_fds(pipe, 8, 3)
+    if not head:
+        chosen.unregister(pipe)
+        pipe.close()
+        return
+    words, env, cwd = json.loads(_exactly(pipe, int.from_bytes(head, "big")))
+    pid = os.fork()
+    if pid == 0:
+        for key in list(chosen.get_map().values()):
+            os.close(key.fd)
+        chosen.close()
+        _become(words, env, cwd, files)
+    for file in files:
+        os.close(file)
+    pipe.sendall(pid.to_bytes(8, "big"))
+    chosen.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, pipe))
+
+
+def _ended(key: selectors.SelectorKey, chosen: selectors.BaseSelector) -> None:
+    """Tell who asked with what code its process ended; unless it did not wait."""
+    chosen.unregister(key.fileobj)
+    os.close(key.fd)
+    pid, pipe = key.data
+    _, status = os.waitpid(pid, 0)
+    with suppress(OSError):
+        pipe.sendall((os.waitstatus_to_exitcode(status) + 256).to_bytes(8, "big"))
 
 
 def _become(words: list[str], env: Mapping[str, str], cwd: str, files: list[int]) -> None:

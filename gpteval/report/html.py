@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gpteval
 from gpteval.core.atomic import whole
@@ -28,6 +29,9 @@ from gpteval.report.training_view import figure, training
 from gpteval.report.views import views
 from gpteval.store.runs import Loaded, facts_of, parts_of, read_runs
 from gpteval.store.same import same_weights
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 
 def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS) -> Path:
@@ -53,7 +57,6 @@ def render(
     """The page as a string, with so many items of each task. Everything that comes from models or data is escaped by
     the template, or written as text by its scripts: all .js files of the folder, in the order of their names.
     """
-    import jinja2
     from markupsafe import Markup
 
     shown = shown or Examples()
@@ -64,17 +67,7 @@ def render(
     figures |= {view.id: figure(view) for view in trained}
     more = views(loaded, board)
     figures |= {view.id: view.figure for view in more}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        finalize=finalize,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"clip": clip, "pieces": clip_words}
-    environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
-    return environment.get_template("template.html").render(
+    return template_of(folder).render(
         title=" + ".join(loaded.names),
         version=gpteval.__version__,
         answer=answer(board),
@@ -103,6 +96,28 @@ def render(
         plotly=Markup(chart_library()),
         figures=Markup(script_json(figures)),
     )
+
+
+def template_of(folder: Path) -> Template:
+    """The template of a report kind: compiled once in a process, and anew where its file has changed."""
+    return _environment(folder).get_template("template.html")
+
+
+@cache
+def _environment(folder: Path) -> Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        finalize=finalize,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"clip": clip, "pieces": clip_words}
+    environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
+    return environment
 
 
 def script_json(document: object) -> str:

@@ -71,24 +71,17 @@ def test_two_processes_give_the_results_of_one(tmp_path: Path, alone: Any, monke
 def test_a_worker_that_is_killed_costs_nothing_but_time(
     tmp_path: Path, of_one: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = []
+    heard, killed = workers.ProcessPool._heard, []
 
-    def kill() -> None:
-        """The first worker, once it works; then another."""
-        while len(killed) < 2:
-            for child in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-                for pid in child.read_text().split():
-                    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                    if b"spawn_main" in command and pid not in killed and len(killed) < 2:
-                        time.sleep(4 if not killed else 1)
-                        os.kill(int(pid), signal.SIGKILL)
-                        killed.append(pid)
-            time.sleep(0.1)
+    def kill(pool: Any, worker: Any, message: Any) -> Any:
+        """Two of the workers, each when it has given something for the first time."""
+        if len(killed) < 2 and worker.process.pid not in killed:
+            os.kill(worker.process.pid, signal.SIGKILL)
+            killed.append(worker.process.pid)
+        return heard(pool, worker, message)
 
-    watcher = threading.Thread(target=kill, daemon=True)
-    watcher.start()
+    monkeypatch.setattr(workers.ProcessPool, "_heard", kill)
     made = run(tmp_path)
-    watcher.join(timeout=900)
     assert len(killed) == 2
     assert made.failures == ()
     assert results(tmp_path) == of_one
@@ -131,7 +124,7 @@ def test_the_run_itself_killed_and_continued(
 ) -> None:
     script = tmp_path / "run.py"
     script.write_text(KILLED)
-    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "r"), str(count)])
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "r"), str(count)], start_new_session=True)
     while process.poll() is None:
         journal = tmp_path / "r" / "journal.sqlite-wal"
         if journal.is_file() and journal.stat().st_size > 50_000:
@@ -140,9 +133,10 @@ def test_the_run_itself_killed_and_continued(
     assert process.poll() is None, "it was killed in the middle"
     process.send_signal(how)
     process.wait(timeout=900)
-    time.sleep(0.5)
-    left = subprocess.run(["pgrep", "-f", str(script)], capture_output=True, text=True, check=False).stdout
-    assert left == "", "no worker outlives it"
+    deadline = time.monotonic() + 900
+    while left := subprocess.run(["pgrep", "-g", str(process.pid)], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, f"no worker outlives it, but {left!r} does"
+        time.sleep(0.05)
     run(tmp_path / "r", executor=then)
     assert results(tmp_path / "r") == of_one
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from gpteval.backends.opening import Computing
@@ -24,6 +26,7 @@ from gpteval.run.units import Listener
 from gpteval.tokens.queries import Query
 
 CORES = 4
+IMPORTED = ("gpteval.run.executors.computer", "gpteval.engine.score", "gpteval.engine.generate", "transformers")
 
 
 @dataclass
@@ -91,12 +94,12 @@ class ProcessPool(Pool):
             worker.pipe.send((order_of(part), queries))
 
     def _start(self) -> _Worker:
-        spawn = multiprocessing.get_context("spawn")
-        ours, theirs = spawn.Pipe()
+        starting = _starting(self.config.load.device)
+        ours, theirs = starting.Pipe()
         number = next(n for n in range(self.workers) if all(w.process.name != f"gpteval-{n}" for w in self._alive))
-        process = spawn.Process(
+        process = starting.Process(  # type: ignore[attr-defined]
             target=_work,
-            args=(theirs, self.config.computing, number, self.workers),
+            args=(theirs, self.config.computing, number, self.workers, dict(os.environ)),
             name=f"gpteval-{number}",
             daemon=True,
         )
@@ -114,18 +117,33 @@ class ProcessPool(Pool):
         return worker.part  # type: ignore[return-value]  # asked of those that are at one
 
 
-def _workers(device: str) -> int:
+def _gpus(device: str) -> int:
     import torch
 
-    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    return torch.cuda.device_count() if device in ("auto", "cuda") else 0
+
+
+def _starting(device: str) -> BaseContext:
+    """How workers start: on a CPU they fork from a process that has imported what they need, so that the second and
+    each that replaces one starts at once. CUDA does not survive a fork: where there is a GPU, each imports for itself.
+    """
+    starting = multiprocessing.get_context("spawn" if _gpus(device) else "forkserver")
+    starting.set_forkserver_preload(list(IMPORTED))  # heeded once in a process
+    return starting
+
+
+def _workers(device: str) -> int:
+    gpus = _gpus(device)
     cores = min(CORES, os.cpu_count() or 1) if pick_device(device) == "cpu" else 1  # one device: one process
     return gpus or cores
 
 
-def _work(pipe: Connection, config: Computing, number: int, count: int) -> None:
+def _work(pipe: Connection, config: Computing, number: int, count: int, environment: Mapping[str, str]) -> None:
     """A worker: computes what it is handed until the pipe ends."""
     import signal
 
+    os.environ.clear()
+    os.environ.update(environment)  # that of the run: what it forks from can be older
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started it
     computer: Computer | None = None
     queries: dict[bytes, Query] = {}
@@ -144,7 +162,7 @@ def _own_device(config: Computing, number: int, count: int) -> Computing:
     """With a GPU of its own for worker ``number`` of ``count``, or its share of the cores."""
     import torch
 
-    if gpus := torch.cuda.device_count() if config.load.device in ("auto", "cuda") else 0:
+    if gpus := _gpus(config.load.device):
         return replace(config, load=replace(config.load, device=f"cuda:{number % gpus}"))
     if "OMP_NUM_THREADS" not in os.environ:  # which is for the user to choose
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
