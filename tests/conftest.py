@@ -61,6 +61,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow modules first, and marked so."""
+    if providers := sys.modules.get("hypothesis.internal.conjecture.providers"):
+        # it would parse all of the project in each process, for constants that are worth a try: 20 s
+        providers.is_local_module_file = lambda path: False  # type: ignore[attr-defined]
     places = {f"test_{name}": place for place, name in enumerate(SLOW)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:

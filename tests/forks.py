@@ -13,7 +13,9 @@ import gc
 import hashlib
 import json
 import os
+import select
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -57,37 +59,85 @@ def run(
     """Run ``python -m MODULE ...`` or ``python -c CODE ...`` to its end, as ``subprocess.run`` with text does."""
     words = [str(word) for word in command]
     env = dict(os.environ if env is None else env)
-    differing = {name for name in {*env, *os.environ} if env.get(name) != os.environ.get(name)}
-    left = {name for name in differing if not name.startswith(GIVEN)}
-    if words[0] != sys.executable or words[1] not in ("-m", "-c") or any(not name.startswith(HUB) for name in left):
+    if words[0] != sys.executable or words[1] not in ("-m", "-c") or _kind(env) is None:
         return subprocess.run(
             words, env=env, cwd=cwd, input=input, capture_output=True, text=True, timeout=timeout, check=check
         )
-    otherwise = {name: env.get(name) for name in left}
-    kind, key = ("full", _key(otherwise)) if otherwise in [{}, *SHARED] else ("light", ())
-    with tempfile.TemporaryFile("w+") as given, ThreadPoolExecutor(2) as readers:
-        given.write(input)
-        given.flush()
-        given.seek(0)
-        (out, their_out), (err, their_err) = os.pipe(), os.pipe()
-        said = [readers.submit(_text, pipe) for pipe in (out, err)]
-        files = [given.fileno(), their_out, their_err]
-        try:
-            code = _start(kind, key, words, env, cwd or Path.cwd(), files, timeout)
-        finally:
-            os.close(their_out)  # so that those who read come to an end
-            os.close(their_err)
-    texts = [one.result() for one in said]
-    done = subprocess.CompletedProcess(words, code, *texts)
+    process = Process(words, env=env, cwd=cwd, input=input)
+    done = subprocess.CompletedProcess(words, 0, *process.communicate(timeout))
+    done.returncode = process.wait()
     if check:
         done.check_returncode()
     return done
 
 
-def _text(pipe: int) -> str:
-    """What comes through a pipe until its other end is closed."""
-    with open(pipe, encoding="utf-8", errors="replace") as file:
-        return file.read()
+class Process:
+    """What ``python -m MODULE ...`` or ``python -c CODE ...`` starts, as ``subprocess.Popen`` with text and pipes."""
+
+    def __init__(
+        self,
+        command: Sequence[object],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input: str = "",
+    ) -> None:
+        self.args = [str(word) for word in command]
+        self.returncode: int | None = None
+        env = dict(os.environ if env is None else env)
+        kind, otherwise = _kind(env) or ("light", ())
+        _hold(kind, otherwise)
+        asked = json.dumps([self.args, env, str(cwd or Path.cwd())]).encode()
+        self._told = socket.socket(socket.AF_UNIX)
+        self._told.connect(_address(kind, otherwise))
+        (out, their_out), (err, their_err) = os.pipe(), os.pipe()
+        self.stdout, self.stderr = (os.fdopen(pipe, encoding="utf-8", errors="replace") for pipe in (out, err))
+        with tempfile.TemporaryFile("w+") as given:
+            given.write(input)
+            given.flush()
+            given.seek(0)
+            files = [given.fileno(), their_out, their_err]
+            socket.send_fds(self._told, [len(asked).to_bytes(8, "big")], files)
+        os.close(their_out)  # so that those who read come to an end
+        os.close(their_err)
+        self._told.sendall(asked)
+        self.pid = _number(self._told)
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code. Raises TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self.returncode = _number(self._told) - 256
+            self._told.close()
+        return self.returncode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """What it writes to its end. Raises TimeoutExpired, and kills it."""
+        with ThreadPoolExecutor(2) as readers, self.stdout, self.stderr:
+            said = [readers.submit(pipe.read) for pipe in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            out, err = (one.result() for one in said)
+            return out, err
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
 
 _Key = tuple[tuple[str, str | None], ...]
@@ -97,23 +147,14 @@ def _key(environment: Mapping[str, str | None]) -> _Key:
     return tuple(sorted(environment.items()))
 
 
-def _start(
-    kind: str, otherwise: _Key, words: list[str], env: Mapping[str, str], cwd: Path, files: list[int], timeout: float
-) -> int:
-    """The exit code. Raises TimeoutExpired, and kills what was started."""
-    _hold(kind, otherwise)
-    asked = json.dumps([words, env, str(cwd)]).encode()
-    with socket.socket(socket.AF_UNIX) as pipe:
-        pipe.connect(_address(kind, otherwise))
-        socket.send_fds(pipe, [len(asked).to_bytes(8, "big")], files)
-        pipe.sendall(asked)
-        pid = _number(pipe)
-        pipe.settimeout(timeout)
-        try:
-            return _number(pipe) - 256
-        except TimeoutError:
-            os.kill(pid, 9)
-            raise subprocess.TimeoutExpired(words, timeout) from None
+def _kind(env: Mapping[str, str]) -> tuple[str, _Key] | None:
+    """What the process has imported that forks for such an environment; None where there can be none."""
+    differing = {name for name in {*env, *os.environ} if env.get(name) != os.environ.get(name)}
+    left = {name for name in differing if not name.startswith(GIVEN)}
+    if any(not name.startswith(HUB) for name in left):
+        return None
+    otherwise = {name: env.get(name) for name in left}
+    return ("full", _key(otherwise)) if otherwise in [{}, *SHARED] else ("light", ())
 
 
 def _address(kind: str, otherwise: _Key) -> str:

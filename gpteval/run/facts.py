@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -82,11 +82,18 @@ def on_failures(notes: Iterable[str]) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "transformers", "tokenizers", "datasets", "sacrebleu", "rouge-score", "numpy"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+    packages = ("torch", "transformers", "tokenizers", "datasets", "sacrebleu", "rouge-score", "numpy")
+    found = {package: _version(package) for package in packages}
+    return {"python": platform.python_version()} | {name: known for name, known in found.items() if known}
+
+
+@cache
+def _version(package: str) -> str:
+    """Empty where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def hardware() -> dict[str, Any]:

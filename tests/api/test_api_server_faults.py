@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -186,9 +185,9 @@ print(made.results[0].value)
 
 
 def test_killed_and_continued_asks_nothing_again(server: ApiServer, tmp_path: Path) -> None:
-    server.seconds = 0.02
+    server.seconds = 0.1
     command = [sys.executable, "-c", KILLED, server.url, str(tmp_path / "r")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = forks.Process(command)
     while len(server.answered) < 60:
         assert process.poll() is None
         time.sleep(0.01)

@@ -15,6 +15,7 @@ import pytest
 
 from gpteval.cli import _run
 from gpteval.core.text import without_paths
+from tests import forks
 from tests.breaking import Go, folder, go, model, plugin, results  # noqa: F401  (fixtures)
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
@@ -101,15 +102,12 @@ def catches(process: int, number: signal.Signals) -> bool:
 
 
 class TestSignals:
-    def start(self, model: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "gpteval", "run", "--models", str(model), "--tasks", "nano"]
-        return subprocess.Popen(
-            [*command, "--out", "r", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def command(self, model: Path) -> list[str]:
+        return [sys.executable, "-m", "gpteval", "run", "--models", str(model), "--tasks", "nano", "--out", "r"]
 
     @pytest.mark.parametrize("seconds", [0.0, 1.0])
     def test_sigterm_early(self, folder: Path, model: Path, seconds: float) -> None:
-        process = self.start(model)
+        process = subprocess.Popen(self.command(model), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         while not catches(process.pid, signal.SIGTERM):
             assert process.poll() is None
             time.sleep(0.01)
@@ -136,8 +134,7 @@ class TestSignals:
         assert "run the same command again to continue" in done.stderr
 
     def test_three_quick_signals(self, folder: Path, model: Path) -> None:
-        process = self.start(model, "--batch-tokens", "32")
-        assert process.stderr is not None
+        process = forks.Process([*self.command(model), "--batch-tokens", "32"])
         process.stderr.readline()
         time.sleep(1)
         for _ in range(3):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.cli import _run
+from tests import forks
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
@@ -196,10 +197,7 @@ def test_an_interrupted_run_says_how_to_go_on(run_cli: RunCli, model: Path, tmp_
         "--limit",
         "40",
     ]
-    process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "r")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
+    process = forks.Process([*command, "--out", str(tmp_path / "r")])
     process.stdout.readline()  # the first finished task
     process.terminate()
     _, errors = process.communicate(timeout=900)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from gpteval.core.types import Generate
 from gpteval.metrics.named import metric_registry
 from gpteval.stats.resample import weights
 from gpteval.stats.significance import holm, mcnemar, tango
+from tests import forks
 from tests.compared_runs import (
     right,
     rng,
@@ -95,9 +95,7 @@ class TestAgreement:
         for name, lines in (("ref", references), ("one", systems[0]), ("two", systems[1])):
             (tmp_path / name).write_text("\n".join(lines) + "\n")
         command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "one", "two", "--paired-bs", "-f", "json"]
-        done = subprocess.run(
-            [*command, "--paired-bs-n", "10000"], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
+        done = forks.run([*command, "--paired-bs-n", "10000"], cwd=tmp_path, check=True)
         theirs = json.loads(done.stdout)[1]["BLEU"]["p_value"]
         metric = METRICS["bleu"]
         stats = [

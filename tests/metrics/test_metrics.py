@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import prediction
 from gpteval.metrics.generated import normalise_answer
 from gpteval.metrics.named import metric_registry
+from tests import forks
 
 METRICS = metric_registry()
 
@@ -153,7 +153,7 @@ def test_bleu_and_chrf_equal_sacrebleus_command_line(name: str, tmp_path: Path) 
     (tmp_path / "hyp").write_text("\n".join(h for h, _ in TRANSLATIONS) + "\n", encoding="utf-8")
     (tmp_path / "ref").write_text("\n".join(r for _, r in TRANSLATIONS) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "hyp", "-m", name, "-b", "-w", "6"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = forks.run(command, cwd=tmp_path, check=True)
     assert corpus(METRICS[name], [(h, [r]) for h, r in TRANSLATIONS]) == pytest.approx(float(done.stdout), abs=1e-5)
 
 

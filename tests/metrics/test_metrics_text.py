@@ -15,6 +15,7 @@ from gpteval.core.types import Generate
 from gpteval.metrics.generated import bleu_tokenizer, first_sentences, normalise_answer
 from gpteval.metrics.named import metric_registry
 from gpteval.stats.jackknife import pseudo_values
+from tests import forks
 
 METRICS = metric_registry()
 LANGUAGES = [
@@ -122,9 +123,7 @@ def test_bleu_has_sacrebleus_words_for_the_references_language(language: str, tm
     for name, lines in (("texts", texts), ("references", references)):
         (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "sacrebleu", str(tmp_path / "references"), "-i", str(tmp_path / "texts")]
-    done = subprocess.run(
-        [*command, "-tok", str(tokenize), "-b", "-w", "6"], capture_output=True, text=True, check=True
-    )
+    done = forks.run([*command, "-tok", str(tokenize), "-b", "-w", "6"], check=True)
     stats = [metric.stats(r, Generated(t, "stop", 1)) for r, t in zip(requests, texts, strict=True)]
     assert float(metric.value(np.array(stats).sum(0))) == pytest.approx(float(done.stdout), abs=1e-5)
     assert f"tok:{tokenize}" in metric.signature(requests)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +29,7 @@ from gpteval.run.executors.wire import dump_message, dump_order, dump_queries, l
 from gpteval.run.units import Listener
 from gpteval.tokens.queries import ENGINE_VERSION, GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
 from gpteval.tune.head_engine import HeadQuery
+from tests import forks
 from tests.nanogpt import GPT, VOCABULARY, save_nanogpt
 from tests.run.test_workers import results
 from tests.tiny import byte_level_tokenizer, save_tiny
@@ -80,7 +80,7 @@ def test_workers_of_a_folder_give_the_results_of_one_process_even_when_one_dies(
     evaluate(models, TASKS, out=tmp_path / "alone", **options)
     run = tmp_path / "run"
     begin = [sys.executable, "-c", WORKER, str(run)]
-    first, second = (subprocess.Popen(begin) for _ in range(2))
+    first, second = (forks.Process(begin) for _ in range(2))
 
     def kill() -> None:
         while not list((run / WORK / CLAIMED).glob("*")):
@@ -103,7 +103,7 @@ def test_a_run_without_workers_says_how_to_start_them_and_says_it_again_when_the
     monkeypatch.setattr(shared, "CALL_SECONDS", 2.0)
     monkeypatch.setattr(shared, "LEASE", 2.0)
     run, called = tmp_path / "run", threading.Event()
-    workers: list[subprocess.Popen[bytes]] = []
+    workers: list[forks.Process] = []
 
     class Calls(Listener):
         def warned(self, message: str) -> None:
@@ -114,7 +114,7 @@ def test_a_run_without_workers_says_how_to_start_them_and_says_it_again_when_the
         for leaves in (True, False):
             assert called.wait(timeout=900)
             called.clear()
-            workers.append(subprocess.Popen([sys.executable, "-c", WORKER, str(run)]))
+            workers.append(forks.Process([sys.executable, "-c", WORKER, str(run)]))
             if leaves:
                 until(lambda: list((run / WORK / CLAIMED).glob("*")))
                 workers[0].kill()
@@ -214,14 +214,14 @@ def test_what_is_removed_from_the_folder_is_handed_out_again(tmp_path: Path, mon
         until(lambda: list((folder / WAITING).glob("*")))
         shutil.rmtree(folder, ignore_errors=True)
         until(lambda: warned)
-        workers.append(subprocess.Popen([sys.executable, "-c", WORKER, str(run)]))
+        workers.append(forks.Process([sys.executable, "-c", WORKER, str(run)]))
         until(lambda: list((folder / CLAIMED).glob("*")))
         shutil.rmtree(folder, ignore_errors=True)
         until(lambda: len(warned) > 1 and list((folder / WAITING).glob("*")))
         for path in [*(folder / WAITING).glob("*")][:1] + [*folder.glob("*.queries")][:1]:
             path.unlink(missing_ok=True)
 
-    workers: list[subprocess.Popen[bytes]] = []
+    workers: list[forks.Process] = []
     options |= {"executor": "folder", "workers": 2, "listener": Hears()}
     threads = [
         threading.Thread(target=remove, daemon=True),

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ from gpteval.run.evaluate import evaluate
 from gpteval.run.executors import processes as workers
 from gpteval.run.units import Listener, Unit
 from gpteval.store.progress import State
+from tests import forks
 from tests.dying import die
 from tests.tiny import save_tiny
 
@@ -220,16 +219,19 @@ def test_workers_that_are_too_slow_say_what_would_help(tmp_path: Path, monkeypat
     assert "a longer --worker-timeout" in failure.error
 
 
+LIMITED = """
+import resource
+from gpteval.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+main()
+"""
+
+
 def test_a_disk_that_is_full_in_the_middle(tmp_path: Path, of_one: Any) -> None:
     """No file may grow beyond a limit that the journal reaches; then there is room again."""
-    command = [sys.executable, "-m", "gpteval", "run", "--models", "gpt2-nano", "--tasks", ",".join(TASKS)]
-    command += ["--shots", "0,2", "--limit", "30", "--no-cache", "--no-report", "--out", str(tmp_path / "r")]
-    command += ["--executor", "process", "--workers", "1"]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
-
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
+    words = ["run", "--models", "gpt2-nano", "--tasks", ",".join(TASKS), "--shots", "0,2", "--limit", "30"]
+    words += ["--no-cache", "--no-report", "--out", str(tmp_path / "r"), "--executor", "process", "--workers", "1"]
+    done = forks.run([sys.executable, "-c", LIMITED, *words])
     assert done.returncode == 1, done.stderr
     assert "cannot write" in done.stderr
     assert "run the same command again" in done.stderr
