@@ -78,11 +78,12 @@ def named_points(kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint]
 
 
 def _points(group: str) -> EntryPoints:
-    return _installed(tuple(sys.path)).select(group=group)
+    found: EntryPoints = _installed(tuple(sys.path)).select(group=group)
+    return found
 
 
 @lru_cache(1)
-def _installed(paths: tuple[str, ...]) -> EntryPoints:
+def _installed(paths: tuple[str, ...]) -> Any:
     """Every package's entry points: to read them takes 25 ms, and there are six kinds."""
     return entry_points()
 

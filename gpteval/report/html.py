@@ -66,7 +66,7 @@ def render(
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
     figures |= {view.id: figure(view) for view in trained}
     more = views(loaded, board)
-    figures |= {view.id: view.figure for view in more}
+    figures |= {chart.id: chart.figure for view in more for chart in view.charts}
     return template_of(folder).render(
         title=" + ".join(loaded.names),
         version=gpteval.__version__,

@@ -9,7 +9,7 @@ from typing import Any
 from gpteval.report.charts import SYMBOLS, plain
 from gpteval.report.leaderboard import Leaderboard, show, show_interval
 from gpteval.report.training_view import DASHES, trace
-from gpteval.report.view import CURVE, View
+from gpteval.report.view import CURVE, Chart, View
 from gpteval.store.runs import Loaded
 
 
@@ -53,8 +53,7 @@ def tuning_view(loaded: Loaded, board: Leaderboard) -> View | None:
         intro="These models were trained on examples of a task before they were asked. A thin line is the loss on what "
         "they were trained on, a line with points that on the validation examples. Where all weights moved it holds "
         "the language-modelling loss as well, by its weight.",
-        seen="Losses of tuned models by update. The table below has what was trained and what came of it.",
-        figure=loss_figure(rows),
+        charts=(Chart("tuning", "Losses of tuned models by update.", loss_figure(rows)),),
         header=(
             *("Model", "Of", "Task", "Method", "Weights trained", "Share", "Examples", "Time", "Peak memory"),
             *("Score", "95 % interval"),

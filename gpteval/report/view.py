@@ -1,4 +1,4 @@
-"""A view of the page that has one chart and one table."""
+"""A view of the page: charts, and a table with their numbers."""
 
 from __future__ import annotations
 
@@ -15,16 +15,34 @@ CURVE: Mapping[str, Any] = {  # the layout of a chart with axes of its own; the 
 
 
 @dataclass(frozen=True)
+class Chart:
+    """``id``: its name in the page, and in the names of its files. ``seen``: what it shows, for those who do not see
+    it. ``figure``: of plotly, ``{"data": [...], "layout": {...}}``. ``title``: above it, where a view has several.
+    """
+
+    id: str
+    seen: str
+    figure: Mapping[str, Any]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Shade:
+    """A cell of a table with a background: ``share`` from 0 (none) to 1 (full)."""
+
+    text: str
+    share: float
+
+
+@dataclass(frozen=True)
 class View:
-    """``id``: the fragment that opens it. ``intro``: what a reader should know first. ``seen``: the chart for those who
-    do not see it. ``figure``: of plotly, ``{"data": [...], "layout": {...}}``. ``rows`` under ``header``: the chart's
-    numbers as text.
+    """``id``: the fragment that opens it. ``intro``: what a reader should know first. ``rows`` under ``header``: the
+    charts' numbers as text, or with a shade each.
     """
 
     id: str
     title: str
     intro: str
-    seen: str
-    figure: Mapping[str, Any]
+    charts: tuple[Chart, ...]
     header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str | Shade, ...], ...]
