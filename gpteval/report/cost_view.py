@@ -9,7 +9,7 @@ from typing import Any
 from gpteval.core.generations import NAMES
 from gpteval.core.show import number, signed, size
 from gpteval.report.leaderboard import Leaderboard
-from gpteval.report.scatter import SCORE, Scored, scatter, score_points, scored, tasks_of, titled
+from gpteval.report.scatter import SCORE, MeanScored, scatter, score_points, scored, tasks_of, titled
 from gpteval.report.view import Chart, View
 from gpteval.store.runs import Loaded, facts_of
 
@@ -17,12 +17,12 @@ FEWEST = 2  # models: which of two is better and cheaper is an answer
 
 
 @dataclass(frozen=True)
-class Cost:
+class ItemCost:
     """What a model takes over the tasks of its mean score: ``seconds`` and ``dollars`` an item; ``memory`` in bytes at
     most, of a GPU alone: what a CPU's process takes is not one model's.
     """
 
-    one: Scored
+    one: MeanScored
     seconds: float | None
     dollars: float | None
     memory: int | None
@@ -74,11 +74,11 @@ def cost_view(loaded: Loaded, board: Leaderboard) -> View | None:
     )
 
 
-def _cost(one: Scored, board: Leaderboard, facts: Mapping[str, Any]) -> Cost:
+def _cost(one: MeanScored, board: Leaderboard, facts: Mapping[str, Any]) -> ItemCost:
     rows = [row for column in board.shared if (row := board.primary.get((one.model.name, column.id))) is not None]
     memory = facts.get("peak_memory_bytes")
     on_gpu = str(facts.get("device") or "").startswith("cuda") and isinstance(memory, int)
-    return Cost(one, _an_item(rows, "seconds"), _an_item(rows, "dollars"), memory if on_gpu else None)
+    return ItemCost(one, _an_item(rows, "seconds"), _an_item(rows, "dollars"), memory if on_gpu else None)
 
 
 def _an_item(rows: list[Mapping[str, Any]], what: str) -> float | None:

@@ -10,7 +10,7 @@ from gpteval.core.generations import NAMES
 from gpteval.core.show import signed, size
 from gpteval.reference.known import known_model
 from gpteval.report.leaderboard import Leaderboard, RankedModel, margin
-from gpteval.report.scatter import SCORE, Point, scatter, score_points, scored, tasks_of, titled
+from gpteval.report.scatter import SCORE, Dot, scatter, score_points, scored, tasks_of, titled
 from gpteval.report.view import Chart, View
 from gpteval.stats.interval import normal_error
 from gpteval.store.runs import Loaded
@@ -65,8 +65,8 @@ def scaling_view(loaded: Loaded, board: Leaderboard) -> View | None:
     )
 
 
-def _bit_point(model: RankedModel, bits: float, error: float) -> Point:
-    return Point(model, float(model.n_params or 0), bits, error, f"{size(model.n_params)}, {bits:.3f} ± {error:.3f}")
+def _bit_point(model: RankedModel, bits: float, error: float) -> Dot:
+    return Dot(model, float(model.n_params or 0), bits, error, f"{size(model.n_params)}, {bits:.3f} ± {error:.3f}")
 
 
 def _bits(board: Leaderboard, models: Iterable[str]) -> dict[str, tuple[float, float]]:

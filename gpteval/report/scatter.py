@@ -18,7 +18,7 @@ SCORE = "mean score, 0 is guessing"
 
 
 @dataclass(frozen=True)
-class Scored:
+class MeanScored:
     """A model with its mean score over the tasks that all ran, from 0 (guessing) to 100, and half its interval."""
 
     model: RankedModel
@@ -31,7 +31,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Point:
+class Dot:
     """``x``: a number, or a date as plotly reads it. ``told``: what stands beside it when it is pointed at."""
 
     model: RankedModel
@@ -41,12 +41,12 @@ class Point:
     told: str
 
 
-def scored(board: Leaderboard) -> tuple[Scored, ...]:
+def scored(board: Leaderboard) -> tuple[MeanScored, ...]:
     """The models that have a mean score with an interval, in the board's order."""
     if not board.shared:
         return ()
     found = ((model, mean_score(board, [model])) for model in board.models)
-    return tuple(Scored(model, 100 * s[0], 100 * margin(s[1])) for model, s in found if s is not None)
+    return tuple(MeanScored(model, 100 * s[0], 100 * margin(s[1])) for model, s in found if s is not None)
 
 
 def tasks_of(board: Leaderboard) -> str:
@@ -55,7 +55,7 @@ def tasks_of(board: Leaderboard) -> str:
     return f"the {tasks} task{'' if tasks == 1 else 's'} with right and wrong answers that every model ran"
 
 
-def scatter(points: Sequence[Point], x: dict[str, Any], y: dict[str, Any], *, frontier: bool = False) -> dict[str, Any]:
+def scatter(points: Sequence[Dot], x: dict[str, Any], y: dict[str, Any], *, frontier: bool = False) -> dict[str, Any]:
     """A plotly figure with these axes. ``frontier``: a line through the models that none beats with a smaller x."""
     data: list[dict[str, Any]] = []
     if frontier:
@@ -92,10 +92,10 @@ def scatter(points: Sequence[Point], x: dict[str, Any], y: dict[str, Any], *, fr
     return {"data": data, "layout": {**CURVE, "xaxis": x, "yaxis": y}}
 
 
-def score_points(found: Sequence[tuple[Scored, float | str, str]]) -> list[Point]:
+def score_points(found: Sequence[tuple[MeanScored, float | str, str]]) -> list[Dot]:
     """Points of mean scores: each with its x, and that in words."""
     return [
-        Point(one.model, x, one.score, one.error, f"{said}, {signed(one.score)} ± {one.error:.1f}")
+        Dot(one.model, x, one.score, one.error, f"{said}, {signed(one.score)} ± {one.error:.1f}")
         for one, x, said in found
     ]
 
