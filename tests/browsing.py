@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,3 +23,25 @@ def browser() -> Iterator[Any]:
         opened = play.chromium.launch(executable_path=chromium, args=FLAGS.split())
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, page: Path) -> Iterator[Any]:
+    """Opens the report and fails afterwards if it logged an error or asked for anything but itself."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_it(fragment: str = "", width: int = 1300, scheme: str = "light", height: int = 900) -> Any:
+        context = browser.new_context(offline=True, viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
+        tab.on("pageerror", lambda e: troubles.append(str(e)))
+        tab.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else troubles.append(r.url))
+        tab.goto(page.as_uri() + fragment)
+        return tab
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert troubles == []

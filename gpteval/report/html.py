@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,9 @@ from gpteval.store.same import same_weights
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+    from markupsafe import Markup
+
+NAME_MARKS = "_-/:."
 
 
 def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS) -> Path:
@@ -115,7 +119,7 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clip": clip, "pieces": clip_words}
+    environment.filters |= {"clip": clip, "pieces": clip_words, "breakable": breakable}
     environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
     return environment
 
@@ -136,6 +140,17 @@ def finalize(value: object) -> object:
 def clip_words(text: object) -> str:
     """A short text of a table or card."""
     return clip(text, SHORT)
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow column breaks behind its marks, not within its words."""
+    from markupsafe import Markup, escape
+
+    return Markup("").join(escape(printable(part)) + Markup("<wbr>") * (part in NAME_MARKS) for part in _parts(name))
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in re.split(f"([{re.escape(NAME_MARKS)}])", name) if part]
 
 
 def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | None) -> dict[str, Any]:

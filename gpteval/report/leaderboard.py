@@ -27,6 +27,7 @@ FAMILY_NAMES = {
     "summarization": "Summarization",
     "classification": "Classification",
 }
+NOT_RUN = "not run"
 WILD = 20  # largest over smallest value from which a lower-is-better axis is logarithmic
 
 
@@ -119,11 +120,11 @@ class Leaderboard:
 
     @property
     def remarks(self) -> list[str]:
-        """What the daggers in the cells stand for; a remark on several tasks once."""
+        """What the daggers in the cells stand for, single or double; a remark on several tasks once."""
         where: dict[tuple[str, str], list[str]] = {}
         for model in self.models:
             for column, cell in zip(self.columns, model.cells, strict=True):
-                for mark in cell.marks:
+                for mark in cell.marks or ((cell.why,) if cell.why not in ("", NOT_RUN) else ()):
                     where.setdefault((model.name, mark), []).append(column.label)
         return [f"{model}, {', '.join(labels)}: {mark}" for (model, mark), labels in where.items()]
 
@@ -272,7 +273,7 @@ def _cell(
 ) -> ScoreCell:
     if row is None or row.get("value") is None:
         failed = [f["error"] for f in loaded.failures if f["model"] == name and f["task"] == column.task]
-        return ScoreCell(why=failed[-1] if failed else "not run" if row is None else "the value is not finite")
+        return ScoreCell(why=failed[-1] if failed else NOT_RUN if row is None else "the value is not finite")
     rivals = [r for (_, where), r in primary.items() if where == column.id and r.get("value") is not None]
     best = (max if column.higher else min)(rivals, key=lambda r: r["value"])
     contest = any(r["value"] != best["value"] for r in rivals)

@@ -1,4 +1,4 @@
-"""The view of all results at once: a row a task, a column a model, the darker the better."""
+"""The view of all results at once: a row a task, a column a model, the better the stronger its shade."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def matrix_view(loaded: Loaded, board: Leaderboard) -> View | None:
     return View(
         id="matrix",
         title="Matrix",
-        intro="All primary metrics; the darker, the better. Where a metric has a level of guessing and a perfect score "
-        "the shade goes from the one to the other, and rows compare; elsewhere from the worst to the best number of "
-        "the row. Intervals are in the leaderboard: neighbouring shades may be the same within them.",
+        intro="All primary metrics; the stronger the shade, the better. Where a metric has a level of guessing and a "
+        "perfect score the shade goes from the one to the other, and rows compare; elsewhere from the worst to the "
+        "best number of the row. Intervals are in the leaderboard: neighbouring shades may be the same within them.",
         charts=(),
-        header=("Task", "Metric", *(model.name for model in board.models)),
+        header=("Task", *(model.name for model in board.models)),
         rows=tuple(
-            (column.label, column.metric, *(_cell(column, board, model.name) for model in board.models))
+            (f"{column.label}: {column.metric}", *(_cell(column, board, model.name) for model in board.models))
             for column in board.columns
         ),
     )

@@ -2,8 +2,9 @@
 // The leaderboard's rows and columns that are asked for; the others are hidden.
 
 // `only`: a name or a regular expression; `generations`, `families`: of those that are shown, "" for all, by commas;
-// `least`: million parameters; `shots`: a number of examples. What is no regular expression is a part of a name.
-function filterBoard(board, { only = "", generations = "", least = "", families = "", shots = "" }) {
+// `least`: million parameters; `shots`: a number of examples; `column`: one task alone, or "all". What is no regular
+// expression is a part of a name.
+function filterBoard(board, { only = "", generations = "", least = "", families = "", shots = "", column = "all" }) {
   let named = (name) => name.toLowerCase().includes(only.toLowerCase());
   try {
     const pattern = new RegExp(only, "iu");
@@ -19,7 +20,10 @@ function filterBoard(board, { only = "", generations = "", least = "", families 
     if (group) group.hidden = ![...body.rows].some((row) => row !== group && !row.hidden);
   }
   const heads = [...board.tHead.rows[1].cells];
-  const shown = heads.map((head) => !head.dataset.family || (among(families, head.dataset.family) && (shots === "" || head.dataset.shots === shots)));
+  const asked = (head) => (column === "all"
+    ? among(families, head.dataset.family) && (shots === "" || head.dataset.shots === shots)
+    : head.dataset.column === column);
+  const shown = heads.map((head) => !head.dataset.family || asked(head));
   for (const row of [board.tHead.rows[1], ...board.querySelectorAll("tr[data-model]")]) {
     [...row.cells].forEach((cell, place) => { cell.hidden = !shown[place]; });
   }

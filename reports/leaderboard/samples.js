@@ -59,6 +59,14 @@ function answerCard(answer, item, data, generations) {
   return card;
 }
 
+// A text that scrolls can be reached by keyboard; one that does not would only be in the way.
+const scrolling = new ResizeObserver((changes) => {
+  for (const { target } of changes) {
+    if (target.scrollHeight > target.clientHeight) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+
 function itemCard(item, data, generations) {
   const card = make("article", { "data-state": item.state }, make("h4", {}, "Item ", make("code", {}, item.id)));
   if (item.prompt) card.append(make("pre", { class: "prompt" }, item.prompt));
@@ -68,6 +76,7 @@ function itemCard(item, data, generations) {
     card.append(make("p", { class: "reference" }, make("b", {}, "Reference"), " ", make("bdi", {}, item.references[0]), more && make("small", {}, more)));
   }
   card.append(make("div", { class: "answers" }, ...item.answers.map((answer) => answerCard(answer, item, data, generations))));
+  for (const text of card.querySelectorAll("pre")) scrolling.observe(text);
   return card;
 }
 

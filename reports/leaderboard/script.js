@@ -22,6 +22,7 @@
   const state = { view: "", options: new URLSearchParams() };
 
   function readFragment() {
+    if (location.hash === "#content" && state.view) return; // the link past the navigation
     const [name, ...rest] = location.hash.slice(1).split("&");
     let view = name;
     try { view = decodeURIComponent(name); } catch { /* not a fragment of ours */ }
@@ -46,15 +47,17 @@
   const sorters = [...board.querySelectorAll("[data-key]")];
 
   // The leaderboard's filters: inputs whose value is in the fragment under their id.
-  const filters = ["only", "generations", "least", "families", "shots"].map(byId).filter(Boolean);
+  const filters = ["only", "generations", "least", "families", "shots", "column"].map(byId).filter(Boolean);
+  const narrow = matchMedia("(max-width: 600px)"); // a phone: one task at a time, explanations folded
   const compact = byId("compact");
   function arrangeFilters() {
-    const asked = Object.fromEntries(filters.map((input) => [input.id, state.options.get(input.id) || ""]));
+    const usual = { column: narrow.matches ? byId("column")?.options[1].value : "all" };
+    const asked = Object.fromEntries(filters.map(({ id }) => [id, state.options.get(id) || usual[id] || ""]));
     for (const input of filters) if (document.activeElement !== input) input.value = asked[input.id];
     const { models, columns } = filterBoard(board, asked);
     compact.checked = state.options.get("compact") === "on";
     board.classList.toggle("compact", compact.checked);
-    byId("shown").textContent = Object.values(asked).some(Boolean) ? `${models} model${models === 1 ? "" : "s"}, ${columns} column${columns === 1 ? "" : "s"}` : "";
+    byId("shown").textContent = filters.some(({ id }) => state.options.get(id)) ? `${models} model${models === 1 ? "" : "s"}, ${columns} column${columns === 1 ? "" : "s"}` : "";
   }
   for (const input of filters) {
     input.addEventListener("input", () => {
@@ -62,6 +65,9 @@
       arrangeFilters();
     });
   }
+  const fold = () => { for (const one of document.querySelectorAll(".fold")) one.open = !narrow.matches; };
+  narrow.addEventListener("change", () => { fold(); arrangeFilters(); });
+  fold();
   compact.addEventListener("change", () => {
     setOptions({ compact: compact.checked ? "on" : "" });
     arrangeFilters();
@@ -372,6 +378,15 @@
     offerTable(table, `gpteval-${name.replace(/[^\w.-]+/g, "-")}${place ? `-${place + 1}` : ""}`);
   });
   let waiting = 0;
-  addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(drawCharts, 120); });
+  const boxes = [...document.querySelectorAll(".scroll")]; // those that hold more than is seen say so at their edge
+  const hint = (box) => box.classList.toggle("beyond", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
+  for (const box of boxes) {
+    box.addEventListener("scroll", () => hint(box), { passive: true });
+    new ResizeObserver(() => hint(box)).observe(box.querySelector("table") || box);
+  }
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { drawCharts(); boxes.forEach(hint); }, 120);
+  });
   show();
 })();

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,10 @@ import pytest
 from playwright.sync_api import expect
 
 from gpteval.report.packed import chart_library
-from tests.browsing import browser  # noqa: F401  (fixture)
+from tests.browsing import browser, open_page  # noqa: F401  (fixtures)
 from tests.report_runs import TASKS, page, run  # noqa: F401  (fixtures)
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def open_page(browser: Any, page: Path) -> Iterator[Any]:
-    """Opens the report and fails afterwards if it logged an error or asked for anything but itself."""
-    troubles: list[str] = []
-    contexts = []
-
-    def open_it(fragment: str = "", width: int = 1300, scheme: str = "light") -> Any:
-        context = browser.new_context(offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
-        tab.on("pageerror", lambda e: troubles.append(str(e)))
-        tab.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else troubles.append(r.url))
-        tab.goto(page.as_uri() + fragment)
-        return tab
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert troubles == []
 
 
 def test_every_view_opens_by_its_fragment(open_page: Any) -> None:
@@ -278,5 +255,5 @@ def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.goto(page.as_uri())
-    assert tab.locator("section:visible").count() == 5 + len(TASKS)
+    assert tab.locator("section:visible").count() == 8 + len(TASKS)
     context.close()

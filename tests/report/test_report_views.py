@@ -146,9 +146,9 @@ def test_the_matrix_is_darkest_where_a_score_is_perfect(run: Path) -> None:
     loaded, board = boarded(run)
     view = matrix_view(loaded, board)
     assert view is not None
-    assert view.header[2:] == tuple(model.name for model in board.models)
+    assert view.header[1:] == tuple(model.name for model in board.models)
     for row, column in zip(view.rows, board.columns, strict=True):
-        for cell, model in zip(row[2:], board.models, strict=True):
+        for cell, model in zip(row[1:], board.models, strict=True):
             value = board.primary[model.name, column.id]["value"]
             assert isinstance(cell, Shade)
             assert cell.text == show(value, column.metric)

@@ -1,0 +1,91 @@
+"""The report as people read it: on a phone, on paper, without a mouse, with a screen reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from gpteval.report.html import breakable
+from tests.browsing import browser, open_page  # noqa: F401  (fixtures)
+from tests.report_runs import page, run  # noqa: F401  (fixtures)
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(open_page: Any, scheme: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python")
+    tab = open_page(width=width, scheme=scheme)
+    names = tab.evaluate("[...document.querySelectorAll('nav a[href], #tasks option')].map((a) => a.hash || a.value)")
+    assert len(names) > 8
+    code = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    tab.evaluate(code)
+    for name in filter(None, names):
+        tab.evaluate("(name) => { location.hash = name; }", name)
+        tab.wait_for_timeout(150)
+        found = tab.evaluate("axe.run()")["violations"]
+        assert [(name, one["impact"], one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_a_phone_shows_a_tasks_score_at_once(open_page: Any) -> None:
+    tab = open_page(width=390, height=800)
+    score = tab.locator(".board td[data-column] .value:visible").first
+    box = score.bounding_box()
+    assert box["y"] + box["height"] < 800, "on the first screen"
+    assert box["x"] + box["width"] < 390
+    assert tab.locator(".fold[open]").count() == 0, "what explains is folded"
+    heads = tab.locator(".board thead th[data-column]:visible")
+    assert heads.count() == 1
+
+
+def test_a_table_that_scrolls_says_so(open_page: Any) -> None:
+    tab = open_page(width=390, height=800)
+    box = tab.locator(".scroll:has(.board)")
+    tab.locator("#column").select_option("all")
+    assert tab.locator(".board thead th[data-column]:visible").count() == 5
+    expect(box).to_have_class("scroll beyond")
+    assert "column=all" in tab.url
+    tab.reload()
+    assert tab.locator(".board thead th[data-column]:visible").count() == 5, "the choice survives a reload"
+    box.evaluate("(box) => box.scrollTo(box.scrollWidth, 0)")
+    expect(box).to_have_class("scroll")
+
+
+def test_one_column_may_be_chosen_on_any_screen(open_page: Any) -> None:
+    tab = open_page()
+    assert tab.locator(".board thead th[data-column]:visible").count() == 5
+    tab.locator("#column").select_option(index=2)
+    chosen = tab.locator("#column").input_value()
+    (column,) = tab.evaluate(
+        "[...document.querySelectorAll('.board thead th[data-column]')]"
+        ".filter((th) => th.offsetParent).map((th) => th.dataset.column)"
+    )
+    assert column == chosen
+    assert "1 column" in tab.locator("#shown").inner_text()
+
+
+def test_paper_has_the_view_that_is_seen(open_page: Any) -> None:
+    tab = open_page()
+    tab.emulate_media(media="print")
+    assert tab.locator("[data-view]:visible").count() == 1
+    assert tab.locator(".answer:visible").count() <= 1
+    assert tab.locator(".board:visible").count() == 1
+    assert tab.locator(".controls:visible, nav:visible, .take:visible").count() == 0
+
+
+def test_the_link_past_the_navigation_keeps_the_view(open_page: Any) -> None:
+    tab = open_page("#run")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.className") == "skip"
+    tab.keyboard.press("Enter")
+    assert tab.locator("nav a[aria-current]").inner_text() == "Run"
+    assert tab.evaluate("document.activeElement.id") == "content"
+
+
+def test_names_break_behind_their_marks() -> None:
+    assert str(breakable("lambada_openai")) == "lambada_<wbr>openai"
+    assert str(breakable("a/b-c:<i>")) == "a/<wbr>b-<wbr>c:<wbr>&lt;i&gt;"
