@@ -232,4 +232,5 @@ def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[s
 
 
 def _both(fact: str, a: Answers, b: Answers) -> str:
-    return f"{fact} {a.facts[fact]} and {b.facts[fact]}"
+    one, two = ("unknown" if said == "" else said for said in (a.facts[fact], b.facts[fact]))
+    return f"{fact} {one} and {two}"

@@ -53,6 +53,20 @@ class Examples:
     def figures(self) -> dict[str, Any]:
         return {task.id: figure(task) for task in self.tasks}
 
+    @property
+    def means(self) -> dict[tuple[str, str], str]:
+        """What a cell of the leaderboard, by model and column, does not say: it has a single set of examples."""
+        return {
+            (str(curve["model"]), f"{task.label}-{point['shots']}"): (
+                f"one of {len(point['seeds'])} sets of examples, whose mean is {task.show(point['score']['value'])}"
+                f" ({task.show(min(point['seeds']))} to {task.show(max(point['seeds']))}): see Examples"
+            )
+            for task in self.tasks
+            for curve in task.curves
+            for point in curve["points"]
+            if point["shots"] and len(point["seeds"]) > 1
+        }
+
 
 @dataclass
 class _Found:

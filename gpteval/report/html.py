@@ -64,7 +64,7 @@ def render(
     from markupsafe import Markup
 
     shown = shown or Examples()
-    board = leaderboard(loaded)
+    board = leaderboard(loaded, shown.means)
     published = beside(loaded)
     trained = training(loaded)
     figures = {family: family_figure(board, columns) for family, columns in board.families()} | shown.figures
@@ -119,7 +119,7 @@ def _environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"clip": clip, "pieces": clip_words, "breakable": breakable}
+    environment.filters |= {"clip": clip, "pieces": clip_words, "breakable": breakable, "prose": prose}
     environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
     return environment
 
@@ -147,6 +147,16 @@ def breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup("").join(escape(printable(part)) + Markup("<wbr>") * (part in NAME_MARKS) for part in _parts(name))
+
+
+def prose(text: object) -> Markup:
+    """A short text of a docstring: what stands between two pairs of backticks is code."""
+    from markupsafe import Markup, escape
+
+    pieces = [escape(printable(piece)) for piece in clip_words(text).split("``")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 else piece for place, piece in enumerate(pieces)
+    )
 
 
 def _parts(name: str) -> list[str]:

@@ -182,10 +182,10 @@ def mean_of_tasks(scores: Mapping[Column, float]) -> float:
     return fmean(map(fmean, by_task.values()))
 
 
-def leaderboard(loaded: Loaded) -> Leaderboard:
+def leaderboard(loaded: Loaded, remarks: Mapping[tuple[str, str], str] | None = None) -> Leaderboard:
     """The table of a page. Columns stand in the order of families, models by generation and size.
 
-    A benchmark stands for its parts, which have no columns.
+    A benchmark stands for its parts, which have no columns. ``remarks``: on cells, by model and column.
     """
     parts = parts_of(loaded.rows)
     whole = [r for r in loaded.rows if r.get("primary") and (r["task"], r["shots"]) not in parts]
@@ -197,7 +197,7 @@ def leaderboard(loaded: Loaded) -> Leaderboard:
     groups = []
     for generation in GENERATIONS:
         names = [n for n, r in facts.items() if generation_of(r.get("generation")) == generation]
-        models = [_model(name, facts[name], columns, primary, loaded, shared) for name in names]
+        models = [_model(name, facts[name], columns, primary, loaded, shared, remarks or {}) for name in names]
         if models:
             groups.append((generation, tuple(sorted(models, key=lambda m: (m.n_params or 0, natural(m.name))))))
     return Leaderboard(columns, tuple(groups), primary, shared if any(centred_of.values()) else ())
@@ -245,11 +245,14 @@ def _model(
     primary: Mapping[tuple[str, str], Mapping[str, Any]],
     loaded: Loaded,
     shared: Sequence[Column],
+    remarks: Mapping[tuple[str, str], str],
 ) -> RankedModel:
     rows = [primary.get((name, c.id)) for c in columns]
     found = _centred_columns(name, columns, primary)
     found = {c: found[c] for c in shared} if shared and found else found
-    cells = tuple(_cell(name, c, row, primary, loaded) for c, row in zip(columns, rows, strict=True))
+    cells = tuple(
+        _cell(name, c, row, primary, loaded, remarks.get((name, c.id))) for c, row in zip(columns, rows, strict=True)
+    )
     mean = mean_of_tasks(found) if found else None
     return RankedModel(
         name, generation_of(facts.get("generation")), facts.get("n_params"), mean, len({c.base for c in found}), cells
@@ -270,6 +273,7 @@ def _cell(
     row: Mapping[str, Any] | None,
     primary: Mapping[tuple[str, str], Mapping[str, Any]],
     loaded: Loaded,
+    remark: str | None,
 ) -> ScoreCell:
     if row is None or row.get("value") is None:
         failed = [f["error"] for f in loaded.failures if f["model"] == name and f["task"] == column.task]
@@ -285,6 +289,7 @@ def _cell(
     if row.get("profile", GPTEVAL) != GPTEVAL:
         marks.append(f"profile {row['profile']}")
     marks += row.get("notes", [])
+    marks += [remark] if remark else []
     places = [column.place(row.get(k)) for k in ("ci_low", "value", "ci_high")]
     return ScoreCell(
         row=row,

@@ -51,6 +51,11 @@ class TestComparability:
         (pair,) = gpteval.compare(runs).pairs
         assert pair.notes == ("dtype bfloat16 and float32",)
 
+    def test_what_a_server_does_not_tell_is_unknown(self, tmp_path: Path) -> None:
+        runs = self.two(tmp_path, {"models": {"a": {"dtype": ""}}}, {"models": {"b": {"dtype": "float32"}}})
+        (pair,) = gpteval.compare(runs).pairs
+        assert sorted(pair.notes) in (["dtype float32 and unknown"], ["dtype unknown and float32"])
+
     def test_another_limit_leaves_the_shared_items(self, tmp_path: Path) -> None:
         a = make_run(tmp_path / "a", {("a", "t"): scores(right(0.5, 50, 1))}, config={"limit": 50})
         b = make_run(tmp_path / "b", {("b", "t"): scores(right(0.5, 80, 1))}, config={"limit": 80})

@@ -15,6 +15,7 @@ from gpteval.experiments.fewshot import analyse, write
 from gpteval.prompts.controls import RANDOM_LABELS
 from gpteval.report import build_report
 from gpteval.report.fewshot_view import examples
+from gpteval.report.leaderboard import leaderboard
 from gpteval.run.config import RunConfig
 from gpteval.store.runs import read_runs
 from tests.browsing import FLAGS, browser  # noqa: F401  (fixture)
@@ -57,6 +58,19 @@ def test_what_a_page_is_made_of(run: Path) -> None:
     assert len([trace for trace in task_figure(found)["data"] if trace.get("line", {}).get("dash") == "dash"]) == 2
     assert len(found.templates) == 2 * 3
     assert found.sentences[0].startswith(f"{NASTY} gains")
+
+
+def test_a_score_of_one_set_of_examples_says_what_the_mean_is(tmp_path: Path, run: Path) -> None:
+    several = make_run(tmp_path / "r", {("small", "t@4"): scores([1, 0] * 25), ("small", "t"): scores([1, 0] * 25)})
+    (several / "fewshot.json").write_bytes((run / "fewshot.json").read_bytes())
+    runs = read_runs([several])
+    found = examples(runs)
+    (task, _) = found.tasks
+    point = task.point(task.curves[0], 4)
+    assert point is not None
+    (remark,) = leaderboard(runs.merged, found.means).remarks
+    mean = 100 * sum(point["seeds"]) / 2
+    assert remark.startswith(f"small, t, 4-shot: one of 2 sets of examples, whose mean is {mean:.1f} (")
 
 
 def task_figure(found: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from gpteval.report.html import breakable
+from gpteval.report.html import breakable, prose
 from tests.browsing import browser, open_page  # noqa: F401  (fixtures)
 from tests.report_runs import page, run  # noqa: F401  (fixtures)
 
@@ -89,3 +89,7 @@ def test_the_link_past_the_navigation_keeps_the_view(open_page: Any) -> None:
 def test_names_break_behind_their_marks() -> None:
     assert str(breakable("lambada_openai")) == "lambada_<wbr>openai"
     assert str(breakable("a/b-c:<i>")) == "a/<wbr>b-<wbr>c:<wbr>&lt;i&gt;"
+
+
+def test_what_a_docstring_marks_as_code_is_code() -> None:
+    assert str(prose("After ``TL;DR:``, <b>")) == "After <code>TL;DR:</code>, &lt;b&gt;"
