@@ -229,7 +229,7 @@ def serve(descriptor: int, kind: str) -> None:
 
 def _make_ready() -> None:
     from gpteval.core.content import content_dir
-    from gpteval.report.html import template_of
+    from gpteval.report.kinds import template_of
     from gpteval.report.packed import chart_library
 
     template_of(content_dir("reports") / "leaderboard")

@@ -41,7 +41,7 @@ def is_own(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        return {".html": _own_page, ".sqlite": _own_journal}.get(path.suffix, _own_document)(path)
+        return {".html": _own_page, ".md": _own_page, ".sqlite": _own_journal}.get(path.suffix, _own_document)(path)
     except OSError:
         return False
 

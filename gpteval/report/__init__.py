@@ -1,4 +1,4 @@
-"""From run folders to one self-contained HTML file. Imports no torch, transformers, datasets or evaluate."""
+"""From run folders to one self-contained file. Imports no torch, transformers, datasets or evaluate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 def build_report(runs: Sequence[Path], out: Path, *, kind: str = "leaderboard", samples: int | None = 20) -> Path:
     """Write the report of one or more runs to ``out`` and return it.
 
-    ``kind`` is a folder of ``reports/``. ``samples``: items a task with their prompts and outputs, None for all.
+    ``kind`` is a folder of ``reports/``, or the path of one of your own with a ``template.html`` or ``template.md``.
+    ``samples``: items a task with their prompts and outputs, None for all.
     Of a result that two runs have, the later run's is shown. Raises UsageError for a folder that is no run's,
     StoreError for an unreadable file, OutputError when ``out`` cannot be written.
     """

@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gpteval
 from gpteval.core.atomic import whole
-from gpteval.core.content import content_dir
-from gpteval.core.errors import OutputError, UnknownNameError
+from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
-from gpteval.core.show import signed
 from gpteval.core.strict import strict_json
-from gpteval.core.text import printable
 from gpteval.report.charts import family_figure
 from gpteval.report.fewshot_view import Examples, examples
-from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard, show, show_interval
+from gpteval.report.kinds import kind_folder, template_of
+from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
 from gpteval.report.packed import chart_library, packed
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
-from gpteval.report.samples_view import ITEMS, SHORT, clip, task_items
+from gpteval.report.samples_view import ITEMS, task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
 from gpteval.report.views import views
 from gpteval.store.runs import Loaded, facts_of, parts_of, read_runs
 from gpteval.store.same import same_weights
 
-if TYPE_CHECKING:
-    from jinja2 import Environment, Template
-    from markupsafe import Markup
-
-NAME_MARKS = "_-/:."
-
 
 def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS) -> Path:
     """See :func:`gpteval.report.build_report`."""
-    kinds = {p.parent.name: p.parent for p in content_dir("reports").glob("*/template.html")}
-    if kind not in kinds:
-        raise UnknownNameError("report", kind, kinds)
+    folder = kind_folder(kind)
     data = read_runs(runs)
-    text = render(data.merged, kinds[kind], paired(data), examples(data), samples)
+    text = render(data.merged, folder, paired(data), examples(data), samples)
     refuse_others([out], REPORT_ELSEWHERE)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -95,33 +83,16 @@ def render(
         dollars=_dollars(loaded),
         remarks=(*loaded.remarks, *shown.remarks),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
-        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
-        script=Markup("\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.js")))),
+        style=Markup(_joined(folder, "*.css")),
+        script=Markup(_joined(folder, "*.js")),
         plotly=Markup(chart_library()),
         figures=Markup(script_json(figures)),
     )
 
 
-def template_of(folder: Path) -> Template:
-    """The template of a report kind: compiled once in a process, and anew where its file has changed."""
-    return _environment(folder).get_template("template.html")
-
-
-@cache
-def _environment(folder: Path) -> Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        finalize=finalize,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"clip": clip, "pieces": clip_words, "breakable": breakable, "prose": prose}
-    environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
-    return environment
+def _joined(folder: Path, pattern: str) -> str:
+    """The files of a kind, in the order of their names."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob(pattern)))
 
 
 def script_json(document: object) -> str:
@@ -130,37 +101,6 @@ def script_json(document: object) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
-
-
-def finalize(value: object) -> object:
-    """What the template prints, without control characters and lone surrogates. Markup of our own passes."""
-    return printable(value) if type(value) is str else value
-
-
-def clip_words(text: object) -> str:
-    """A short text of a table or card."""
-    return clip(text, SHORT)
-
-
-def breakable(name: str) -> Markup:
-    """A name that a narrow column breaks behind its marks, not within its words."""
-    from markupsafe import Markup, escape
-
-    return Markup("").join(escape(printable(part)) + Markup("<wbr>") * (part in NAME_MARKS) for part in _parts(name))
-
-
-def prose(text: object) -> Markup:
-    """A short text of a docstring: what stands between two pairs of backticks is code."""
-    from markupsafe import Markup, escape
-
-    pieces = [escape(printable(piece)) for piece in clip_words(text).split("``")]
-    return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if place % 2 else piece for place, piece in enumerate(pieces)
-    )
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in re.split(f"([{re.escape(NAME_MARKS)}])", name) if part]
 
 
 def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``gpteval report``: one HTML file of runs; or the leaderboard, or every result, as a table."""
+"""``gpteval report``: one file of runs, of any kind; or the leaderboard, or every result, as a table."""
 
 from __future__ import annotations
 
@@ -11,34 +11,41 @@ from gpteval.cli.console import say
 from gpteval.cli.options import Json
 from gpteval.core.errors import OutputError, UsageError
 
+ITEMS = "20"
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
     out: Annotated[
-        Path | None, typer.Option(help="the HTML file; default: report.html in the first run's folder")
+        Path | None, typer.Option(help="the file; default: report.html, or KIND.md, in the first run's folder")
     ] = None,
-    kind: Annotated[str, typer.Option(help="a folder of reports/")] = "leaderboard",
+    kind: Annotated[
+        str, typer.Option(help="leaderboard; card for a model card; or a folder with a template.html or .md")
+    ] = "leaderboard",
     form: Annotated[
         str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
     ] = "html",
     full: Annotated[bool, typer.Option("--full", help="every result, not the leaderboard; not for html")] = False,
     samples_in_report: Annotated[
         str, typer.Option(help="items a task whose prompts and outputs the HTML file has: a number, or all")
-    ] = "20",
+    ] = ITEMS,
     as_json: Json = False,
 ) -> None:
-    """Make one HTML file of one or more runs, or a table of their results."""
+    """Make one file of one or more runs, a page or a model card, or a table of their results."""
     from gpteval.report import build_report
+    from gpteval.report.kinds import file_name
 
     if as_json:
         form = "json"
     items = None if samples_in_report == "all" else _count(samples_in_report)
     if form != "html":
+        if samples_in_report != ITEMS:
+            raise UsageError("--samples-in-report is for html", "a table has no items: gpteval samples lists them")
         _table(runs, form, out, full)
         return
     if full:
         raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
-    say(str(build_report(runs, out or runs[0] / "report.html", kind=kind, samples=items)))
+    say(str(build_report(runs, out or runs[0] / file_name(kind), kind=kind, samples=items)))
 
 
 def _count(text: str) -> int:
