@@ -229,8 +229,8 @@ def serve(descriptor: int, kind: str) -> None:
 
 def _make_ready() -> None:
     from gpteval.core.content import content_dir
-    from gpteval.report.kinds import template_of
     from gpteval.report.packed import chart_library
+    from gpteval.report.report_kinds import template_of
 
     template_of(content_dir("reports") / "leaderboard")
     chart_library()

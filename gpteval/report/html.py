@@ -15,11 +15,11 @@ from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
 from gpteval.report.charts import family_figure
 from gpteval.report.fewshot_view import Examples, examples
-from gpteval.report.kinds import kind_folder, template_of
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
 from gpteval.report.packed import chart_library, packed
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
+from gpteval.report.report_kinds import kind_folder, template_of
 from gpteval.report.samples_view import ITEMS, task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from gpteval.report.kinds import breakable, prose
+from gpteval.report.report_kinds import breakable, prose
 from tests.browsing import browser, open_page  # noqa: F401  (fixtures)
 from tests.report_runs import page, run  # noqa: F401  (fixtures)
 

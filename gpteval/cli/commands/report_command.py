@@ -33,7 +33,7 @@ def report(
 ) -> None:
     """Make one file of one or more runs, a page or a model card, or a table of their results."""
     from gpteval.report import build_report
-    from gpteval.report.kinds import file_name
+    from gpteval.report.report_kinds import file_name
 
     if as_json:
         form = "json"
