@@ -38,7 +38,7 @@ class Loaded:
 
     names: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
-    failures: tuple[Mapping[str, str], ...]
+    failures: tuple[Mapping[str, Any], ...]
     manifests: tuple[Mapping[str, Any], ...]
     samples: Mapping[tuple[str, int], Mapping[str, Path]]
     remarks: tuple[str, ...]
@@ -90,7 +90,7 @@ def read_runs(runs: Runs | str | Path | Sequence[str | Path]) -> Runs:
 
 def _merged(each: Sequence[Loaded]) -> Loaded:
     rows: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    failures: dict[tuple[str, str], Mapping[str, str]] = {}
+    failures: dict[tuple[str, str], Mapping[str, Any]] = {}
     manifests: list[Mapping[str, Any]] = []
     samples: dict[tuple[str, int], dict[str, Path]] = {}
     remarks: list[str] = []
@@ -141,9 +141,9 @@ def _loaded(run: Path, document: dict[str, Any], manifest: Mapping[str, Any], na
             row = row | {"model_family": f"{name.removesuffix(row['model'])}{family}"}
         facts = (manifest.get("metrics") or {}).get(row["metric"])
         rows.append(row | {"model": name} | ({FACTS: facts} if facts else {}))
-    failures = [
+    failures: list[dict[str, Any]] = [
         {"model": names.get(one.get("model", "?"), "?"), "task": one.get("task", "?")}
-        | {"error": str(one.get("error", "no cause given"))}
+        | {"error": str(one.get("error", "no cause given")), "unavailable": one.get("unavailable") is True}
         for one in _failures(document)
     ]
     if manifest.get("models"):

@@ -27,6 +27,7 @@ def test_the_wheel_holds_package_content_and_weights(wheel: Path) -> None:
         "gpteval/_content/tasks/nano.py",
         "gpteval/_content/reports/leaderboard/template.html",
         "gpteval/reference/models.csv",
+        "gpteval/view/page.html",
         "gpteval/nano/models/gpt3-nano/model.safetensors",
         "gpteval/nano/models/gpt1-nano/tokenizer.json",
         "gpteval/py.typed",

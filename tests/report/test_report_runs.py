@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,22 @@ class TestErrors:
         (tmp_path / "file").write_text("")
         with pytest.raises(OutputError, match="cannot write"):
             build_report([run], tmp_path / "file" / "r.html")
+
+
+def test_what_cannot_be_had_is_no_failure(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "r"
+    shutil.copytree(run, folder)
+    document = json.loads((folder / "results.json").read_text())
+    document["failures"] = [
+        {"model": "gpt-4", "task": "lambada", "error": "it tells no log-probabilities", "unavailable": True},
+        {"model": "gpt2", "task": "boolq", "error": "the disk is full"},
+    ]
+    (folder / "results.json").write_text(json.dumps(document))
+    page = build_report([folder], folder / "r.html").read_text()
+    assert "Not available (1)" in page
+    assert "Failures (1)" in page
+    away, failed = page.index('id="unavailable"'), page.index('id="failures"')
+    assert away < page.index("it tells no log-probabilities", away) < failed < page.index("the disk is full", failed)
 
 
 def test_nothing_heavy_is_imported(run: Path, tmp_path: Path) -> None:
