@@ -18,8 +18,6 @@ REFERENCES = 6  # of an item that are shown
 LONGEST = 2000  # characters of a prompt or output that are shown
 SHORT = 300  # the same for what stands in a line
 
-_Rights = Mapping[str, Mapping[str, float | None]]  # by model and item, by the task's metric
-
 
 def task_items(
     files: Mapping[str, Path], models: Sequence[str], column: Column, most: int | None = ITEMS
@@ -35,10 +33,10 @@ def task_items(
     scored = {m: {r["item_id"]: r["values"] for r in read_samples(files[m], ["item_id", "values"])} for m in present}
     every = sorted(set().union(*scored.values()))
     common = set(every).intersection(*scored.values())
-    rights = {m: {i: v.get(column.metric) for i, v in of_model.items()} for m, of_model in scored.items()}
-    apart = {(a, b): [i for i in every if _disagree(rights[a], rights[b], i)] for a, b in combinations(present, 2)}
+    right, wrong = ({m: _with(scored[m], column.metric, score) for m in present} for score in (1.0, 0.0))
+    apart = {(a, b): right[a] & wrong[b] | wrong[a] & right[b] for a, b in combinations(present, 2)}
     first = dict.fromkeys(
-        [of_pair[0] for of_pair in apart.values() if of_pair] + sorted(set().union(*apart.values()) & common)
+        [min(of_pair) for of_pair in apart.values() if of_pair] + sorted(set().union(*apart.values()) & common)
     )
     rest = sorted(set(every) - set(first), key=lambda item_id: (item_id not in common, item_id))
     chosen = sorted([*first, *rest][:most], key=lambda item_id: (item_id not in common, item_id))
@@ -56,8 +54,9 @@ def task_items(
     }
 
 
-def _disagree(one: Mapping[str, float | None], other: Mapping[str, float | None], item_id: str) -> bool:
-    return {one.get(item_id), other.get(item_id)} == {0.0, 1.0}
+def _with(values: Mapping[str, Mapping[str, float]], metric: str, score: float) -> set[str]:
+    """The items that have just this score."""
+    return {item_id for item_id, of_item in values.items() if of_item.get(metric) == score}
 
 
 def clip(text: object, longest: int = LONGEST) -> str:
