@@ -14,6 +14,7 @@ from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
 from gpteval.report.charts import family_figure
+from gpteval.report.citation import citation
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
 from gpteval.report.packed import chart_library, packed
@@ -83,6 +84,7 @@ def render(
         unavailable=[failure for failure in loaded.failures if failure.get("unavailable")],
         dollars=_dollars(loaded),
         remarks=(*loaded.remarks, *shown.remarks),
+        citation=citation(loaded, board),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
         style=Markup(_joined(folder, "*.css")),
         script=Markup(_joined(folder, "*.js")),

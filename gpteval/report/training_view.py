@@ -16,6 +16,7 @@ from gpteval.store.runs import Loaded
 DASHES = ("solid", "dash", "dot", "longdash")  # by the place of a number of examples among those that were run
 MOST_TICKS = 9
 SLOTS = 5  # places along the axis for the names of levels
+LONGEST = 18  # characters of a level's name, so that the next place stays free
 ALSO = "bits_per_byte"  # is shown where it is not the primary metric, too
 
 
@@ -113,7 +114,8 @@ def training(loaded: Loaded) -> tuple[TaskSteps, ...]:
 
 def figure(view: TaskSteps) -> dict[str, Any]:
     """A plotly figure: a line and its 95 % intervals as a band for each training and number of examples (dashed for
-    more of them), a level for every other model. Steps stand at the logarithm of one more, so that 0 has a place.
+    more of them), a grey level for every other model; several trainings have a colour and a mark each. Steps stand at
+    the logarithm of one more, so that 0 has a place.
     """
     factor = 100.0 if is_fraction(view.metric) else 1.0
     counts = sorted({line.shots for line in view.lines} | {row["shots"] for row in view.levels})
@@ -128,7 +130,8 @@ def figure(view: TaskSteps) -> dict[str, Any]:
         data.append(
             level
             | {
-                "text": ["", plain(name), ""],
+                "text": ["", plain(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"), ""],
+                "meta": {"generation": "soft"},
                 "textposition": "top center",
                 "hovertext": plain(f"{name}: {_with_interval(row)}"),
                 "mode": "lines+text",
@@ -138,19 +141,20 @@ def figure(view: TaskSteps) -> dict[str, Any]:
             }
         )
     for line in view.lines:
+        place = families.index(line.family) % len(SYMBOLS)
+        colour = {"meta": {"generation": list(SYMBOLS)[place]}} if len(families) > 1 else {}  # else its generation's
         x = [_place(row["step"]) for row in line.rows]
         low = [factor * _bound(row, "ci_low") for row in line.rows]
         high = [factor * _bound(row, "ci_high") for row in line.rows]
-        band = trace(line.rows[0], [*x, *x[::-1]], [*high, *low[::-1]], line.name)
+        band = trace(line.rows[0], [*x, *x[::-1]], [*high, *low[::-1]], line.name) | colour
         data.append(band | {"fill": "toself", "mode": "none", "showlegend": False, "hoverinfo": "skip"})
-        curve = trace(line.rows[0], x, [factor * row["value"] for row in line.rows], line.name)
-        symbol = list(SYMBOLS.values())[families.index(line.family) % len(SYMBOLS)]
+        curve = trace(line.rows[0], x, [factor * row["value"] for row in line.rows], line.name) | colour
         data.append(
             curve
             | {
                 "text": [plain(f"{line.name}, step {row['step']:,}: {_with_interval(row)}") for row in line.rows],
                 "mode": "lines+markers",
-                "marker": {"size": 7, "symbol": symbol},
+                "marker": {"size": 7, "symbol": list(SYMBOLS.values())[place]},
                 "line": {"width": 2.5, "dash": dash[line.shots]},
             }
         )

@@ -12,10 +12,13 @@ import pytest
 
 from gpteval.core.errors import OutputError, StoreError, UnknownNameError, UsageError
 from gpteval.report import build_report
+from gpteval.report.citation import citation
+from gpteval.report.leaderboard import leaderboard
 from gpteval.store import runs as store_runs
 from gpteval.store.documents import read_document
 from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
+from tests.made_runs import make_run, scores
 from tests.report_runs import (
     items_of,
     result,
@@ -119,6 +122,25 @@ class TestErrors:
         (tmp_path / "file").write_text("")
         with pytest.raises(OutputError, match="cannot write"):
             build_report([run], tmp_path / "file" / "r.html")
+
+
+def test_numbers_can_be_cited(tmp_path: Path) -> None:
+    names = ("gpt2_xl", "50%{nano}")
+    run = make_run(tmp_path / "my run", {(name, "piqa"): scores([1.0, 0.0]) for name in names})
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest |= {"command": "gpteval run --models a_b", "created": "2026-11-30T08:00:00+00:00", "gpteval": "0.1.0"}
+    (run / "manifest.json").write_text(json.dumps(manifest | {"versions": {"torch": "2.13.0", "python": "3.11"}}))
+    loaded = read_runs([run]).merged
+    entry = citation(loaded, leaderboard(loaded))
+    assert entry.splitlines() == [
+        "@misc{gpteval-my-run,",
+        r"  title        = {Evaluation of 50\%\{nano\} and gpt2\_xl on 1 task},",
+        "  year         = {2026},",
+        r"  howpublished = {gpteval run --models a\_b},",
+        "  note         = {Made with gpteval 0.1.0, torch 2.13.0},",
+        "}",
+    ]
+    assert "To cite these numbers" in build_report([run], run / "r.html").read_text()
 
 
 def test_what_cannot_be_had_is_no_failure(run: Path, tmp_path: Path) -> None:

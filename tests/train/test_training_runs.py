@@ -244,6 +244,22 @@ def test_what_the_view_says(run: Path) -> None:
     assert line["name"] == "&lt;b&gt;mine&lt;/b&gt;"
 
 
+def test_trainings_have_a_colour_each_and_levels_none(run: Path) -> None:
+    document = json.loads((run / "results.json").read_text())
+    (alone,) = training(read_runs([run]).merged)
+    assert figure(alone)["data"][-1]["meta"]["generation"] == "gpt2", "one is of its generation's colour"
+    for row in document["results"]:
+        if row["model"] in ("checkpoint-0", "checkpoint-10"):
+            row |= {"model_family": "yours"}
+    (run / "results.json").write_text(json.dumps(document))
+    (view,) = training(read_runs([run]).merged)
+    drawn = figure(view)["data"]
+    lines = {trace["name"]: trace["meta"]["generation"] for trace in drawn if trace["mode"] == "lines+markers"}
+    assert len(set(lines.values())) == len(lines) == 2
+    assert {trace["meta"]["generation"] for trace in drawn if trace["mode"] == "lines+text"} == {"soft"}
+    assert max(len(text) for trace in drawn if trace["mode"] == "lines+text" for text in trace["text"]) <= 18
+
+
 def test_a_single_checkpoint_is_no_line(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "r", {("checkpoint-5", "t"): scores([1, 0])})
     document = json.loads((folder / "results.json").read_text())
