@@ -29,12 +29,20 @@ def report(
     samples_in_report: Annotated[
         str, typer.Option(help="items a task whose prompts and outputs the HTML file has: a number, or all")
     ] = ITEMS,
+    figures: Annotated[
+        Path | None, typer.Option(help="a folder for all figures, as SVG and PDF for a paper, instead of a page")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make one file of one or more runs, a page or a model card, or a table of their results."""
+    """Make one file of one or more runs, a page or a model card; or a table of their results; or their figures."""
     from gpteval.report import build_report
     from gpteval.report.report_kinds import file_name
 
+    if figures is not None:
+        from gpteval.report.paper_figures import write_figures
+
+        say("\n".join(map(str, write_figures(runs, figures))))
+        return
     if as_json:
         form = "json"
     items = None if samples_in_report == "all" else _count(samples_in_report)
