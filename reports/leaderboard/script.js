@@ -45,6 +45,10 @@
   const models = [...board.tBodies].flatMap((home) =>
     [...home.rows].filter((row) => !row.classList.contains("group")).map((row) => ({ row, home })));
   const sorters = [...board.querySelectorAll("[data-key]")];
+  const [{ home: together }] = models; // where all stand that are not grouped
+  const pins = document.createElement("tbody"); // a model that is to be seen whatever the order
+  pins.className = "pins";
+  board.tHead.after(pins);
 
   // The leaderboard's filters: inputs whose value is in the fragment under their id.
   const filters = ["only", "generations", "least", "families", "shots", "column"].map(byId).filter(Boolean);
@@ -94,7 +98,10 @@
         return sign * (typeof x === "string" ? x.localeCompare(y) : x - y);
       });
     }
-    for (const { row, home } of ordered) (grouped ? home : board.tBodies[0]).append(row);
+    for (const { row, home } of ordered) (grouped ? home : together).append(row);
+    const pinned = models.find(({ row }) => row.dataset.model === state.options.get("pin"));
+    if (pinned) pins.append(pinned.row);
+    byId("pin").value = pinned ? pinned.row.dataset.model : "";
     board.classList.toggle("flat", !grouped);
     byId("grouped").checked = grouped;
     arrangeFilters(); // a generation's heading is seen with its rows, which are at their places now
@@ -111,6 +118,10 @@
       byId("live").textContent = `Sorted by ${button.textContent}, ${order}, ${within}`;
     });
   }
+  byId("pin").addEventListener("change", (event) => {
+    setOptions({ pin: event.target.value });
+    arrangeBoard();
+  });
   byId("grouped").addEventListener("change", (event) => {
     setOptions({ group: event.target.checked ? "" : "off" });
     arrangeBoard();
@@ -377,6 +388,21 @@
     const place = [...view.querySelectorAll(".scroll > table")].indexOf(table);
     offerTable(table, `gpteval-${name.replace(/[^\w.-]+/g, "-")}${place ? `-${place + 1}` : ""}`);
   });
+  // What a mark stands for: by pointing at it, and by a tap or the keyboard, which have no pointing.
+  const told = byId("told");
+  for (const mark of document.querySelectorAll("abbr[title]")) {
+    Object.entries({ role: "button", tabindex: 0, "aria-description": mark.title }).forEach((pair) => mark.setAttribute(...pair));
+    const tell = () => {
+      told.textContent = mark.title;
+      told.showPopover();
+    };
+    mark.addEventListener("click", tell);
+    mark.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      tell();
+    });
+  }
   let waiting = 0;
   const boxes = [...document.querySelectorAll(".scroll")]; // those that hold more than is seen say so at their edge
   const hint = (box) => box.classList.toggle("beyond", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);

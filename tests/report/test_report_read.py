@@ -15,8 +15,7 @@ from tests.report_runs import page, run  # noqa: F401  (fixtures)
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing(open_page: Any, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python")
     tab = open_page(width=width, scheme=scheme)
@@ -66,6 +65,38 @@ def test_one_column_may_be_chosen_on_any_screen(open_page: Any) -> None:
     )
     assert column == chosen
     assert "1 column" in tab.locator("#shown").inner_text()
+
+
+def test_a_pinned_model_stays_on_top(open_page: Any) -> None:
+    tab = open_page()
+    names = "[...document.querySelectorAll('.board tr[data-model]')].map((row) => row.dataset.model)"
+    before = tab.evaluate(names)
+    tab.locator("#pin").select_option(before[-1])
+    assert tab.evaluate(names) == [before[-1], *before[:-1]]
+    tab.locator(".board [data-key=model]").click()
+    assert tab.evaluate(names)[0] == before[-1], "whatever the order"
+    tab.reload()
+    assert tab.evaluate(names)[0] == before[-1], "and after a reload"
+    tab.locator("#grouped").uncheck()
+    assert tab.evaluate(names)[0] == before[-1]
+    assert sorted(tab.evaluate(names)) == sorted(before)
+    tab.locator("#pin").select_option("")
+    tab.locator("#grouped").check()
+    assert tab.locator(".pins tr").count() == 0
+
+
+def test_a_mark_tells_what_it_means_by_a_tap_or_a_key(open_page: Any) -> None:
+    tab = open_page()
+    mark = tab.locator(".board abbr:visible").first
+    says = mark.get_attribute("title")
+    mark.click()
+    expect(tab.locator("#told")).to_be_visible()
+    assert tab.locator("#told").inner_text() == says
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#told")).to_be_hidden()
+    mark.focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#told")).to_be_visible()
 
 
 def test_paper_has_the_view_that_is_seen(open_page: Any) -> None:
