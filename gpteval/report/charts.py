@@ -25,6 +25,7 @@ def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, An
     figure = go.Figure(layout={"template": "none"})
     models = [m.name for m in board.models]
     names = [plain(n if len(n) <= LONGEST else f"{n[: LONGEST // 2]}…{n[-LONGEST // 2 + 1 :]}") for n in models]
+    ranges = _common_ranges(columns)
     for number, column in enumerate(columns):
         suffix = str(number + 1) if number else ""
         for generation, _ in board.groups:
@@ -45,7 +46,9 @@ def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, An
             align="left",
             showarrow=False,
         )
-        horizontal = {"type": "log" if column.log else "linear", "anchor": f"y{suffix}", "nticks": 5}
+        horizontal: dict[str, Any] = {"type": "log" if column.log else "linear", "anchor": f"y{suffix}", "nticks": 5}
+        if not column.log:
+            horizontal["range"] = ranges[_scale(column)]
         rows: dict[str, Any] = {"anchor": f"x{suffix}", "tickvals": list(range(len(models))), "ticktext": names}
         rows |= {"range": [len(models) - 0.5, -0.5], "zeroline": False}
         figure.update_layout({f"xaxis{suffix}": horizontal, f"yaxis{suffix}": rows})
@@ -58,6 +61,27 @@ def family_figure(board: Leaderboard, columns: Sequence[Column]) -> dict[str, An
     document: dict[str, Any] = figure.to_plotly_json()
     assert {trace["type"] for trace in document["data"]} <= TRACE_TYPES
     return document
+
+
+def _common_ranges(columns: Sequence[Column]) -> dict[str, list[float]]:
+    """One axis for all panels of a scale, so that lengths compare: from the lowest to the highest bound, and a little
+    more.
+    """
+    found: dict[str, list[float]] = {}
+    for column in columns:
+        if not column.log:
+            found.setdefault(_scale(column), []).extend((column.low * _factor(column), column.high * _factor(column)))
+    return {scale: _wider(min(ends), max(ends)) for scale, ends in found.items()}
+
+
+def _wider(low: float, high: float) -> list[float]:
+    more = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return [low - more, high + more]
+
+
+def _scale(column: Column) -> str:
+    """Shares have one scale, whatever the metric; else a metric has its own."""
+    return "share" if is_fraction(column.metric) else column.metric
 
 
 def _dots(board: Leaderboard, generation: str, column: Column) -> dict[str, Any]:

@@ -140,6 +140,19 @@ class TestNumbers:
             points = sum(len(t["x"]) for t in figure["data"])
             assert points == sum(r["family"] == family for r in board.primary.values())
 
+    def test_panels_of_one_scale_have_one_axis(self, run: Path) -> None:
+        board = leaderboard(read_runs([run]).merged)
+        layout = family_figure(board, board.columns)["layout"]
+        axes = dict(zip(board.columns, (layout[f"xaxis{n or ''}"] for n in (0, 2, 3, 4, 5)), strict=True))
+        shares = [axis["range"] for column, axis in axes.items() if column.metric in ("acc", "rouge1")]
+        assert len(shares) == 3
+        assert all(one == shares[0] for one in shares)
+        for column, axis in axes.items():
+            factor = 100 if column.metric in ("acc", "rouge1") else 1
+            if not column.log:
+                assert axis["range"][0] < factor * column.low < factor * column.high < axis["range"][1]
+        assert next(axis for column, axis in axes.items() if column.metric == "bleu")["range"] != shares[0]
+
 
 class TestItems:
     def test_items_that_all_models_have_come_first(self, run: Path, tmp_path: Path) -> None:
