@@ -69,7 +69,11 @@
       arrangeFilters();
     });
   }
-  const fold = () => { for (const one of document.querySelectorAll(".fold")) one.open = !narrow.matches; };
+  const [ofColumn, alone, among] = [byId("of-column"), byId("alone"), byId("only").closest(".controls")];
+  function fold() {
+    for (const one of document.querySelectorAll(".fold")) one.open = !narrow.matches;
+    if (ofColumn) (narrow.matches ? alone : among).append(ofColumn);
+  }
   narrow.addEventListener("change", () => { fold(); arrangeFilters(); });
   fold();
   compact.addEventListener("change", () => {

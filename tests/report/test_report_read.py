@@ -117,6 +117,11 @@ def test_the_link_past_the_navigation_keeps_the_view(open_page: Any) -> None:
     assert tab.evaluate("document.activeElement.id") == "content"
 
 
+def test_names_break_on_a_phone_only(open_page: Any) -> None:
+    name = open_page().locator(".board .first bdi", has_text="openai-gpt").first
+    assert name.evaluate("(name) => new Set([...name.getClientRects()].map((part) => part.y)).size") == 1
+
+
 def test_names_break_behind_their_marks() -> None:
     assert str(breakable("lambada_openai")) == "lambada_<wbr>openai"
     assert str(breakable("a/b-c:<i>")) == "a/<wbr>b-<wbr>c:<wbr>&lt;i&gt;"
