@@ -10,6 +10,8 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import sys
+import traceback
 from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
@@ -64,7 +66,9 @@ class ViewServer(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_address[1]}/{self.token}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who leaves in the middle is no event."""
+        """A reader who leaves in the middle is no event; all else is told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, text = self._answer()
         except GptevalError as error:
             status, kind, text = HTTPStatus.CONFLICT, TEXT, f"{error.message}\n{error.hint or ''}"
+        except Exception as error:
+            traceback.print_exc()
+            status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, TEXT
+            text = f"this page cannot be made ({type(error).__name__}): the terminal of gpteval view says more"
         body = text.encode("utf-8", "replace")
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():

@@ -125,6 +125,15 @@ class TestServer:
         assert (status, b"results.json cannot be read" in text) == (409, True)
 
 
+def test_a_fault_of_its_own_is_told(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gpteval.view.server.told", lambda name, run: 1 / 0)
+    status, _, body = get(f"{server.address}runs.json")
+    assert (status, b"ZeroDivisionError" in body) == (500, True)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_runs_of_one_name_are_told_apart(places: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "other" / "first", {("c", "t"): scores([1.0])})
     found = found_runs([places, tmp_path / "other", places / "first"])
