@@ -85,7 +85,9 @@ class Process:
         self.args = [str(word) for word in command]
         self.returncode: int | None = None
         env = dict(os.environ if env is None else env)
-        kind, otherwise = _kind(env) or ("light", ())
+        found = _kind(env)
+        assert found is not None, "no process that forks has such an environment"
+        kind, otherwise = found
         _hold(kind, otherwise)
         asked = json.dumps([self.args, env, str(cwd or Path.cwd())]).encode()
         self._told = socket.socket(socket.AF_UNIX)

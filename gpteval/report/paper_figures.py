@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,7 +50,11 @@ def write_figures(runs: Sequence[Path], out: Path) -> tuple[Path, ...]:
         raise OutputError(f"{there[0]} already exists", "name another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        plotly.io.write_images([one for one, _ in files], [file for _, file in files], validate=False)
+        with tempfile.TemporaryDirectory(dir=out) as scratch:  # all are drawn before any is at its place
+            drawn = [Path(scratch, file.name) for _, file in files]
+            plotly.io.write_images([one for one, _ in files], drawn, validate=False)
+            for one, (_, file) in zip(drawn, files, strict=True):
+                one.replace(file)
     except OSError as error:
         raise OutputError(f"cannot write to {out}: {error.strerror}", "name another folder") from error
     except Exception as error:  # kaleido's, and those of the browser that it starts

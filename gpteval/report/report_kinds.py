@@ -33,7 +33,7 @@ def kind_folder(kind: str) -> Path:
     """The folder of a kind of the package by its name, or one of the user's own by its path. Raises
     UnknownNameError.
     """
-    own = {template.parent.name: template.parent for template in content_dir("reports").glob("*/template.*")}
+    own = {folder.name: folder for folder in content_dir("reports").iterdir() if _template_name(folder) is not None}
     if kind not in own and _template_name(Path(kind)) is None:
         raise UnknownNameError("report", kind, own, "or give a folder with a template.html or template.md")
     return own.get(kind) or Path(kind)

@@ -8,12 +8,11 @@ from statistics import fmean
 
 from gpteval.core.generations import NAMES
 from gpteval.core.show import signed, size
-from gpteval.reference.known import known_model
 from gpteval.report.leaderboard import Leaderboard, RankedModel, margin
-from gpteval.report.scatter import SCORE, Dot, scatter, score_points, scored, tasks_of, titled
+from gpteval.report.scatter import SCORE, Dot, published, scatter, score_points, scored, tasks_of, titled
 from gpteval.report.view import Chart, View
 from gpteval.stats.interval import normal_error
-from gpteval.store.runs import Loaded
+from gpteval.store.runs import Loaded, facts_of
 
 FEWEST = 3  # models: two are a line whatever they are
 BITS = "bits_per_byte"
@@ -24,7 +23,8 @@ def scaling_view(loaded: Loaded, board: Leaderboard) -> View | None:
     means = {one.model.name: one for one in scored(board) if one.model.n_params}
     models = {model.name: model for model in board.models if model.n_params}
     bits = _bits(board, models)
-    flops = {name: known.flops for name in models if (known := known_model(name)) is not None and known.flops}
+    facts = facts_of(loaded)
+    flops = {name: known.flops for name in models if (known := published(name, facts.get(name))) and known.flops}
     charts = []
     if len({models[name].n_params for name in means}) >= FEWEST:
         found = [(one, float(one.model.n_params or 0), size(one.model.n_params)) for one in means.values()]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from gpteval.core.generations import NAMES
 from gpteval.core.show import signed
+from gpteval.reference.known import KnownModel, known_model
 from gpteval.report.charts import SYMBOLS, plain
 from gpteval.report.leaderboard import Leaderboard, RankedModel, margin
 from gpteval.report.summary import mean_score
@@ -53,6 +54,11 @@ def tasks_of(board: Leaderboard) -> str:
     """What a mean score is a mean over, in words."""
     tasks = len({column.base for column in board.shared})
     return f"the {tasks} task{'' if tasks == 1 else 's'} with right and wrong answers that every model ran"
+
+
+def published(model: str, facts: Mapping[str, Any] | None) -> KnownModel | None:
+    """What is known of a model of this name; nothing of one from a folder, which may be named like another's."""
+    return None if (facts or {}).get("location") == "local" else known_model(model)
 
 
 def scatter(points: Sequence[Dot], x: dict[str, Any], y: dict[str, Any], *, frontier: bool = False) -> dict[str, Any]:

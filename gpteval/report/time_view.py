@@ -7,9 +7,8 @@ from typing import Any
 
 from gpteval.core.generations import NAMES
 from gpteval.core.show import signed
-from gpteval.reference.known import known_model
 from gpteval.report.leaderboard import Leaderboard
-from gpteval.report.scatter import SCORE, scatter, score_points, scored, tasks_of, titled
+from gpteval.report.scatter import SCORE, published, scatter, score_points, scored, tasks_of, titled
 from gpteval.report.view import Chart, View
 from gpteval.store.runs import Loaded, facts_of
 
@@ -39,5 +38,5 @@ def time_view(loaded: Loaded, board: Leaderboard) -> View | None:
 
 
 def _day(model: str, facts: Mapping[str, Any]) -> str:
-    known = known_model(model)
+    known = published(model, facts)
     return str(facts.get("release_date") or (known.released if known else ""))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import GptevalError, UsageError
-from gpteval.core.text import printable
+from gpteval.core.text import printable, without_paths
 from gpteval.report.leaderboard import show, show_interval
 from gpteval.store.documents import read_document
 from gpteval.store.folder import is_written_to
-from gpteval.store.progress import FILE, read_progress
+from gpteval.store.progress import FILE, State, read_progress
 
 RESULTS = "results.json"
 
@@ -19,32 +20,38 @@ RESULTS = "results.json"
 def found_runs(places: Sequence[Path]) -> dict[str, Path]:
     """The runs among ``places`` and directly below them, by a name that tells them apart; the latest first.
 
-    Raises UsageError for a place that is no folder.
+    A name stays a run's, whichever is the latest. Raises UsageError for a place that is no folder, or cannot be read.
     """
     folders: list[Path] = []
     for place in places:
-        if not place.is_dir():
-            raise UsageError(f"{place} is no folder", "give folders of runs, or a folder that holds some")
-        folders += [folder for folder in (place, *sorted(place.iterdir())) if _is_run(folder)]
-    folders = sorted(dict.fromkeys(folders), key=lambda folder: -_when(folder))
+        try:
+            folders += [folder for folder in (place, *sorted(place.iterdir())) if _when(folder) is not None]
+        except OSError as error:
+            way_out = "give folders of runs, or a folder that holds some"
+            raise UsageError(f"{place} is no folder that can be read: {error.strerror}", way_out) from error
     named: dict[str, Path] = {}
-    for folder in folders:
+    for folder in dict.fromkeys(folders):
         name = plain = printable(folder.resolve().name)
         count = 1
         while name in named:
             count += 1
             name = f"{plain} ({count})"
         named[name] = folder
-    return named
+    return dict(sorted(named.items(), key=lambda run: -(_when(run[1]) or 0.0)))
 
 
 def told(name: str, run: Path, *, whole: bool = False) -> dict[str, Any]:
     """How far a run is, for the page; ``whole``: with its results and failures."""
-    state, running = read_progress(run), is_written_to(run)
     try:
         document = read_document(run / RESULTS) if (run / RESULTS).is_file() else {}
-    except GptevalError as error:
-        document = {"failures": [{"error": error.message}]}
+        return _told(name, run, document, read_progress(run), whole)
+    except (GptevalError, TypeError, ValueError) as error:  # the others are to be listed all the same
+        why = error.message if isinstance(error, GptevalError) else f"its files are damaged: {error}"
+        return _told(name, run, {"failures": [{"error": without_paths(why)}]}, None, whole)
+
+
+def _told(name: str, run: Path, document: Mapping[str, Any], state: State | None, whole: bool) -> dict[str, Any]:
+    running = is_written_to(run)
     rows = [row for row in document.get("results") or [] if isinstance(row, dict) and row.get("primary")]
     failures = [one for one in document.get("failures") or [] if isinstance(one, dict)]
     failed = [one for one in failures if not one.get("unavailable")]
@@ -52,6 +59,7 @@ def told(name: str, run: Path, *, whole: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": name,
         "running": running,
+        "ended": state.ended if state else True,
         "results": len(rows),
         "units": max(units, len(rows)),
         "failed": len(failed),
@@ -80,10 +88,10 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and any((folder / name).is_file() for name in (RESULTS, FILE))
-
-
-def _when(folder: Path) -> float:
-    times = [(folder / name).stat().st_mtime for name in (RESULTS, FILE) if (folder / name).is_file()]
-    return max(times, default=0.0)
+def _when(folder: Path) -> float | None:
+    """When a run's folder was written to last; None for what is no run's, or cannot be read."""
+    times = []
+    for name in (RESULTS, FILE):
+        with suppress(OSError):
+            times.append((folder / name).stat().st_mtime)
+    return max(times, default=None)

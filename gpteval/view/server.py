@@ -8,7 +8,6 @@ is looked at, so that no other name leads here) nor show it in a frame.
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import sys
 import traceback
@@ -22,6 +21,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.strict import strict_json
+from gpteval.core.text import without_paths
 from gpteval.report.fewshot_view import examples
 from gpteval.report.html import render
 from gpteval.report.pairs_view import paired
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             status, kind, text = self._answer()
         except GptevalError as error:
-            status, kind, text = HTTPStatus.CONFLICT, TEXT, f"{error.message}\n{error.hint or ''}"
+            status, kind, text = HTTPStatus.CONFLICT, TEXT, without_paths(f"{error.message}\n{error.hint or ''}")
         except Exception as error:
             traceback.print_exc()
             status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, TEXT
@@ -109,9 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
             case [""]:
                 return HTTPStatus.OK, HTML, _page()
             case ["runs.json"]:
-                return HTTPStatus.OK, JSON, json.dumps([told(name, run) for name, run in runs.items()])
+                return HTTPStatus.OK, JSON, strict_json([told(name, run) for name, run in runs.items()])
             case ["run.json"] if len(asked) == 1:
-                return HTTPStatus.OK, JSON, json.dumps(told(asked[0], runs[asked[0]], whole=True))
+                return HTTPStatus.OK, JSON, strict_json(told(asked[0], runs[asked[0]], whole=True))
             case ["report"] if asked:
                 data = read_runs([runs[name] for name in asked])
                 return HTTPStatus.OK, HTML, render(data.merged, kind_folder(LEADERBOARD), paired(data), examples(data))

@@ -66,6 +66,7 @@ def test_what_stands_in_the_way_is_told(run: Path, tmp_path: Path, monkeypatch: 
     with pytest.raises(OutputError, match="cannot be drawn") as caught:
         write_figures([run], tmp_path / "f")
     assert "Chromium" in str(caught.value.hint)
+    assert list((tmp_path / "f").iterdir()) == [], "so the same command may be given again"
     monkeypatch.setattr("gpteval.report.paper_figures.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="need kaleido"):
         write_figures([run], tmp_path / "f")

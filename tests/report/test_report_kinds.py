@@ -102,3 +102,17 @@ def test_items_are_not_for_tables(run: Path, in_process: RunCli) -> None:
     done: Any = in_process("report", run, "--format", "csv", "--samples-in-report", "5")
     assert done.returncode == 2
     assert "--samples-in-report is for html" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--figures", "f", "--format", "csv"], "--figures stands alone"),
+        (["--figures", "f", "--out", "x.html"], "--figures stands alone"),
+        (["--kind", "card", "--format", "md"], "--format md has no kinds"),
+    ],
+)
+def test_no_option_is_passed_over_in_silence(run: Path, in_process: RunCli, options: list[str], told: str) -> None:
+    done = in_process("report", run, *options)
+    assert done.returncode == 2
+    assert told in done.stderr

@@ -114,6 +114,10 @@ def test_training_compute_and_days_are_those_that_were_published(tmp_path: Path)
     sized, compute = view.charts
     assert len(drawn(sized)) == 4
     assert sorted(drawn(compute)) == [1.6e20, 1.1e21, 6.8e21], "of one's own nothing is known"
+    manifest = {"models": {name: {"location": "local"} for name in names}}
+    view = scaling_view(replace(loaded, manifests=(manifest,)), board)
+    assert view is not None
+    assert len(view.charts) == 1, "a folder may be named like a model and hold another"
     assert days is None, "two of three were released on one day"
 
 

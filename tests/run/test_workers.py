@@ -86,6 +86,16 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(
     assert results(tmp_path) == of_one
 
 
+@pytest.mark.parametrize(
+    ("system", "device"), [("linux", "cuda"), ("linux", "mps"), ("darwin", "cpu"), ("win32", "cpu")]
+)
+def test_workers_fork_only_where_that_is_safe(monkeypatch: pytest.MonkeyPatch, system: str, device: str) -> None:
+    assert workers._starting("cpu").get_start_method() == "forkserver"
+    monkeypatch.setattr(workers, "pick_device", lambda asked: device)
+    monkeypatch.setattr(workers, "sys", SimpleNamespace(platform=system))
+    assert workers._starting("auto").get_start_method() == "spawn"
+
+
 def test_workers_that_always_die_are_a_failure_of_their_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_work", die)
     monkeypatch.setattr("gpteval.run.executors.part_queue.PART_TOKENS", 500)

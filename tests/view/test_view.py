@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -124,6 +125,26 @@ class TestServer:
         status, _, text = get(f"{server.address}report?run=first")
         assert (status, b"results.json cannot be read" in text) == (409, True)
 
+    @pytest.mark.parametrize("progress", ['{"units": "x"}', '{"units": 2, "rate": "fast", "planned": 1}', "[]"])
+    def test_a_damaged_progress_file_hides_no_other_run(self, server: ViewServer, places: Path, progress: str) -> None:
+        (places / "first" / "progress.json").write_text(progress)
+        status, _, body = get(f"{server.address}runs.json")
+        assert (status, {run["name"] for run in json.loads(body)}) == (200, {"first", "second"})
+
+    def test_a_number_that_json_has_not_is_no_fault(self, server: ViewServer, places: Path) -> None:
+        document = json.loads((places / "first" / "results.json").read_text())
+        document["results"][0]["n"] = float("nan")
+        (places / "first" / "results.json").write_text(json.dumps(document))
+        _, _, body = get(f"{server.address}run.json?run=first")
+        assert b"NaN" not in body
+        assert json.loads(body)["name"] == "first"
+
+    def test_what_failed_is_ended_and_not_unfinished(self, server: ViewServer, places: Path) -> None:
+        state = {"units": 3, "finished": 2, "failed": 1, "ended": True}
+        (places / "first" / "progress.json").write_text(json.dumps(state))
+        runs = {run["name"]: run for run in json.loads(get(f"{server.address}runs.json")[2])}
+        assert (runs["first"]["ended"], runs["first"]["results"], runs["first"]["units"]) == (True, 2, 3)
+
 
 def test_a_fault_of_its_own_is_told(
     server: ViewServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -138,6 +159,10 @@ def test_runs_of_one_name_are_told_apart(places: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "other" / "first", {("c", "t"): scores([1.0])})
     found = found_runs([places, tmp_path / "other", places / "first"])
     assert sorted(found) == ["first", "first (2)", "second"]
+    os.utime(tmp_path / "other" / "first" / "results.json", (2e9, 2e9))
+    again = found_runs([places, tmp_path / "other", places / "first"])
+    assert next(iter(again)) == "first (2)", "the latest first"
+    assert again == found, "and a name stays a run's"
     with pytest.raises(UsageError, match="is no folder"):
         found_runs([tmp_path / "nothing"])
 

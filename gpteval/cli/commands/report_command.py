@@ -12,6 +12,7 @@ from gpteval.cli.options import Json
 from gpteval.core.errors import OutputError, UsageError
 
 ITEMS = "20"
+LEADERBOARD = "leaderboard"
 
 
 def report(
@@ -21,7 +22,7 @@ def report(
     ] = None,
     kind: Annotated[
         str, typer.Option(help="leaderboard; card for a model card; or a folder with a template.html or .md")
-    ] = "leaderboard",
+    ] = LEADERBOARD,
     form: Annotated[
         str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
     ] = "html",
@@ -39,6 +40,8 @@ def report(
     from gpteval.report.report_kinds import file_name
 
     if figures is not None:
+        if out or full or as_json or (kind, form, samples_in_report) != (LEADERBOARD, "html", ITEMS):
+            raise UsageError("--figures stands alone", "make the page, the card or the table by a command of its own")
         from gpteval.report.paper_figures import write_figures
 
         say("\n".join(map(str, write_figures(runs, figures))))
@@ -49,6 +52,8 @@ def report(
     if form != "html":
         if samples_in_report != ITEMS:
             raise UsageError("--samples-in-report is for html", "a table has no items: gpteval samples lists them")
+        if kind != LEADERBOARD:
+            raise UsageError(f"--format {form} has no kinds", "leave --kind or --format out")
         _table(runs, form, out, full)
         return
     if full:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -124,10 +125,13 @@ def _gpus(device: str) -> int:
 
 
 def _starting(device: str) -> BaseContext:
-    """How workers start: on a CPU they fork from a process that has imported what they need, so that the second and
-    each that replaces one starts at once. CUDA does not survive a fork: where there is a GPU, each imports for itself.
+    """How workers start: on a CPU under Linux they fork from a process that has imported what they need, so that the
+    second and each that replaces one starts at once. What GPUs and other systems bring does not survive a fork, or
+    there is none: each imports for itself.
     """
-    starting = multiprocessing.get_context("spawn" if _gpus(device) else "forkserver")
+    if sys.platform != "linux" or pick_device(device) != "cpu":
+        return multiprocessing.get_context("spawn")
+    starting = multiprocessing.get_context("forkserver")
     starting.set_forkserver_preload(list(IMPORTED))  # heeded once in a process
     return starting
 
