@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import execnet
 import pytest
 
 from gpteval.models.embedded import nano_models
@@ -20,8 +21,9 @@ from tests.api_server import ApiServer
 from tests.hub_server import HubServer
 
 # Before anything imports a Hugging Face library: they read these once.
-_HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_errors=True)
-_SESSION = os.environ.setdefault(forks.FOLDER, _HOME.name)  # the first process's folder, for all that it starts
+if forks.FOLDER not in os.environ:  # the first process's folder, for all that it starts
+    _HOME = tempfile.TemporaryDirectory(prefix="gpteval-tests-", ignore_cleanup_errors=True)
+    os.environ[forks.FOLDER] = _HOME.name
 for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that tests start compiles everything anew
@@ -29,8 +31,7 @@ gc.set_threshold(50_000, 20, 20)  # libraries are a million objects; to look thr
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side: threads of one would only wait for those of the other
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["HF_HOME"] = str(Path(_SESSION, "hf"))
-os.environ["GPTEVAL_CACHE"] = str(Path(_HOME.name, "gpteval"))
+os.environ["HF_HOME"] = str(Path(os.environ[forks.FOLDER], "hf"))
 
 CHECKOUT = Path(__file__).parents[1]
 SHARED = CHECKOUT.parent / "shared"
@@ -51,6 +52,17 @@ SLOW = """
     tasks_data sentences callbacks identity templates anytime kernels metrics_choice bench foreign
     report_export paper_profile letters evaluate_metrics foreign_files
 """.split()
+
+
+def pytest_configure() -> None:
+    """Each process of the tests has a cache of its own."""
+    os.environ["GPTEVAL_CACHE"] = tempfile.mkdtemp(prefix="cache-", dir=os.environ[forks.FOLDER])
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[execnet.XSpec]) -> None:
+    """Processes of tests fork from one that has imported everything, the modules of tests included."""
+    start = forks.test_process_starter(config.args, config.option.markexpr)
+    specs[:] = [execnet.XSpec(f"{spec}//python={start}") for spec in specs]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

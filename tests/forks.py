@@ -15,6 +15,7 @@ import json
 import os
 import select
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
@@ -22,13 +23,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
-IDLE = 10.0  # seconds
+IDLE = 1.0  # seconds
 FOLDER = "FORKS"  # the variable with the folder of the sockets, one for all processes of a session of tests
 HUB = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_")  # read by the Hub's libraries when they are imported
 GIVEN = ("GPTEVAL_", "OPENAI_", "PYTHONPATH", "NO_PROXY", "HF_TOKEN")  # read when they are used
@@ -163,8 +164,15 @@ def _address(kind: str, otherwise: _Key) -> str:
     return os.path.join(os.environ[FOLDER], f"{kind}-{hashlib.sha256(repr(otherwise).encode()).hexdigest()[:12]}")
 
 
+def test_process_starter(tests: Sequence[str], marked: str) -> str:
+    """The start of a command line that runs ``-c CODE`` in a process which has collected these tests already."""
+    _hold("tests", (), (*tests, "-m", marked))
+    _hold("full", ())  # tests will soon want it
+    return shlex.join([sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address("tests", ())])
+
+
 @cache
-def _hold(kind: str, otherwise: _Key) -> socket.socket:
+def _hold(kind: str, otherwise: _Key, tests: tuple[str, ...] = ()) -> socket.socket:
     """A connection that keeps the process that forks alive as long as this one lives. It has its imports of an
     environment that is otherwise than here, and serves all processes of a session; the first that asks starts it.
     """
@@ -175,16 +183,18 @@ def _hold(kind: str, otherwise: _Key) -> socket.socket:
             held.connect(address)
         except OSError:  # none, or one that has ended
             Path(address).unlink(missing_ok=True)
-            with socket.socket(socket.AF_UNIX) as listener:
+            with socket.socket(socket.AF_UNIX) as listener, open(f"{address}.log", "w") as said:
                 listener.bind(address)
                 listener.listen(64)
                 environment: dict[str, str | None] = {**os.environ, **dict(otherwise)}
                 subprocess.Popen(
-                    [sys.executable, "-c", f"from tests.forks import serve; serve({listener.fileno()}, {kind!r})"],
+                    [sys.executable, "-c", f"from tests.forks import serve; serve{listener.fileno(), kind, tests}"],
                     pass_fds=[listener.fileno()],
                     env={name: value for name, value in environment.items() if value is not None},
                     cwd=Path(__file__).parents[1],
                     stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
                     start_new_session=True,
                 )
                 held.connect(address)
@@ -204,10 +214,10 @@ def _exactly(pipe: socket.socket, count: int) -> bytes:
     return found
 
 
-def serve(descriptor: int, kind: str) -> None:
+def serve(descriptor: int, kind: str, tests: Sequence[str]) -> None:
     """Import, then fork for whoever asks through a listening socket, until nobody is connected any more.
 
-    What every report needs is made ready, too: the page's template and its charts."""
+    What every report needs is made ready, too: the page's template and its charts; or ``tests`` are collected."""
     import importlib
 
     for name in LIGHT if kind == "light" else FULL:
@@ -215,6 +225,8 @@ def serve(descriptor: int, kind: str) -> None:
             importlib.import_module(name)
     if kind == "full":
         _make_ready()
+    if kind == "tests":
+        _collect(tests)
     gc.freeze()  # so that no fork looks through, and thereby copies, what all have
     listener = socket.socket(fileno=descriptor)
     chosen = selectors.DefaultSelector()
@@ -236,6 +248,15 @@ def _make_ready() -> None:
 
     template_of(content_dir("reports") / "leaderboard")
     chart_library()
+
+
+def _collect(tests: Sequence[str]) -> None:
+    """Import the modules of tests, as pytest does; to collect them again takes a tenth of the time."""
+    import pytest
+
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads of its would not be in the forks, who would wait for them
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        pytest.main(["--collect-only", "-p", "no:cacheprovider", *tests])
 
 
 def _hear(pipe: socket.socket, chosen: selectors.BaseSelector) -> None:

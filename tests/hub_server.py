@@ -110,7 +110,7 @@ class HubServer:
         asked for.
         """
         home.mkdir(parents=True, exist_ok=True)
-        link = Path(os.environ["HF_HOME"]).parent / "hub-home"
+        link = Path(os.environ["HF_HOME"]).parent / f"hub-home-{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(home)
         foreign = ("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_")
