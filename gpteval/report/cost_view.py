@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gpteval.core.generations import NAMES
 from gpteval.core.show import number, signed, size
+from gpteval.report.costs import ItemCost, item_cost
 from gpteval.report.leaderboard import Leaderboard
 from gpteval.report.scatter import SCORE, MeanScored, scatter, score_points, scored, tasks_of, titled
 from gpteval.report.view import Chart, View
@@ -16,30 +16,18 @@ from gpteval.store.runs import Loaded, facts_of
 FEWEST = 2  # models: which of two is better and cheaper is an answer
 
 
-@dataclass(frozen=True)
-class ItemCost:
-    """What a model takes over the tasks of its mean score: ``seconds`` and ``dollars`` an item; ``memory`` in bytes at
-    most, of a GPU alone: what a CPU's process takes is not one model's.
-    """
-
-    one: MeanScored
-    seconds: float | None
-    dollars: float | None
-    memory: int | None
-
-
 def cost_view(loaded: Loaded, board: Leaderboard) -> View | None:
     """None where fewer than two models have a mean score and a time."""
     facts = facts_of(loaded)
-    costs = [_cost(one, board, facts.get(one.model.name) or {}) for one in scored(board)]
+    costs = [(one, _cost(one, board, facts.get(one.model.name) or {})) for one in scored(board)]
     kinds = (
-        ("seconds", "Score by time", "seconds an item", [c.seconds for c in costs], "{} s an item"),
-        ("memory", "Score by memory", "GPU memory at most, GiB", [_gib(c.memory) for c in costs], "{} GiB"),
-        ("dollars", "Score by dollars", "dollars for 1,000 items", [_thousand(c.dollars) for c in costs], "${}"),
+        ("seconds", "Score by time", "seconds an item", [c.seconds for _, c in costs], "{} s an item"),
+        ("memory", "Score by memory", "GPU memory at most, GiB", [_gib(c.memory) for _, c in costs], "{} GiB"),
+        ("dollars", "Score by dollars", "dollars for 1,000 items", [_thousand(c.dollars) for _, c in costs], "${}"),
     )
     charts = []
     for name, title, axis, values, words in kinds:
-        found = [(c.one, x, words.format(number(x))) for c, x in zip(costs, values, strict=True) if x]
+        found = [(one, x, words.format(number(x))) for (one, _), x in zip(costs, values, strict=True) if x]
         if len(found) >= FEWEST:
             figure = scatter(score_points(found), titled(axis, "log"), titled(SCORE), frontier=True)
             seen = f"Mean score by {axis}; the dotted line joins the models that none beats at less."
@@ -60,32 +48,24 @@ def cost_view(loaded: Loaded, board: Leaderboard) -> View | None:
         ),
         rows=tuple(
             (
-                c.one.model.name,
-                NAMES[c.one.model.generation],
-                size(c.one.model.n_params) or "–",
-                signed(c.one.score),
-                c.one.interval,
+                one.model.name,
+                NAMES[one.model.generation],
+                size(one.model.n_params) or "–",
+                signed(one.score),
+                one.interval,
                 number(c.seconds) if c.seconds else "–",
                 f"{_gib(c.memory):.1f} GiB" if c.memory else "–",
                 number(1000 * c.dollars) if c.dollars else "–",
             )
-            for c in sorted(costs, key=lambda c: -c.one.score)
+            for one, c in sorted(costs, key=lambda both: -both[0].score)
         ),
     )
 
 
 def _cost(one: MeanScored, board: Leaderboard, facts: Mapping[str, Any]) -> ItemCost:
+    """Over the tasks of the mean score."""
     rows = [row for column in board.shared if (row := board.primary.get((one.model.name, column.id))) is not None]
-    memory = facts.get("peak_memory_bytes")
-    on_gpu = str(facts.get("device") or "").startswith("cuda") and isinstance(memory, int)
-    return ItemCost(one, _an_item(rows, "seconds"), _an_item(rows, "dollars"), memory if on_gpu else None)
-
-
-def _an_item(rows: list[Mapping[str, Any]], what: str) -> float | None:
-    """The mean over items; None where a row does not say, or has none."""
-    found = [row[what] for row in rows if isinstance(row.get(what), int | float)]
-    items = sum(row.get("n") or 0 for row in rows)
-    return float(sum(found)) / items if items and len(found) == len(rows) else None
+    return item_cost(rows, facts)
 
 
 def _gib(memory: int | None) -> float:

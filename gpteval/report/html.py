@@ -13,10 +13,12 @@ from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
+from gpteval.report.cautions import cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
+from gpteval.report.more_columns import more_columns
 from gpteval.report.packed import chart_library, packed
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
@@ -70,6 +72,8 @@ def render(
         trained=trained,
         same=same_weights(facts_of(loaded)),
         views=more,
+        more_columns=more_columns(loaded, board),
+        cautions=cautions(loaded, board, frozenset(column for _, column in shown.means)),
         published=published,
         agreement=agreement(published),
         pair_data=Markup(script_json(pairs.data)),

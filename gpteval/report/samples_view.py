@@ -10,7 +10,7 @@ from typing import Any
 
 from gpteval.core.text import printable
 from gpteval.report.leaderboard import Column, show
-from gpteval.store.documents import read_samples
+from gpteval.store.documents import read_samples, read_values
 
 ITEMS = 20  # a task, where nothing else is asked for
 CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
@@ -30,7 +30,7 @@ def task_items(
     name them by their place. ``of``: how many items there are. ``apart``: on how many two models disagree, by places.
     """
     present = [model for model in models if model in files]
-    scored = {m: {r["item_id"]: r["values"] for r in read_samples(files[m], ["item_id", "values"])} for m in present}
+    scored = {model: read_values(files[model]) for model in present}
     every = sorted(set().union(*scored.values()))
     common = set(every).intersection(*scored.values())
     right, wrong = ({m: _with(scored[m], column.metric, score) for m in present} for score in (1.0, 0.0))

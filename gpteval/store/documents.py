@@ -91,13 +91,31 @@ def read_samples(
 
     Raises StoreError for a file that is missing, damaged, or no samples file.
     """
+    import pyarrow
+    import pyarrow.compute
     import pyarrow.parquet as pq
 
-    wanted = None if ids is None else [("item_id", "in", list(ids))]
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path, columns=columns, filters=wanted).to_pylist()
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns, use_threads=False)
+        if ids is not None:
+            table = table.filter(pyarrow.compute.is_in(table["item_id"], pyarrow.array(ids, pyarrow.string())))
+        rows: list[dict[str, Any]] = table.to_pylist()
         stats = json.loads(f"[{','.join(row.get('stats') or '{}' for row in rows)}]")  # far quicker than one by one
         return [_checked(row) | {"stats": of_row} for row, of_row in zip(rows, stats, strict=True)]
+    except Exception as error:  # of a garbled file the library raises many kinds
+        raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
+
+
+def read_values(path: Path) -> dict[str, dict[str, float]]:
+    """Each item's scores, as ``read_samples`` has them, and far quicker. Raises StoreError as it does."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = file.read(["item_id", "values"], use_threads=False).to_pydict()
+        values = json.loads(f"[{','.join(text or '{}' for text in columns['values'])}]")
+        return dict(zip(columns["item_id"], map(_numbers, values), strict=True))
     except Exception as error:  # of a garbled file the library raises many kinds
         raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
 
@@ -133,10 +151,10 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(row["item_id"], str) or not isinstance(row.get("prompt", ""), str):
         raise ValueError("a row has no text where one belongs")
     row["prompt"] = row.get("prompt", "")
-    row["values"] = _numbers(row["values"]) if row.get("values") else {}
+    row["values"] = _numbers(json.loads(row["values"])) if row.get("values") else {}
     return row
 
 
-def _numbers(text: str) -> dict[str, float]:
-    """A JSON object of numbers, without those that are not defined. Raises ValueError or TypeError."""
-    return {str(name): float(value) for name, value in dict(json.loads(text)).items() if value is not None}
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """An object of numbers, without those that are not defined. Raises ValueError or TypeError."""
+    return {str(name): float(value) for name, value in dict(values).items() if value is not None}

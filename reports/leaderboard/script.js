@@ -54,11 +54,14 @@
   const filters = ["only", "generations", "least", "families", "shots", "column"].map(byId).filter(Boolean);
   const narrow = matchMedia("(max-width: 600px)"); // a phone: one task at a time, explanations folded
   const compact = byId("compact");
+  const moreBoxes = [...document.querySelectorAll("input[data-more]")]; // columns beside those of tasks
   function arrangeFilters() {
     const usual = { column: narrow.matches ? byId("column")?.options[1].value : "all" };
     const asked = Object.fromEntries(filters.map(({ id }) => [id, state.options.get(id) || usual[id] || ""]));
     for (const input of filters) if (document.activeElement !== input) input.value = asked[input.id];
-    const { models, columns } = filterBoard(board, asked);
+    const more = (state.options.get("more") || "").split(",").filter(Boolean);
+    for (const box of moreBoxes) box.checked = more.includes(box.dataset.more);
+    const { models, columns } = filterBoard(board, { ...asked, more: more.join() });
     compact.checked = state.options.get("compact") === "on";
     board.classList.toggle("compact", compact.checked);
     byId("shown").textContent = filters.some(({ id }) => state.options.get(id)) ? `${models} model${models === 1 ? "" : "s"}, ${columns} column${columns === 1 ? "" : "s"}` : "";
@@ -66,6 +69,12 @@
   for (const input of filters) {
     input.addEventListener("input", () => {
       setOptions({ [input.id]: input.value });
+      arrangeFilters();
+    });
+  }
+  for (const box of moreBoxes) {
+    box.addEventListener("change", () => {
+      setOptions({ more: moreBoxes.filter(({ checked }) => checked).map(({ dataset }) => dataset.more).join() });
       arrangeFilters();
     });
   }
