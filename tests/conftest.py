@@ -42,15 +42,15 @@ RunCli = Callable[..., "subprocess.CompletedProcess[str]"]
 # Modules whose tests take some seconds together, the longest first: they begin first, so that none is left at
 # the end for one worker alone, and ``make quick`` leaves them out.
 SLOW = """
-    hub_faults workers api_items api_server_faults finetune_methods breaking api_faults pretrain hub
-    nano_world gguf training_breaks breaking_program shared adapters report_browser report_read
-    paper_figures view echo protocols training_runs api api_until_decided answers cli engine_numbers
-    api_safety steady_files lock judged clocks nano training_progress api_money pretrain_config compare
-    engine_parity foreign_code engine_properties finetune packaging slots edges any_text serve slices
-    report_pairs security own_files until_decided report_examples fewshot_runs reference same_weights
-    run_breaks plan compare_command generations registry backends gguf_refused fewshot groups place
-    tasks_data sentences callbacks identity templates anytime kernels metrics_choice bench foreign
-    report_export paper_profile letters evaluate_metrics foreign_files
+    hub_faults workers api_items api_server_faults finetune_methods breaking api_faults pretrain hub nano_world
+    gguf training_breaks breaking_program shared adapters report_browser report_read paper_figures view in_depth
+    more_columns echo protocols training_runs api api_until_decided answers cli engine_numbers api_safety
+    steady_files lock judged clocks nano training_progress api_money pretrain_config compare engine_parity
+    foreign_code engine_properties finetune packaging slots edges any_text serve slices report_pairs security
+    own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan compare_command
+    generations registry backends gguf_refused fewshot groups place tasks_data sentences callbacks identity
+    templates anytime kernels metrics_choice bench foreign report_export paper_profile letters evaluate_metrics
+    foreign_files
 """.split()
 
 

@@ -6,17 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def build_report(runs: Sequence[Path], out: Path, *, kind: str = "leaderboard", samples: int | None = 20) -> Path:
+def build_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    kind: str = "leaderboard",
+    samples: int | None = 20,
+    models: Sequence[str] = (),
+) -> Path:
     """Write the report of one or more runs to ``out`` and return it.
 
     ``kind`` is a folder of ``reports/``, or the path of one of your own with a ``template.html`` or ``template.md``.
-    ``samples``: items a task with their prompts and outputs, None for all.
-    Of a result that two runs have, the later run's is shown. Raises UsageError for a folder that is no run's,
-    StoreError for an unreadable file, OutputError when ``out`` cannot be written.
+    ``samples``: items a task with their prompts and outputs, None for all. ``models``: those alone, where some are
+    named; the kind ``compare`` is of two.
+    Of a result that two runs have, the later run's is shown. Raises UsageError for a folder that is no run's
+    or a model that none has, StoreError for an unreadable file, OutputError when ``out`` cannot be written.
     """
     from gpteval.report.html import write_report
 
-    return write_report(runs, out, kind, samples)
+    return write_report(runs, out, kind, samples, models)
 
 
 __all__ = ["build_report"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,29 @@ from gpteval.report.cautions import cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
 from gpteval.report.fewshot_view import Examples, examples
+from gpteval.report.in_depth import InDepth, in_depth
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
 from gpteval.report.more_columns import more_columns
 from gpteval.report.packed import chart_library, packed
 from gpteval.report.pairs_view import Paired, paired
 from gpteval.report.published_view import agreement, beside
-from gpteval.report.report_kinds import kind_folder, template_of
+from gpteval.report.report_kinds import LEADERBOARD, kind_folder, template_of
 from gpteval.report.samples_view import ITEMS, task_items
 from gpteval.report.summary import answer
 from gpteval.report.training_view import figure, training
 from gpteval.report.views import views
-from gpteval.store.runs import Loaded, facts_of, parts_of, read_runs
+from gpteval.store.runs import Loaded, facts_of, of_models, parts_of, read_runs
 from gpteval.store.same import same_weights
 
 
-def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS) -> Path:
+def write_report(
+    runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS, models: Sequence[str] = ()
+) -> Path:
     """See :func:`gpteval.report.build_report`."""
     folder = kind_folder(kind)
     data = read_runs(runs)
-    text = render(data.merged, folder, paired(data), examples(data), samples)
+    data = of_models(data, models) if models else data
+    text = render(data.merged, folder, paired(data), examples(data), samples, lambda: in_depth(data))
     refuse_others([out], REPORT_ELSEWHERE)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -47,14 +51,21 @@ def write_report(runs: Sequence[Path], out: Path, kind: str, samples: int | None
 
 
 def render(
-    loaded: Loaded, folder: Path, pairs: Paired, shown: Examples | None = None, samples: int | None = ITEMS
+    loaded: Loaded,
+    folder: Path,
+    pairs: Paired,
+    shown: Examples | None = None,
+    samples: int | None = ITEMS,
+    depth: Callable[[], InDepth] | None = None,
 ) -> str:
     """The page as a string, with so many items of each task. Everything that comes from models or data is escaped by
     the template, or written as text by its scripts: all .js files of the folder, in the order of their names.
+    ``depth``: makes what a page on two models shows, where a template asks for it.
     """
     from markupsafe import Markup
 
     shown = shown or Examples()
+    looks = folder if any(_joined(folder, pattern) for pattern in ("*.css", "*.js")) else kind_folder(LEADERBOARD)
     board = leaderboard(loaded, shown.means)
     published = beside(loaded)
     trained = training(loaded)
@@ -67,6 +78,7 @@ def render(
         version=gpteval.__version__,
         answer=answer(board),
         pairs=pairs,
+        in_depth=depth,
         better=pairs.better,
         examples=shown,
         trained=trained,
@@ -90,8 +102,8 @@ def render(
         remarks=(*loaded.remarks, *shown.remarks),
         citation=citation(loaded, board),
         manifests=[(n, _manifest(m)) for n, m in zip(loaded.names, loaded.manifests, strict=True) if m],
-        style=Markup(_joined(folder, "*.css")),
-        script=Markup(_joined(folder, "*.js")),
+        style=Markup(_joined(looks, "*.css")),
+        script=Markup(_joined(looks, "*.js")),
         plotly=Markup(chart_library()),
         figures=Markup(script_json(figures)),
     )

@@ -1,7 +1,8 @@
 """The kinds of reports: a folder each, with a template, and what stands beside it.
 
 ``template.html`` is a page: what it prints is escaped, ``style`` and ``script`` are its .css and .js files, joined in
-the order of their names. ``template.md`` is Markdown: what it prints shows as it is.
+the order of their names, or the leaderboard's where it has neither. It may extend ``leaderboard/template.html``.
+``template.md`` is Markdown: what it prints shows as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gpteval.core.content import content_dir
 from gpteval.core.errors import UnknownNameError
-from gpteval.core.show import signed
+from gpteval.core.show import p_value, signed
 from gpteval.core.tables import plain_markdown
 from gpteval.core.text import printable
 from gpteval.report.leaderboard import show, show_interval
@@ -62,7 +63,7 @@ def _environment(folder: Path, is_markdown: bool) -> Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader([folder, content_dir("reports")]),  # so that one may extend another
         autoescape=not is_markdown,
         finalize=_shown_in_markdown if is_markdown else _shown_on_a_page,
         undefined=jinja2.StrictUndefined,
@@ -70,7 +71,7 @@ def _environment(folder: Path, is_markdown: bool) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"clip": clip, "pieces": clip_words, "breakable": breakable, "prose": prose, "yaml": yaml}
-    environment.filters |= {"show": show, "interval": show_interval, "signed": signed}
+    environment.filters |= {"show": show, "interval": show_interval, "signed": signed, "probability": p_value}
     return environment
 
 

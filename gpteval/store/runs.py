@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpteval.core.errors import UsageError
+from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.metrics.stored import FACTS
 from gpteval.store.apart import names_apart
 from gpteval.store.documents import read_document, sample_file
@@ -86,6 +86,32 @@ def read_runs(runs: Runs | str | Path | Sequence[str | Path]) -> Runs:
     called = names_apart(folders, fingerprints)
     each = tuple(_loaded(*of_run) for of_run in zip(folders, documents, manifests, called, strict=True))
     return Runs(folders, tuple(called), each)
+
+
+def of_models(runs: Runs, names: Sequence[str]) -> Runs:
+    """The runs with these models alone. Raises UnknownNameError for one that none of them has."""
+    known = list(dict.fromkeys(row["model"] for one in runs.each for row in one.rows))
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("model", name, known, "these runs have others")
+    return Runs(runs.folders, runs.called, tuple(_only(one, names) for one in runs.each))
+
+
+def _only(one: Loaded, names: Sequence[str]) -> Loaded:
+    return replace(
+        one,
+        rows=tuple(row for row in one.rows if row["model"] in names),
+        failures=tuple(failure for failure in one.failures if failure["model"] in names),
+        manifests=tuple(
+            {**manifest, "models": {name: facts for name, facts in manifest["models"].items() if name in names}}
+            if manifest.get("models")
+            else manifest
+            for manifest in one.manifests
+        ),
+        samples={
+            unit: {name: file for name, file in files.items() if name in names} for unit, files in one.samples.items()
+        },
+    )
 
 
 def _merged(each: Sequence[Loaded]) -> Loaded:

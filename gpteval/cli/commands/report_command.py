@@ -21,8 +21,13 @@ def report(
         Path | None, typer.Option(help="the file; default: report.html, or KIND.md, in the first run's folder")
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="leaderboard; card for a model card; or a folder with a template.html or .md")
+        str,
+        typer.Option(
+            help="leaderboard; compare for two models in depth; card for a model card; or a folder with a "
+            "template.html or .md"
+        ),
     ] = LEADERBOARD,
+    models: Annotated[str, typer.Option(help="these models alone, by commas; of a page or card")] = "",
     form: Annotated[
         str, typer.Option("--format", help="html; csv, md, latex or json for a table, on stdout or in --out")
     ] = "html",
@@ -40,7 +45,7 @@ def report(
     from gpteval.report.report_kinds import file_name
 
     if figures is not None:
-        if out or full or as_json or (kind, form, samples_in_report) != (LEADERBOARD, "html", ITEMS):
+        if out or full or as_json or (kind, form, samples_in_report, models) != (LEADERBOARD, "html", ITEMS, ""):
             raise UsageError("--figures stands alone", "make the page, the card or the table by a command of its own")
         from gpteval.report.paper_figures import write_figures
 
@@ -52,13 +57,16 @@ def report(
     if form != "html":
         if samples_in_report != ITEMS:
             raise UsageError("--samples-in-report is for html", "a table has no items: gpteval samples lists them")
+        if models:
+            raise UsageError("--models is for a page or card", "a table has a column with the models: choose there")
         if kind != LEADERBOARD:
             raise UsageError(f"--format {form} has no kinds", "leave --kind or --format out")
         _table(runs, form, out, full)
         return
     if full:
         raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
-    say(str(build_report(runs, out or runs[0] / file_name(kind), kind=kind, samples=items)))
+    named = [name.strip() for name in models.split(",") if name.strip()]
+    say(str(build_report(runs, out or runs[0] / file_name(kind), kind=kind, samples=items, models=named)))
 
 
 def _count(text: str) -> int:
