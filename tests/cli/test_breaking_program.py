@@ -17,7 +17,7 @@ from gpteval.cli import _run
 from gpteval.core.text import without_paths
 from tests import forks
 from tests.breaking import Go, folder, go, model, plugin, results  # noqa: F401  (fixtures)
-from tests.conftest import RunCli
+from tests.conftest import CHECKOUT, RunCli
 from tests.tiny import save_tiny
 
 
@@ -117,21 +117,47 @@ class TestSignals:
         assert process.returncode == 130
         assert "Traceback" not in errors
 
-    def test_sigterm_in_the_middle_of_torchs_import(self) -> None:
+    def ended(self, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """What a program does that catches signals as ours does."""
+        before = "import os, signal, sys, threading, time\nfrom gpteval.cli import signals\nsignals.handle_signals()\n"
+        command = [sys.executable, "-c", before + code]
+        env = os.environ | {"PYTHONPATH": f"{folder}:{CHECKOUT}"}
+        return subprocess.run(command, capture_output=True, text=True, timeout=900, env=env)
+
+    def test_sigterm_in_the_middle_of_torchs_import(self, folder: Path) -> None:
         """There an exception ends in C++, which aborts the process."""
         code = (
-            "import importlib.machinery, os, signal, sys, types\n"
-            "from gpteval.cli.console import handle_signals\n"
-            "handle_signals()\n"
-            "torch = sys.modules['torch'] = types.ModuleType('torch')\n"
-            "torch.__spec__ = importlib.machinery.ModuleSpec('torch', None)\n"
-            "torch.__spec__._initializing = True\n"
-            "os.kill(os.getpid(), signal.SIGTERM)\n"
+            "def send():\n"
+            "    while 'torch' not in sys.modules: time.sleep(0.001)\n"
+            "    time.sleep(0.1)\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)\n"
+            "threading.Thread(target=send, daemon=True).start()\n"
+            "import torch\n"
             "print('went on')\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=900)
+        done = self.ended(code, folder)
         assert (done.returncode, done.stdout) == (130, "")
         assert "run the same command again to continue" in done.stderr
+
+    def test_sigterm_while_a_module_tries_to_import_another(self, folder: Path) -> None:
+        """Some go on without what cannot be imported, whatever the reason."""
+        (folder / "tries.py").write_text("import os\ntry:\n    os.kill(os.getpid(), 15)\nexcept BaseException: pass\n")
+        done = self.ended("import tries\nprint('went on')\n", folder)
+        assert (done.returncode, done.stdout) == (130, "")
+
+    def test_sigterm_in_a_finalizer_is_not_lost(self, folder: Path) -> None:
+        code = (
+            "class Last:\n"
+            "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM)\n"
+            "try:\n"
+            "    Last()\n"
+            "    time.sleep(60)\n"
+            "    print('went on')\n"
+            "except KeyboardInterrupt:\n"
+            "    print('in order')\n"
+        )
+        done = self.ended(code, folder)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "in order\n", "")
 
     def test_three_quick_signals(self, folder: Path, model: Path) -> None:
         process = forks.Process([*self.command(model), "--batch-tokens", "32"])
