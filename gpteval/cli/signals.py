@@ -46,7 +46,14 @@ def _interrupt_again(ignored: sys.UnraisableHookArgs) -> None:
         return
     for number in NUMBERS:
         signal.signal(number, _interrupt)
-    threading.Timer(SOON, _thread.interrupt_main).start()  # when the finalizer has ended
+    threading.Timer(SOON, _send).start()  # when the finalizer has ended
+
+
+def _send() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:  # which ends a sleep, too
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _end_at_once(*_: object) -> None:

@@ -151,7 +151,7 @@ class TestSignals:
             "    def __del__(self): os.kill(os.getpid(), signal.SIGTERM)\n"
             "try:\n"
             "    Last()\n"
-            "    time.sleep(60)\n"
+            "    time.sleep(900)\n"
             "    print('went on')\n"
             "except KeyboardInterrupt:\n"
             "    print('in order')\n"
