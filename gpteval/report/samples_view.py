@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,10 @@ ITEMS = 20  # a task, where nothing else is asked for
 CHOICES = 8  # continuations of an item that are shown, the right and the chosen one always among them
 REFERENCES = 6  # of an item that are shown
 LONGEST = 2000  # characters of a prompt or output that are shown
+SHOWN = (  # columns of a samples file
+    *("item_id", "values", "prompt", "truncated", "error", "finish", "generated", "references", "choices", "logprobs"),
+    *("gold", "prediction", "token_counts"),
+)
 SHORT = 300  # the same for what stands in a line
 
 
@@ -25,9 +29,11 @@ def task_items(
     """At most ``most`` items by id, all for None, with every model's answer: those that all models have before others,
     and among them those on which models disagree, of each pair that does so anywhere one at least.
 
-    ``items``: what is shown of each; its ``state`` says whether all models are right, all wrong, or they disagree
-    ("right", "wrong", "split"), or "none" where a score is no yes or no. ``models``: who answered; an item's answers
-    name them by their place. ``of``: how many items there are. ``apart``: on how many two models disagree, by places.
+    ``items``: what is shown of each. ``choices`` that all models were given stand there once; an answer has their
+    ``logprobs`` (of those in ``shown``, by place, where not of all) and the number that was ``chosen``. ``state`` says
+    whether all models are right, all wrong, or they disagree ("right", "wrong", "split"), or "none" where a score is no
+    yes or no. ``models``: who answered; an item's answers are theirs in order, or say ``by`` which. ``of``: how many
+    items there are. ``apart``: on how many two models disagree, by places.
     """
     present = [model for model in models if model in files]
     scored = {model: read_values(files[model]) for model in present}
@@ -41,7 +47,7 @@ def task_items(
     rest = sorted(set(every) - set(first), key=lambda item_id: (item_id not in common, item_id))
     chosen = sorted([*first, *rest][:most], key=lambda item_id: (item_id not in common, item_id))
     asked = present if chosen else []
-    rows = {m: {row["item_id"]: row for row in read_samples(files[m], ids=chosen)} for m in asked}
+    rows = {m: {row["item_id"]: row for row in read_samples(files[m], SHOWN, ids=chosen)} for m in asked}
     return {
         "models": present,
         "metric": column.metric,
@@ -70,7 +76,12 @@ def clip(text: object, longest: int = LONGEST) -> str:
 def _item(item_id: str, rows: Mapping[int, dict[str, Any]], column: Column) -> dict[str, Any]:
     fullest = max(rows.values(), key=lambda r: (not r.get("truncated"), len(r.get("prompt") or "")))
     prompt = fullest.get("prompt") or ""
-    answers = [{"by": place} | _answer(row, column, prompt) for place, row in rows.items()]
+    alike = [row for row in rows.values() if _asks_as(row, fullest)]
+    places = sorted({n for row in alike for n in _shown(row)})  # in the item's choices, of those that are shown
+    answers = [
+        ({} if by == place else {"by": by}) | _answer(row, column, prompt, places if _asks_as(row, fullest) else None)
+        for place, (by, row) in enumerate(rows.items())
+    ]
     right = [answer["right"] for answer in answers if "right" in answer]
     references = fullest.get("references") or []
     return _told(
@@ -80,29 +91,43 @@ def _item(item_id: str, rows: Mapping[int, dict[str, Any]], column: Column) -> d
             "prompt": clip(prompt),
             "references": [clip(text, SHORT) for text in references[:REFERENCES]],
             "more": len(references[REFERENCES:]),
+            "choices": [_choice(fullest, n) for n in places],
         }
     ) | {"answers": answers}
 
 
-def _answer(row: Mapping[str, Any], column: Column, prompt: str) -> dict[str, Any]:
-    """One model's answer: scored choices, a generated text, or a whole text's score."""
+def _asks_as(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two models were given the same choices, of which the same one is right."""
+    return bool(row.get("choices")) and all(row.get(what) == other.get(what) for what in ("choices", "gold"))
+
+
+def _answer(row: Mapping[str, Any], column: Column, prompt: str, places: Sequence[int] | None) -> dict[str, Any]:
+    """One model's answer: scored choices, a generated text, or a whole text's score. ``places``: which choices stand
+    at the item already; None where this model was given others.
+    """
     value = row["values"].get(column.metric)
     right, note = _right(row, column), ""
     chosen = None if row.get("prediction") is None else row["prediction"] == row.get("gold")
     if right is not None and chosen is not None and right != chosen:
         note = f"{column.metric} compares normalised log-probs, and chooses otherwise than the sums below."
-    choices, texts = _choices(row), row.get("choices") or []
+    texts, shown = row.get("choices") or [], _shown(row)
     said: dict[str, Any] = {} if right is None else {"right": right}
-    if not choices and row.get("generated") is not None:
+    if texts:
+        said |= _told({"chosen": row["prediction"] + 1 if row.get("prediction") in shown else None})
+        said |= {"logprobs": [_logprob(row, n) for n in shown]}
+        if places is None:
+            said["choices"] = [_choice(row, n) for n in shown]
+        elif len(shown) < len(places):
+            said["shown"] = [places.index(n) for n in shown]
+    elif row.get("generated") is not None:
         said |= {"text": clip(row["generated"]), "finish": row.get("finish")}
-    elif not choices and row.get("logprobs"):
+    elif row.get("logprobs"):
         said |= {"logprob": row["logprobs"][0], "tokens": (row.get("token_counts") or [None])[0]}
     return said | _told(
         {
             "value": None if value is None or right is not None else show(value, column.metric),
             "error": clip(row["error"], SHORT) if row.get("error") else None,
-            "choices": choices,
-            "hidden": len(texts) - len(choices),
+            "hidden": len(texts) - len(shown),
             "note": note,
             "cut": bool(row.get("truncated")),
             "prompt": clip(row["prompt"]) if (row.get("prompt") or "") not in ("", prompt) else None,
@@ -121,16 +146,23 @@ def _right(row: Mapping[str, Any], column: Column) -> bool | None:
     return bool(value) if value in (0, 1) else None
 
 
-def _choices(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The continuations with their numbers and log-probabilities; of many the gold, the chosen and the likeliest."""
-    texts, logprobs = row.get("choices") or [], row.get("logprobs") or []
-    known: list[Any] = [logprobs[n] if n < len(logprobs) else None for n in range(len(texts))]
-    first = [n for n in range(len(texts)) if n in (row.get("gold"), row.get("prediction"))]
-    likely = sorted(range(len(texts)), key=lambda n: -math.inf if known[n] is None else known[n], reverse=True)
-    kept: Iterable[int] = sorted(list(dict.fromkeys([*first, *likely]))[: max(CHOICES, len(first))])
-    return [
-        {"number": n + 1, "text": clip(texts[n], SHORT)}
-        | _told({"gold": n == row.get("gold"), "chosen": n == row.get("prediction")})
-        | ({} if known[n] is None else {"logprob": known[n]})
-        for n in kept
-    ]
+def _shown(row: Mapping[str, Any]) -> list[int]:
+    """The choices that are shown, by place: all of a few; of many the gold, the chosen and the likeliest."""
+    count = len(row.get("choices") or [])
+    if count <= CHOICES:
+        return list(range(count))
+    first = [n for n in range(count) if n in (row.get("gold"), row.get("prediction"))]
+    known = [_logprob(row, n) for n in range(count)]
+    likely = sorted(range(count), key=lambda n: -math.inf if (one := known[n]) is None else one, reverse=True)
+    return sorted(list(dict.fromkeys([*first, *likely]))[:CHOICES])
+
+
+def _logprob(row: Mapping[str, Any], place: int) -> float | None:
+    """Of a choice, as the page shows it: with two decimals."""
+    known = row.get("logprobs") or []
+    found = known[place] if place < len(known) else None
+    return None if found is None else round(found, 2)
+
+
+def _choice(row: Mapping[str, Any], place: int) -> dict[str, Any]:
+    return {"number": place + 1, "text": clip(row["choices"][place], SHORT)} | _told({"gold": place == row.get("gold")})

@@ -25,6 +25,13 @@ function differing(text, reference) {
   return parts;
 }
 
+// The choices that a model was given, which stand at the item where all were given the same; and what it said of them.
+function choicesOf(answer, item) {
+  if (!answer.logprobs) return undefined;
+  const given = answer.choices || (answer.shown ? answer.shown.map((place) => item.choices[place]) : item.choices);
+  return given.map((choice, place) => ({ ...choice, chosen: choice.number === answer.chosen, logprob: answer.logprobs[place] ?? undefined }));
+}
+
 function choiceList(choices) {
   const known = choices.filter((choice) => choice.logprob !== undefined).map((choice) => choice.logprob);
   const best = Math.max(...known);
@@ -49,8 +56,9 @@ function answerCard(answer, item, data, generations) {
   const line = (text, look = "small") => card.append(make("p", { class: look }, text));
   if (answer.error) line(answer.error, "wrong");
   if (answer.note) line(answer.note);
-  if (answer.choices) card.append(choiceList(answer.choices));
-  if (answer.hidden) line(`${answer.choices.length} of ${answer.choices.length + answer.hidden} choices: the gold, the chosen, the likeliest.`);
+  const choices = choicesOf(answer, item);
+  if (choices) card.append(choiceList(choices));
+  if (answer.hidden) line(`${choices.length} of ${choices.length + answer.hidden} choices: the gold, the chosen, the likeliest.`);
   if (answer.text !== undefined) card.append(make("pre", {}, ...differing(answer.text, item.references?.[0] || "")));
   if (answer.finish) line(`ended by ${answer.finish}`);
   if (answer.logprob !== undefined) line(`log-prob ${minus(answer.logprob, 1)}${answer.tokens ? ` over ${answer.tokens.toLocaleString("en")} tokens` : ""}`);
@@ -91,6 +99,6 @@ function passing(data, { state = "", one = "", two = "", words = "" }) {
       if (by(item, name) !== true || item.answers.some((answer) => data.models[answer.by] !== name && answer.right)) return false;
     } else if (state && state !== "cut" && item.state !== state) return false;
     if (one && (by(item, one) === undefined || by(item, two) === undefined || by(item, one) === by(item, two))) return false;
-    return !sought || JSON.stringify([item.id, item.prompt, item.references, item.answers.map((a) => [a.text, a.choices])]).toLowerCase().includes(JSON.stringify(sought).slice(1, -1));
+    return !sought || JSON.stringify([item.id, item.prompt, item.references, item.choices, item.answers.map((a) => [a.text, a.choices])]).toLowerCase().includes(JSON.stringify(sought).slice(1, -1));
   });
 }

@@ -212,6 +212,7 @@
   const samples = new Map(); // by section, each opened once
   async function openSamples(section) {
     const data = JSON.parse(await unpacked(section.querySelector("script").id));
+    for (const item of data.items) item.answers.forEach((answer, place) => { answer.by ??= place; });
     const choice = section.querySelector(".controls select");
     const offered = { right: "all models right", wrong: "all models wrong", split: "models disagree", cut: "prompt shortened" };
     const states = Object.entries(offered);

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -169,10 +170,49 @@ class TestItems:
         """A normalised accuracy can be right where the likeliest choice by summed log-probability is wrong."""
         loaded = read_runs([run]).merged
         (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
-        (answer,) = task_items(loaded.samples["piqa", 0], ["gpt2"], column)["items"][1]["answers"]
+        item = task_items(loaded.samples["piqa", 0], ["gpt2"], column)["items"][1]
+        (answer,) = item["answers"]
         assert answer["right"]
-        assert ["chosen" in choice for choice in answer["choices"]] == [False, True]
+        assert [choice.get("gold", False) for choice in item["choices"]] == [True, False]
+        assert answer["chosen"] == 2
         assert "chooses otherwise" in answer["note"]
+
+    def test_choices_stand_once_unless_models_were_given_others(self, run: Path, tmp_path: Path) -> None:
+        loaded = read_runs([run]).merged
+        (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
+        files = dict(loaded.samples["piqa", 0])
+        rows = pq.read_table(files["gpt2"]).to_pylist()
+        rows[0] |= {"choices": ["other", "texts", "three"], "logprobs": [-1.004, None, -3.0], "prediction": 2}
+        rows[1] |= {"choices": None, "logprobs": None, "prediction": None, "error": "broken"}
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "other.parquet")
+        items = task_items(files | {"gpt2": tmp_path / "other.parquet"}, ["openai-gpt", "gpt2"], column, None)["items"]
+        first, second, third, *_ = items
+        alike, other = first["answers"]
+        assert len(first["choices"]) == 2
+        assert "choices" not in alike
+        assert [choice["text"] for choice in other["choices"]] == ["other", "texts", "three"]
+        assert (other["chosen"], other["logprobs"]) == (3, [-1.0, None, -3.0])
+        assert second["answers"][1].keys().isdisjoint({"choices", "logprobs", "chosen"})
+        assert third["answers"][1]["logprobs"] == [-1.0, -2.5]
+        assert "by" not in third["answers"][1]
+
+    def test_of_many_choices_each_answer_has_its_own_likeliest(self, run: Path, tmp_path: Path) -> None:
+        loaded = read_runs([run]).merged
+        (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
+        files = dict(loaded.samples["piqa", 0])
+        for name, chosen in (("openai-gpt", 0), ("gpt2", 19)):
+            rows = pq.read_table(files[name]).to_pylist()
+            logprobs = [-abs(n - chosen) / 2 for n in range(20)]
+            rows[0] |= {"choices": [f"c{n}" for n in range(20)], "logprobs": logprobs, "gold": 10, "prediction": chosen}
+            files[name] = tmp_path / f"{name}.parquet"
+            pq.write_table(pa.Table.from_pylist(rows), files[name])
+        item = task_items(files, ["openai-gpt", "gpt2"], column, None)["items"][0]
+        assert [choice["number"] for choice in item["choices"]] == [*range(1, 8), 11, *range(14, 21)]
+        for said, numbers in zip(item["answers"], ([*range(1, 8), 11], [11, *range(14, 21)]), strict=True):
+            assert [item["choices"][place]["number"] for place in said["shown"]] == numbers
+            assert said["chosen"] in numbers
+            assert len(said["logprobs"]) == 8
+            assert said["hidden"] == 12
 
 
 class TestPage:
@@ -204,7 +244,9 @@ class TestPage:
         data = items_of(page)["piqa-0"]
         items = data["items"]
         assert len({item["id"] for item in items}) == ITEMS
-        assert all([answer["by"] for answer in item["answers"]] == [0, 1, 2, 3] for item in items)
+        assert all(
+            [answer.get("by", place) for place, answer in enumerate(item["answers"])] == [0, 1, 2, 3] for item in items
+        )
         assert {item["state"] for item in items} == {"right", "split"}
         assert sum(item["state"] == "split" for item in items) == 14, "all on which gpt2 and another disagree"
         assert data["apart"] == {"0 1": 14, "1 2": 14, "1 3": 14}
