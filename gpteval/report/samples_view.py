@@ -98,7 +98,8 @@ def _item(item_id: str, rows: Mapping[int, dict[str, Any]], column: Column) -> d
 
 def _asks_as(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two models were given the same choices, of which the same one is right."""
-    return bool(row.get("choices")) and all(row.get(what) == other.get(what) for what in ("choices", "gold"))
+    choices = row.get("choices")
+    return bool(choices) and choices == other.get("choices") and row.get("gold") == other.get("gold")
 
 
 def _answer(row: Mapping[str, Any], column: Column, prompt: str, places: Sequence[int] | None) -> dict[str, Any]:
@@ -114,7 +115,8 @@ def _answer(row: Mapping[str, Any], column: Column, prompt: str, places: Sequenc
     said: dict[str, Any] = {} if right is None else {"right": right}
     if texts:
         said |= _told({"chosen": row["prediction"] + 1 if row.get("prediction") in shown else None})
-        said |= {"logprobs": [_logprob(row, n) for n in shown]}
+        known = _logprobs(row)
+        said |= {"logprobs": [known[n] for n in shown]}
         if places is None:
             said["choices"] = [_choice(row, n) for n in shown]
         elif len(shown) < len(places):
@@ -152,16 +154,16 @@ def _shown(row: Mapping[str, Any]) -> list[int]:
     if count <= CHOICES:
         return list(range(count))
     first = [n for n in range(count) if n in (row.get("gold"), row.get("prediction"))]
-    known = [_logprob(row, n) for n in range(count)]
+    known = _logprobs(row)
     likely = sorted(range(count), key=lambda n: -math.inf if (one := known[n]) is None else one, reverse=True)
     return sorted(list(dict.fromkeys([*first, *likely]))[:CHOICES])
 
 
-def _logprob(row: Mapping[str, Any], place: int) -> float | None:
-    """Of a choice, as the page shows it: with two decimals."""
+def _logprobs(row: Mapping[str, Any]) -> list[float | None]:
+    """Of each choice, as the page shows it: with two decimals."""
     known = row.get("logprobs") or []
-    found = known[place] if place < len(known) else None
-    return None if found is None else round(found, 2)
+    missing = [None] * (len(row.get("choices") or []) - len(known))
+    return [None if one is None else round(one, 2) for one in known] + missing
 
 
 def _choice(row: Mapping[str, Any], place: int) -> dict[str, Any]:

@@ -285,6 +285,7 @@ def execute(
             return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         count = sum(map(len, units.values()))
         progress = ProgressFile(folder.path, count)
+        progress.write(now=True)  # of results that are there already no batch comes
         run = _Run(plan, store, ledger, listener, budget, progress, live)
         listener.began(count, folder.path)
         inline = Inline(config, listener)

@@ -101,8 +101,11 @@ def read_samples(
         if ids is not None:
             table = table.filter(pyarrow.compute.is_in(table["item_id"], pyarrow.array(ids, pyarrow.string())))
         rows: list[dict[str, Any]] = table.to_pylist()
-        stats = json.loads(f"[{','.join(row.get('stats') or '{}' for row in rows)}]")  # far quicker than one by one
-        return [_checked(row) | {"stats": of_row} for row, of_row in zip(rows, stats, strict=True)]
+        values, stats = (
+            json.loads(f"[{','.join(row.get(name) or '{}' for row in rows)}]")  # far quicker than one by one
+            for name in ("values", "stats")
+        )
+        return [_checked(*of_row) for of_row in zip(rows, values, stats, strict=True)]
     except Exception as error:  # of a garbled file the library raises many kinds
         raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error
 
@@ -146,12 +149,12 @@ def read_statistics(path: Path) -> dict[str, list[Any]]:
     return columns
 
 
-def _checked(row: dict[str, Any]) -> dict[str, Any]:
+def _checked(row: dict[str, Any], values: Any, stats: Any) -> dict[str, Any]:
     """A row with its texts, of which those that another version did not write are empty. Raises ValueError."""
     if not isinstance(row["item_id"], str) or not isinstance(row.get("prompt", ""), str):
         raise ValueError("a row has no text where one belongs")
     row["prompt"] = row.get("prompt", "")
-    row["values"] = _numbers(json.loads(row["values"])) if row.get("values") else {}
+    row["values"], row["stats"] = _numbers(values), stats
     return row
 
 

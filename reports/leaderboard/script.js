@@ -9,7 +9,7 @@
     return { element, name };
   });
   const figures = JSON.parse(byId("figures").textContent);
-  root.classList.add("js");
+  root.classList.remove("loading");
   for (const controls of document.querySelectorAll(".controls")) controls.hidden = false;
 
   // What the page carries packed, as text.

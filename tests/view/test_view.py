@@ -179,10 +179,14 @@ def test_a_run_under_way_is_followed(tmp_path: Path) -> None:
         def unit_done(self, *arguments: Any) -> None:
             seen.append(told("r", tmp_path / "r"))
 
-    made = evaluate("gpt2-nano", ("nano_topic", "nano_facts"), limit=4, out=tmp_path / "r", listener=Looks())
+    options: dict[str, Any] = {"limit": 4, "listener": Looks()}
+    made = evaluate("gpt2-nano", ("nano_topic", "nano_facts"), out=tmp_path / "r", **options)
     assert made.failures == ()
     assert [one["running"] for one in seen] == [True, True]
     assert seen[0]["units"] == 2
+    (tmp_path / "r").rename(tmp_path / "before")
+    evaluate("gpt2-nano", ("nano_topic", "nano_facts"), out=tmp_path / "r", **options)
+    assert seen[2]["units"] == 2, "though all is in the cache, and nothing is computed"
     after = told("r", tmp_path / "r", whole=True)
     assert (after["running"], after["results"], after["units"]) == (False, 2, 2)
     assert {row["task"] for row in after["rows"]} == {"nano_topic", "nano_facts"}
