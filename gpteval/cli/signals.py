@@ -24,7 +24,7 @@ def handle_signals() -> None:
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
     if _imports(frame):  # where some try, and go on without; and in the middle of torch's it would abort the process
-        _end_at_once()
+        _end(INTERRUPTED_WORDS)
     for number in NUMBERS:
         signal.signal(number, _end_at_once)
     raise KeyboardInterrupt
@@ -57,5 +57,9 @@ def _send() -> None:
 
 
 def _end_at_once(*_: object) -> None:
-    os.write(2, b"\nended at once; what was journalled is saved: run the same command again to continue\n")
+    _end("ended at once; what was journalled is saved: run the same command again to continue")
+
+
+def _end(words: str) -> None:
+    os.write(2, f"\n{words}\n".encode())
     os._exit(INTERRUPTED)

@@ -137,7 +137,7 @@ class TestSignals:
         )
         done = self.ended(code, folder)
         assert (done.returncode, done.stdout) == (130, "")
-        assert "run the same command again to continue" in done.stderr
+        assert "interrupted: run the same command again" in done.stderr
 
     def test_sigterm_while_a_module_tries_to_import_another(self, folder: Path) -> None:
         """Some go on without what cannot be imported, whatever the reason."""
