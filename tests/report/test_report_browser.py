@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from playwright.sync_api import expect
@@ -257,3 +259,23 @@ def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:
     tab.goto(page.as_uri())
     assert tab.locator("section:visible").count() == 8 + len(TASKS)
     context.close()
+
+
+@pytest.mark.browser
+def test_a_figure_is_taken_as_svg_and_png(open_page: Any, tmp_path: Path) -> None:
+    tab = open_page("#charts")
+    tab.wait_for_selector(".active .take button >> text=SVG")
+    for kind in ("SVG", "PNG"):
+        with tab.expect_download() as saved:
+            tab.locator(".active .take button", has_text=kind).first.click()
+        assert saved.value.suggested_filename.endswith(f".{kind.lower()}")
+        saved.value.save_as(tmp_path / kind)
+    drawing = ElementTree.parse(tmp_path / "SVG").getroot()
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    words = " ".join(drawing.itertext())
+    assert "wikitext2" in words
+    assert "openai-gpt" in words
+    data = (tmp_path / "PNG").read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", data[16:24])
+    assert (width / float(drawing.get("width", 0)), height / float(drawing.get("height", 0))) == (3, 3)
