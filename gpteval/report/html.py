@@ -13,7 +13,7 @@ from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
-from gpteval.report.cautions import cautions
+from gpteval.report.cautions import API, cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
 from gpteval.report.fewshot_view import Examples, examples
@@ -85,6 +85,7 @@ def render(
         same=same_weights(facts_of(loaded)),
         views=more,
         more_columns=more_columns(loaded, board),
+        behind_api={name for name, facts in facts_of(loaded).items() if facts.get("device") == API},
         cautions=cautions(loaded, board, frozenset(column for _, column in shown.means)),
         published=published,
         agreement=agreement(published),

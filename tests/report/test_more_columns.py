@@ -120,6 +120,19 @@ def test_cut_partial_and_otherwise_asked_results_are_named(made: Path) -> None:
         assert any(words in line and ("old" in line or "quiz" in line) for line in said), words
 
 
+def test_seconds_behind_an_api_are_an_items_latency(made: Path, tmp_path: Path) -> None:
+    run = changed(made, seconds=260.0)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["models"] = {"old": {"device": "api"}, "new": {"device": "cpu"}}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert any(line.startswith("Seconds of old are from an item's request") for line in cautions(*read(run)))
+    text = build_report([run], tmp_path / "page.html").read_text()
+    assert '<td>1.30<span class="ci">an item</span></td>' in text, "260 s of 200 items, several under way at a time"
+    manifest["models"]["new"]["device"] = "api"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert not any(line.startswith("Seconds of") for line in cautions(*read(run)))
+
+
 def test_what_was_not_run_is_no_score(made: Path) -> None:
     document = json.loads((made / "results.json").read_text())
     document["results"] = [r for r in document["results"] if (r["model"], r["task"]) != ("old", "riddle")]
