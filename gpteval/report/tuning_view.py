@@ -9,6 +9,7 @@ from typing import Any
 from gpteval.report.charts import SYMBOLS, plain
 from gpteval.report.leaderboard import Leaderboard, show, show_interval
 from gpteval.report.training_view import DASHES, trace
+from gpteval.report.tuning_curves import PROMPTING, Tried, tuning_charts
 from gpteval.report.view import CURVE, Chart, View
 from gpteval.store.runs import Loaded
 
@@ -50,16 +51,37 @@ def tuning_view(loaded: Loaded, board: Leaderboard) -> View | None:
     return View(
         id="tuning",
         title="Tuning",
-        intro="These models were trained on examples of a task before they were asked. A thin line is the loss on what "
-        "they were trained on, a line with points that on the validation examples. Where all weights moved it holds "
-        "the language-modelling loss as well, by its weight.",
-        charts=(Chart("tuning", "Losses of tuned models by update.", loss_figure(rows)),),
+        intro="These models were trained on examples of a task before they were asked. Where a model was also "
+        "prompted, or tuned with several numbers of examples, its scores stand beside each other: means over seeds, "
+        "with the means of their 95 % intervals. Of losses a thin line is that on what was trained on, one with points "
+        "that on the validation examples; where all weights moved it holds the language-modelling loss as well, by its "
+        "weight.",
+        charts=(
+            *tuning_charts(_tried(loaded, rows)),
+            Chart("tuning", "Losses of tuned models by update.", loss_figure(rows), "Losses"),
+        ),
         header=(
             *("Model", "Of", "Task", "Method", "Weights trained", "Share", "Examples", "Time", "Peak memory"),
             *("Score", "95 % interval"),
         ),
         rows=tuple(_cells(one) for one in rows),
     )
+
+
+def _tried(loaded: Loaded, rows: tuple[TunedRow, ...]) -> list[Tried]:
+    """Each tuned model's own result, and those of the models they were made of, prompted on the same tasks."""
+    tuned = [
+        Tried(one.about["base"], one.about["task"], one.about["method"], int(one.about["examples"]), one.row)
+        for one in rows
+        if one.row is not None and one.row.get("value") is not None
+    ]
+    asked = {(one.base, one.task) for one in tuned}
+    prompted = [
+        Tried(row["model"], row["task"], PROMPTING, row["shots"], row)
+        for row in loaded.rows
+        if row.get("primary") and row.get("value") is not None and (row["model"], row["task"]) in asked
+    ]
+    return sorted(prompted, key=lambda one: one.examples) + tuned
 
 
 def _cells(one: TunedRow) -> tuple[str, ...]:

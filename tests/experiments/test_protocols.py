@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from gpteval.experiments import prompt_or_tune as protocols
 from gpteval.experiments.prompt_or_tune import MethodScore, Protocols
+from gpteval.report.leaderboard import leaderboard
+from gpteval.report.tuning_view import tuning_view
+from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 from tests.tuning import write_tasks
@@ -55,6 +59,21 @@ def test_side_by_side_over_the_number_of_examples(
     assert rows["full", 8]["seconds"] > 0
     assert any(text.startswith("full: ahead of it from") for text in found["sentences"])
     assert (tmp_path / "p" / "run" / "report.html").is_file()
+    loaded = read_runs([tmp_path / "p" / "run"]).merged
+    view = tuning_view(loaded, leaderboard(loaded))
+    assert view is not None
+    curves, _ = view.charts
+    assert [trace["name"] for trace in curves.figure["data"]] == ["prompting", "full", "head"]
+    for trace in curves.figure["data"]:
+        own = [
+            row
+            for row in found["rows"]
+            if row["protocol"] == trace["name"] or (trace["name"], row["trained"]) == ("prompting", 0)
+        ]
+        own.sort(key=lambda row: row["examples"])
+        assert trace["y"] == pytest.approx([100 * row["value"] for row in own])
+        assert trace["error_y"]["array"] == pytest.approx([100 * (row["ci_high"] - row["value"]) for row in own])
+        assert trace["x"] == pytest.approx([math.log2(1 + row["examples"]) for row in own])
     again = in_process(*asked)
     assert again.returncode == 0
     assert "step" not in again.stderr, "nothing is trained again"
