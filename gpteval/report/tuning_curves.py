@@ -74,11 +74,13 @@ def _figure(methods: Mapping[tuple[str, str], Sequence[Tried]]) -> dict[str, Any
     """A plotly figure: a line a method with its 95 % intervals; the axis is one of doublings of 1 + examples."""
     data, counts = [], {one.examples for own in methods.values() for one in own}
     symbols = list(SYMBOLS.values())
+    metrics = list(dict.fromkeys(metric for _, metric in methods))
     for number, ((method, metric), tried) in enumerate(methods.items()):
+        name = method if len(metrics) == 1 else f"{method}, {metric}"
         factor, own = 100.0 if is_fraction(metric) else 1.0, points(tried)
         ends = [(point.ci_low, point.ci_high) for point in own]
         data.append(
-            trace(tried[0].row, [_place(p.examples) for p in own], [factor * p.value for p in own], method)
+            trace(tried[0].row, [_place(p.examples) for p in own], [factor * p.value for p in own], name)
             | {
                 "text": [plain(_hover(method, metric, point)) for point in own],
                 "mode": "lines+markers",
@@ -99,10 +101,10 @@ def _figure(methods: Mapping[tuple[str, str], Sequence[Tried]]) -> dict[str, Any
             }
         )
     ticks = {"tickvals": [_place(n) for n in sorted(counts)], "ticktext": [f"{n:,}" for n in sorted(counts)]}
-    metric = next(iter(methods))[1]
+    units = [f"{metric}{' %' if is_fraction(metric) else ''}" for metric in metrics]
     axes = {
         "xaxis": {"title": {"text": "examples, in the prompt or trained on"}, **ticks},
-        "yaxis": {"title": {"text": plain(f"{metric}{' %' if is_fraction(metric) else ''}")}},
+        "yaxis": {"title": {"text": plain(", ".join(units))}},
     }
     return {"data": data, "layout": {**CURVE, **axes}}
 
