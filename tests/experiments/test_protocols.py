@@ -63,7 +63,7 @@ def test_side_by_side_over_the_number_of_examples(
     view = tuning_view(loaded, leaderboard(loaded))
     assert view is not None
     curves, _ = view.charts
-    names = ["prompting, acc_char", "full, acc_char", "head, acc"]  # a head knows no lengths
+    names = ["prompting, acc_char", "full, acc", "head, acc"]  # a head knows no lengths
     assert [trace["name"] for trace in curves.figure["data"]] == names
     for trace in curves.figure["data"]:
         method = trace["name"].partition(",")[0]
