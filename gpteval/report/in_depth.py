@@ -93,7 +93,8 @@ class InDepth:
 
 
 def in_depth(runs: Runs) -> InDepth:
-    """Of the two models that the runs have. Raises UsageError for fewer or more, and what ``compare`` raises."""
+    """Of the two models that the runs have; of runs that stopped when they were decided without the lengths, whose
+    intervals do not allow for that. Raises UsageError for fewer or more, and what ``compare`` raises."""
     names = list(dict.fromkeys(row["model"] for row in runs.merged.rows))
     if len(names) != 2:
         raise UsageError(f"two models are compared in depth, and here are {len(names)}", "choose two with --models A,B")
@@ -104,6 +105,7 @@ def in_depth(runs: Runs) -> InDepth:
         by_unit.setdefault(one.unit, {})[one.model] = one
     met = [(of[a], of[b], match(of[a], of[b])) for of in by_unit.values() if len(of) > 1]
     met = [one for one in met if one[0].metric == one[1].metric]
+    grown = any(one.facts.get("until_decided") for both in by_unit.values() for one in both.values())  # until it was so
     lengths = {one.unit: _lengths(runs, one) for one, _, _ in met if one.centre is not None}
     return InDepth(
         a,
@@ -111,7 +113,7 @@ def in_depth(runs: Runs) -> InDepth:
         comparison,
         tuple(sorted(comparison.pairs, key=_surely)),
         {one.unit: _answered(one, other, found) for one, other, found in met if one.metric.kind == "binary"},
-        by_length(met, lengths),
+        None if grown else by_length(met, lengths),
     )
 
 

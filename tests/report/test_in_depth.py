@@ -69,6 +69,15 @@ def test_it_says_what_compare_says_of_these_two(run: Path) -> None:
     assert found.trend.startswith(f"The longer the prompt, the less far ahead is {NEW} of {OLD}: −")
 
 
+def test_of_runs_that_stopped_when_decided_no_trend_is_told(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["config"]["until_decided"] = True
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    found = in_depth(of_models(read_runs([run]), [OLD, NEW]))
+    assert found.trend == ""
+    assert [pair.figure.e_value > 0 for pair in found.pairs if pair.task == "quiz"] == [True]
+
+
 def test_items_are_counted_by_who_was_right(run: Path) -> None:
     found = in_depth(of_models(read_runs([run]), [OLD, NEW]))
     counts = found.answered["quiz", 0]
@@ -91,6 +100,7 @@ def test_it_is_of_two_models(run: Path, tmp_path: Path, in_process: RunCli) -> N
     done = in_process("report", run, "--kind", "compare", "--models", "old,third")
     assert done.returncode == 0
     assert done.stdout.strip() == str(run / "compare.html")
+    assert in_process("report", run, "--models", ",").returncode == 2
     done = in_process("report", run, "--format", "csv", "--models", "old,third")
     assert done.returncode == 2
     assert "--models is for a page or card" in done.stderr

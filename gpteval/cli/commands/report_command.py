@@ -66,6 +66,8 @@ def report(
     if full:
         raise UsageError("--full is for tables", "name one with --format: the HTML file has every result anyway")
     named = [name.strip() for name in models.split(",") if name.strip()]
+    if models and not named:
+        raise UsageError("--models names no model", "such as --models gpt2,gpt2-xl")
     say(str(build_report(runs, out or runs[0] / file_name(kind), kind=kind, samples=items, models=named)))
 
 
