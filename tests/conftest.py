@@ -61,7 +61,7 @@ def pytest_configure() -> None:
 
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[execnet.XSpec]) -> None:
     """Processes of tests fork from one that has imported everything, the modules of tests included."""
-    start = forks.test_process_starter(config.args, config.option.markexpr)
+    start = forks.start_of_processes(config.args, config.option.markexpr)
     specs[:] = [execnet.XSpec(f"{spec}//python={start}") for spec in specs]
 
 

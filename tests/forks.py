@@ -164,7 +164,7 @@ def _address(kind: str, otherwise: _Key) -> str:
     return os.path.join(os.environ[FOLDER], f"{kind}-{hashlib.sha256(repr(otherwise).encode()).hexdigest()[:12]}")
 
 
-def test_process_starter(tests: Sequence[str], marked: str) -> str:
+def start_of_processes(tests: Sequence[str], marked: str) -> str:
     """The start of a command line that runs ``-c CODE`` in a process which has collected these tests already."""
     _hold("tests", (), (*tests, "-m", marked))
     _hold("full", ())  # tests will soon want it

@@ -63,7 +63,7 @@ class PairedAnswers:
                 raise UsageError(
                     f"{a} and {b} on {unit[0]} ({unit[1]}-shot) are not comparable: they differ in "
                     + "; ".join(found.differ),
-                    "run them alike, or compare all the same with --force",
+                    "run them alike, or compare all the same with 'gpteval compare --force'",
                 )
             self._matches[key] = found
         return self._matches[key]

@@ -49,8 +49,8 @@ def _absent(board: Leaderboard) -> str:
     models, tasks = ([pair[place] for pair in absent] for place in (0, 1))
     every = len(board.models) * len(board.columns)
     return (
-        f"{len(absent)} of {every} cells were not run ({_some(models)}; {_some(tasks)}): no row's best number is the "
-        "best of all models there."
+        f"{len(absent)} of {every} cells were not run ({_some(models)}; {_some(tasks)}): a task's best number there is "
+        "that of the models that ran it."
     )
 
 

@@ -72,10 +72,10 @@ class InDepth:
         return sorted(self.comparison.families, key=lambda row: (*known, row.family).index(row.family))
 
     def bar(self, pair: Pair) -> tuple[float, float, float, float] | None:
-        """Where on an axis that all tasks told in points share lie no difference, the interval's ends and the value,
+        """Where on an axis that all rows told in points share lie no difference, the interval's ends and the value,
         in percent of its width; None for others, or without an interval.
         """
-        ends = [self._ends(one) for one in self.pairs]
+        ends = [self._ends(one) for one in (*self.pairs, *self.means)]
         every = [0.0, *(end for found in ends if found for end in found)]
         own, low, width = self._ends(pair), min(every), max(every) - min(every)
         if own is None or not width:
@@ -94,7 +94,8 @@ class InDepth:
 
 def in_depth(runs: Runs) -> InDepth:
     """Of the two models that the runs have; of runs that stopped when they were decided without the lengths, whose
-    intervals do not allow for that. Raises UsageError for fewer or more, and what ``compare`` raises."""
+    intervals do not allow for that. Raises UsageError for fewer or more models, and what ``compare`` raises.
+    """
     names = list(dict.fromkeys(row["model"] for row in runs.merged.rows))
     if len(names) != 2:
         raise UsageError(f"two models are compared in depth, and here are {len(names)}", "choose two with --models A,B")
@@ -105,7 +106,7 @@ def in_depth(runs: Runs) -> InDepth:
         by_unit.setdefault(one.unit, {})[one.model] = one
     met = [(of[a], of[b], match(of[a], of[b])) for of in by_unit.values() if len(of) > 1]
     met = [one for one in met if one[0].metric == one[1].metric]
-    grown = any(one.facts.get("until_decided") for both in by_unit.values() for one in both.values())  # until it was so
+    grown = any(one.facts.get("until_decided") for both in by_unit.values() for one in both.values())
     lengths = {one.unit: _lengths(runs, one) for one, _, _ in met if one.centre is not None}
     return InDepth(
         a,
@@ -148,6 +149,6 @@ def trend_sentence(found: ByLength, a: str, b: str) -> str:
     over = f"over {found.tasks} task{'' if found.tasks == 1 else 's'}"
     within = f"{value} points ({low} to {high}) from the shortest quarter of the prompts to the longest, {over}"
     if trend.ci_low > 0 or trend.ci_high < 0:
-        which = "further ahead" if trend.value > 0 else "less far ahead"
-        return f"The longer the prompt, the {which} is {a} of {b}: {within}."
+        which = "better" if trend.value > 0 else "worse"
+        return f"The longer the prompt, the {which} does {a} against {b}: {within}."
     return f"That {a} and {b} part more on long or on short prompts is not seen: {within}."

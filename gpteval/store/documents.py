@@ -118,6 +118,8 @@ def read_values(path: Path) -> dict[str, dict[str, float]]:
         with pq.ParquetFile(path) as file:
             columns = file.read(["item_id", "values"], use_threads=False).to_pydict()
         values = json.loads(f"[{','.join(text or '{}' for text in columns['values'])}]")
+        if not all(isinstance(item, str) for item in columns["item_id"]):
+            raise ValueError("a row has no text where one belongs")
         return dict(zip(columns["item_id"], map(_numbers, values), strict=True))
     except Exception as error:  # of a garbled file the library raises many kinds
         raise StoreError(f"{path.name} cannot be read: {error}", AGAIN) from error

@@ -66,7 +66,25 @@ def test_it_says_what_compare_says_of_these_two(run: Path) -> None:
     *_, last = (pair.task for pair in found.pairs)
     assert last == "long", "where it is ahead most surely comes first"
     assert found.answer.startswith(f"{NEW} beats {OLD} by ")
-    assert found.trend.startswith(f"The longer the prompt, the less far ahead is {NEW} of {OLD}: −")
+    assert found.trend.startswith(f"The longer the prompt, the worse does {NEW} against {OLD}: −")
+
+
+def test_bars_lie_on_their_axis(run: Path) -> None:
+    found = in_depth(of_models(read_runs([run]), [OLD, NEW]))
+    bars = [bar for pair in (*found.pairs, *found.means) if (bar := found.bar(pair)) is not None]
+    assert len(bars) >= 2
+    for zero, left, right, at in bars:
+        assert 0 <= left <= at <= right <= 100
+        assert 0 <= zero <= 100
+    assert found.bar(next(pair for pair in found.pairs if pair.task == "prose")) is None
+
+
+def test_models_that_were_asked_otherwise_are_not_compared(tmp_path: Path) -> None:
+    answers = {("one", "a"): scores([1, 0]), ("two", "a"): scores([1, 0])}
+    run = make_run(tmp_path / "run", answers, hashes={("one", "a"): "other"})
+    with pytest.raises(UsageError) as told:
+        build_report([run], tmp_path / "page.html", kind="compare")
+    assert "gpteval compare --force" in told.value.hint
 
 
 def test_of_runs_that_stopped_when_decided_no_trend_is_told(run: Path) -> None:

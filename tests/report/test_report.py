@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gpteval.cli.run_console import number
+from gpteval.core.errors import StoreError
 from gpteval.core.show import signed
 from gpteval.report import build_report
 from gpteval.report.charts import TRACE_TYPES, family_figure
@@ -195,6 +196,15 @@ class TestItems:
         assert second["answers"][1].keys().isdisjoint({"choices", "logprobs", "chosen"})
         assert third["answers"][1]["logprobs"] == [-1.0, -2.5]
         assert "by" not in third["answers"][1]
+
+    def test_a_row_without_an_id_is_a_damaged_file(self, run: Path, tmp_path: Path) -> None:
+        loaded = read_runs([run]).merged
+        (column,) = (c for c in leaderboard(loaded).columns if c.task == "piqa")
+        rows = pq.read_table(loaded.samples["piqa", 0]["gpt2"]).to_pylist()
+        rows[0]["item_id"] = None
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "damaged.parquet")
+        with pytest.raises(StoreError, match="damaged.parquet cannot be read"):
+            task_items({"gpt2": tmp_path / "damaged.parquet"}, ["gpt2"], column)
 
     def test_of_many_choices_each_answer_has_its_own_likeliest(self, run: Path, tmp_path: Path) -> None:
         loaded = read_runs([run]).merged
