@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gpteval.tokens.queries import ScoreQuery, Tokens
+from tests.forks import FOLDER
 
 TEXT = [
     "The quick brown fox jumps over the lazy dog, and the dog sleeps on.",
@@ -124,11 +130,27 @@ def save_tiny(
     **overrides: Any,
 ) -> Path:
     """Save a random 2-layer model and tokenizer to ``folder``. Weights are large enough that greedy text varies."""
+    if tokenizer is not None:
+        return _save(folder, architecture, window, seed, tokenizer, overrides)
+    made = _made(architecture, window, seed, json.dumps(overrides, sort_keys=True))
+    shutil.copytree(made, folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    return folder
+
+
+@cache
+def _made(architecture: str, window: int, seed: int, overrides: str) -> Path:
+    """The same with a tokenizer of its kind, once in a process."""
+    tokenizer = {"openai-gpt": gpt1_tokenizer, "opt": opt_tokenizer}.get(architecture, byte_level_tokenizer)()
+    folder = Path(tempfile.mkdtemp(prefix="tiny-", dir=os.environ.get(FOLDER)))
+    return _save(folder, architecture, window, seed, tokenizer, json.loads(overrides))
+
+
+def _save(
+    folder: Path, architecture: str, window: int, seed: int, tokenizer: Any, overrides: Mapping[str, Any]
+) -> Path:
     import torch
     from transformers import AutoModelForCausalLM
 
-    if tokenizer is None:
-        tokenizer = {"openai-gpt": gpt1_tokenizer, "opt": opt_tokenizer}.get(architecture, byte_level_tokenizer)()
     config = _config(architecture, len(tokenizer), window)
     config.update(overrides)
     torch.manual_seed(seed)

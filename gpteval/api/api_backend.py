@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -173,6 +174,11 @@ class ApiBackend(Backend):
         notes = [json.loads(result.extra) for result in results if result.extra]
         return sum(self.price.of(note["in"], note["out"]) for note in notes)
 
+    def spans(self, results: Iterable[QueryResult]) -> list[tuple[float, float]]:
+        """Each from its request to its answer, as far as that was noted."""
+        noted = [(json.loads(result.extra).get("at"), result.seconds) for result in results if result.extra]
+        return [(at - seconds, at) for at, seconds in noted if at is not None]
+
     def estimate(self, queries: Sequence[Any]) -> CostEstimate:
         """What queries would take, at most."""
         counts = [self.most(self.body(query, frozenset())) for query in queries]
@@ -269,7 +275,7 @@ class _Exchange:
             self.engine.left_out |= self.taught.get(key, frozenset())
         noted = json.loads(result.extra) if result.extra else {}
         whole = now + before
-        noted |= {"in": whole.read, "out": whole.written}
+        noted |= {"in": whole.read, "out": whole.written, "at": round(time.time(), 3)}
         if without := sorted(self.asked[key]):
             noted["without"] = without
         if key in self.guessed:

@@ -168,6 +168,12 @@ class Backend(Protocol):
         """What results cost; None where no price is known."""
         return None
 
+    def spans(self, results: Iterable[QueryResult]) -> list[tuple[float, float]]:
+        """When results that were under way at the same time were asked for, and when each was there, in seconds of
+        the clock; none where each had the machine for itself, or where that is not known.
+        """
+        return []
+
     def estimate(self, queries: Sequence[Query]) -> CostEstimate:
         """What queries would take."""
         written = sum(query.written for query in queries)

@@ -32,12 +32,12 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     """The exit code of a command line. What ends it goes to stderr, and under --json to stdout as a document."""
-    from gpteval.cli.app import app
+    from gpteval.cli.app import program
     from gpteval.cli.console import say
     from gpteval.core.errors import GptevalError
 
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        return int(program(arguments, standalone_mode=False) or 0)
     except GptevalError as error:
         say(f"error: {error}", sys.stderr)
         message, hint, code = error.message, error.hint, error.exit_code

@@ -66,3 +66,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+program = typer.main.get_command(app)  # made once, where several command lines are run in a process

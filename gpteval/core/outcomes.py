@@ -120,7 +120,8 @@ class Result:
     another one than its own is a part of ``task`` too, as ``name:template``. ``part_of``: the benchmark whose part
     the task is and whose result stands for it in means and tables. ``step``: of a checkpoint, how far the training was;
     ``model_family``: what the checkpoints of that training have in common. ``judged``: digests of the metric with its
-    chance level and of what is right of each item, ``METRIC-GOLDS``.
+    chance level and of what is right of each item, ``METRIC-GOLDS``. ``seconds``: of all queries, added up;
+    ``wall_seconds``: while any was under way, where several are at a time, as behind an API.
     """
 
     model: str
@@ -156,6 +157,7 @@ class Result:
     step: int | None = None
     dollars: float | None = None
     judged: str = ""
+    wall_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,15 @@ def needs_code(error: Exception) -> bool:
     return any(sign in str(error) for sign in ("trust_remote_code", "custom code"))
 
 
+def quiet() -> None:
+    """transformers tells of errors alone, and shows no progress of its own."""
+    from transformers import logging
+
+    if logging.get_verbosity() != logging.ERROR:  # to set it takes milliseconds
+        logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def config_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> Any:
     """The configuration of a folder or Hub id."""
     import transformers
@@ -58,26 +67,52 @@ def untrained(config: Any, trust: Trust = NO_TRUST) -> Any:
     return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=trust.code)
 
 
+def skeleton_of(config: Any, trust: Trust = NO_TRUST) -> Any:
+    """The same with the shapes of its weights alone."""
+    import torch
+
+    with torch.device("meta"), _no_draws_on_meta():
+        return untrained(config, trust)
+
+
 def weights_of(where: Where, trust: Trust = NO_TRUST, **how: Any) -> tuple[Any, dict[str, Any]]:
     """The causal language model of a folder or Hub id, and what transformers says of its tensors."""
     import transformers
 
-    model, loading = transformers.AutoModelForCausalLM.from_pretrained(
-        str(where),
-        trust_remote_code=trust.code,
-        use_safetensors=None if trust.pickles else True,
-        weights_only=True,
-        output_loading_info=True,
-        **how,
-    )
+    with _no_draws_on_meta():
+        model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            str(where),
+            trust_remote_code=trust.code,
+            use_safetensors=None if trust.pickles else True,
+            weights_only=True,
+            output_loading_info=True,
+            **how,
+        )
     return model, loading
+
+
+def _no_draws_on_meta() -> Any:
+    """A context in which weights that are shapes alone are not drawn: nothing comes of it, and torch takes its time."""
+    from torch.nn import init
+    from torch.overrides import TorchFunctionMode
+
+    draws = {init.constant_, init.kaiming_uniform_, init.normal_, init.uniform_}
+
+    class NoDraws(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func in draws:
+                tensor: Any = (kwargs or {}).get("tensor", args[0] if args else None)
+                if tensor.is_meta:
+                    return tensor
+            return func(*args, **(kwargs or {}))
+
+    return NoDraws()
 
 
 def gguf_names(config: Any, architecture: str) -> frozenset[str] | None:
     """The tensors of a GGUF file that have a place in a model, by transformers' account; None where it tells of those
     without one itself, when it loads them.
     """
-    import torch
     from transformers import modeling_gguf_pytorch_utils as utils
 
     try:
@@ -86,8 +121,7 @@ def gguf_names(config: Any, architecture: str) -> frozenset[str] | None:
         GGUF_ARCHS = {}
     if architecture in GGUF_ARCHS:
         return None
-    with torch.device("meta"):
-        model = untrained(config)
+    model = skeleton_of(config)
     processor = utils.TENSOR_PROCESSORS.get(architecture, utils.TensorProcessor)
     return frozenset(utils.get_gguf_hf_weights_map(model, processor(config=config.to_dict())))
 

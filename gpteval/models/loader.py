@@ -29,7 +29,7 @@ from gpteval.models.checkpoint import (
     weights_in_parts,
 )
 from gpteval.models.foreign.convert import converted, is_foreign
-from gpteval.models.library import CODE_HINT, Trust, config_of, needs_code, tokenizer_of, untrained, weights_of
+from gpteval.models.library import CODE_HINT, Trust, config_of, needs_code, quiet, skeleton_of, tokenizer_of, weights_of
 from gpteval.tokens.tokenizer import Codec
 
 if TYPE_CHECKING:
@@ -100,11 +100,8 @@ class HFModel:
             folder = converted(Path(info.location), cache, open_base, tokenizer, self.options.trust)
             info = replace(info, location=str(folder))
         self._digests = Digests(info)
-        import torch
-        import transformers
 
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
+        quiet()
         self.info = info
         self.device = pick_device(self.options.device)
         self.attention = ""  # the implementation that runs, known once the weights are loaded
@@ -114,8 +111,7 @@ class HFModel:
             self.revision: str = "local" if info.local else _served_revision(info)
             refuse_adapter(info, self._pinned)
             tokenizer = tokenizer_of(info.location, trust, **self._pinned)
-            with torch.device("meta"):
-                skeleton = untrained(self.config, trust)
+            skeleton = skeleton_of(self.config, trust)
             elsewhere = getattr(self.config, "transformers_weights", None)
             parts = weights_in_parts(info.location, self._pinned, trust, elsewhere)
             text = self.config.get_text_config()

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gpteval.core.show import listed
+from gpteval.report.costs import API
 from gpteval.report.leaderboard import NOT_RUN, Column, Leaderboard, is_fraction
 from gpteval.store.runs import Loaded, facts_of
 from gpteval.tasks.profiles import GPTEVAL
 
 WIDE = 0.05  # half an interval, as a share, from which a task is said to have few items
 SHOWN = 3  # names in a line
-API = "api"  # the device of a model behind one, in a manifest
 
 
 def cautions(loaded: Loaded, board: Leaderboard, several_sets: frozenset[str] = frozenset()) -> list[str]:
@@ -21,7 +21,7 @@ def cautions(loaded: Loaded, board: Leaderboard, several_sets: frozenset[str] = 
         *(_absent(board), _failed(board), _few_items(board), _shortened(board), _partly(board), _protocols(board)),
         _one_set(board, several_sets),
         _machines(loaded),
-        _latencies(loaded),
+        _servers(loaded),
     )
     return [line for line in made if line]
 
@@ -125,14 +125,14 @@ def _machines(loaded: Loaded) -> str:
     return f"The runs are of several machines ({_some(sorted(found))}): their seconds do not compare."
 
 
-def _latencies(loaded: Loaded) -> str:
+def _servers(loaded: Loaded) -> str:
     devices = {name: facts.get("device") for name, facts in facts_of(loaded).items() if facts.get("device")}
     behind = [name for name, device in devices.items() if device == API]
     if not behind or len(behind) == len(devices):
         return ""
     return (
-        f"Seconds of {_some(behind)} are from an item's request to its answer, while others were under way; they do "
-        "not compare with those of a model that runs here."
+        f"Seconds of {_some(behind)} hang on a server elsewhere and on how many requests were under way at a time; "
+        "they do not compare with those of a model that runs here."
     )
 
 

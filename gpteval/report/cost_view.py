@@ -39,12 +39,12 @@ def cost_view(loaded: Loaded, board: Leaderboard) -> View | None:
         title="Cost",
         intro=f"The mean score from 0 (guessing) to 100 (perfect), over {tasks_of(board)}, against what an item took "
         "on the machine that ran it; models of other machines or batch sizes do not compare. The dotted line joins the "
-        "models that no cheaper one beats. Behind an API the time is from an item's request to its answer, while "
-        "others were under way.",
+        "models that no cheaper one beats. Behind an API, where several items are under way at a time, the seconds are "
+        "the clock's divided by the items, pauses left out; the latency is from an item's request to its answer.",
         charts=tuple(charts),
         header=(
-            *("Model", "Generation", "Parameters", "Mean score", "95 % interval", "Seconds an item", "GPU memory"),
-            "Dollars for 1,000 items",
+            *("Model", "Generation", "Parameters", "Mean score", "95 % interval", "Seconds an item"),
+            *("Latency of an item", "GPU memory", "Dollars for 1,000 items"),
         ),
         rows=tuple(
             (
@@ -54,6 +54,7 @@ def cost_view(loaded: Loaded, board: Leaderboard) -> View | None:
                 signed(one.score),
                 one.interval,
                 number(c.seconds) if c.seconds else "–",
+                f"{number(c.latency)} s" if c.latency else "–",
                 f"{_gib(c.memory):.1f} GiB" if c.memory else "–",
                 number(1000 * c.dollars) if c.dollars else "–",
             )

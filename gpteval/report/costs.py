@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+API = "api"  # the device of a model behind one, in a manifest
+
 
 @dataclass(frozen=True)
 class ItemCost:
     """``seconds`` and ``dollars`` an item; ``memory`` in bytes at most, of a GPU alone: what a CPU's process takes is
-    not one model's. None where it is not known.
+    not one model's. Behind an API, where several items are under way at a time, ``seconds`` are those of the clock, and
+    ``latency`` is from an item's request to its answer. None where it is not known.
     """
 
     seconds: float | None
+    latency: float | None
     dollars: float | None
     memory: int | None
 
@@ -22,7 +26,13 @@ def item_cost(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> It
     """Of these results of a model, by the facts that its manifest has."""
     memory = facts.get("peak_memory_bytes")
     on_gpu = str(facts.get("device") or "").startswith("cuda") and isinstance(memory, int)
-    return ItemCost(_an_item(rows, "seconds"), _an_item(rows, "dollars"), memory if on_gpu else None)
+    own, api = _an_item(rows, "seconds"), facts.get("device") == API
+    return ItemCost(
+        seconds=_an_item(rows, "wall_seconds") if api else own,
+        latency=own if api else None,
+        dollars=_an_item(rows, "dollars"),
+        memory=memory if on_gpu else None,
+    )
 
 
 def _an_item(rows: Sequence[Mapping[str, Any]], what: str) -> float | None:

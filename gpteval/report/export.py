@@ -16,7 +16,7 @@ FORMATS = ("csv", "md", "latex", "json")
 FIELDS = (
     *("model", "generation", "n_params", "task", "family", "shots", "protocol", "profile"),
     *("metric", "primary", "higher_is_better", "value", "ci_low", "ci_high", "stderr"),
-    *("n", "coverage", "truncated", "chance", "seconds", "tokens", "signature", "notes", "part_of"),
+    *("n", "coverage", "truncated", "chance", "seconds", "wall_seconds", "tokens", "signature", "notes", "part_of"),
 )
 _WRITERS = {"csv": to_csv, "md": to_markdown, "latex": to_latex}
 

@@ -13,9 +13,10 @@ from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
-from gpteval.report.cautions import API, cautions
+from gpteval.report.cautions import cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
+from gpteval.report.costs import API
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.in_depth import InDepth, in_depth
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard

@@ -175,6 +175,7 @@ def _costs(loaded: Loaded, board: Leaderboard) -> list[MoreColumn]:
 
     return [
         *column("seconds", "Seconds", "an item", lambda cost: cost.seconds),
+        *column("latency", "Latency", "seconds of an item, behind an API", lambda cost: cost.latency),
         *column("memory", "Memory", "of the GPU at most, GiB", lambda cost: (cost.memory or 0) / 2**30),
         *column("dollars", "Dollars", "for 1,000 items", lambda cost: 1000 * (cost.dollars or 0.0)),
     ]

@@ -147,6 +147,7 @@ def group_result(folder: Path, members: Members) -> tuple[Result, bytes]:
         truncated=sum(row["truncated"] for row in rows),
         chance=_chance(rows) if members.group.of_parts else None,
         seconds=sum(row["seconds"] for row in rows),
+        wall_seconds=_wall(rows),
         tokens=sum(row["tokens"] for row in rows),
         signature=digest(signatures) if any(signatures) else "",
         notes=(f"{len(rows)} tasks together: {how}",),
@@ -154,6 +155,12 @@ def group_result(folder: Path, members: Members) -> tuple[Result, bytes]:
     buffer = io.BytesIO()
     pq.write_table(items, buffer, compression="zstd")
     return result, buffer.getvalue()
+
+
+def _wall(rows: Sequence[ResultRow]) -> float | None:
+    """Of parts that were asked one after the other; None where one does not say."""
+    found = [seconds for row in rows if (seconds := row.get("wall_seconds")) is not None]
+    return sum(found) if len(found) == len(rows) else None
 
 
 def _items(folder: Path, metric: Metric, row: ResultRow) -> Any:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.backends.interface import Backend
 from gpteval.core.errors import GptevalError
 from gpteval.core.outcomes import Record, Result
 from gpteval.run.facts import LOSSY, Notes
@@ -16,6 +17,7 @@ from gpteval.run.ledger import Ledger
 from gpteval.run.marks import Marks
 from gpteval.run.parts import Job, Work
 from gpteval.run.records import Tally, judged_by, make_records, make_results, protocol
+from gpteval.run.spans import Spans
 from gpteval.store.documents import sample_file
 from gpteval.store.folder import list_samples
 from gpteval.store.journal import ResultStore
@@ -93,7 +95,7 @@ class Finisher:
             raise GptevalError(
                 f"{len(wanted) - len(found)} results are not in the journal any more", "run the same command again"
             )
-        new = self.cost.add(found, self.job.backend.dollars)
+        new = self.cost.add(found, self.job.backend)
         self.marks.add(new)
         return found
 
@@ -115,6 +117,7 @@ class Finisher:
             "profile": ledger.config.profile,
             "dollars": self.cost.dollars,
             "seconds": self.cost.seconds,
+            "wall_seconds": self.cost.wall_seconds,
             "tokens": self.cost.tokens,
             "fingerprint": backend.model.fingerprint,
         }
@@ -142,12 +145,16 @@ class _Cost:
     def __init__(self) -> None:
         self.seconds, self.tokens = 0.0, 0
         self.dollars: float | None = 0.0
+        self._spans, self._timed = Spans(), True
         self._now: set[bytes] = set()  # the keys of this slice
         self._before: NDArray[np.uint64] = np.array([], dtype=np.uint64)  # the beginnings of those before, sorted
 
-    def add(
-        self, found: Mapping[bytes, QueryResult], price: Callable[[Iterable[QueryResult]], float | None]
-    ) -> list[QueryResult]:
+    @property
+    def wall_seconds(self) -> float | None:
+        """While any query was under way; None where it is not known of each."""
+        return self._spans.seconds if self._timed and self._spans else None
+
+    def add(self, found: Mapping[bytes, QueryResult], backend: Backend) -> list[QueryResult]:
         """Count what was not counted yet, and give it."""
         keys = [key for key in found if key not in self._now]
         self._now.update(keys)
@@ -156,7 +163,10 @@ class _Cost:
         new = [found[key] for key in keys]
         self.seconds += sum(result.seconds for result in new)
         self.tokens += sum(result.processed for result in new)
-        dollars = price(new)
+        spans = backend.spans(new)
+        self._spans.add(spans)
+        self._timed &= len(spans) == len(new)
+        dollars = backend.dollars(new)
         self.dollars = None if dollars is None or self.dollars is None else self.dollars + dollars
         return new
 

@@ -16,7 +16,7 @@ from gpteval.store.documents import read_document, sample_file
 from gpteval.store.judged import judged_apart
 from gpteval.store.same import same_weights
 
-_NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "tokens")
+_NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "wall_seconds", "tokens")
 _DEFAULTS: dict[str, Any] = {
     "generation": "other",
     "family": "other",

@@ -25,6 +25,7 @@ import numpy as np
 
 from gpteval.core.atomic import disk_errors, put, remove, whole, write_whole
 from gpteval.core.errors import OutputError
+from gpteval.models.library import quiet
 from gpteval.models.loader import pick_device
 from gpteval.tokens.tokenizer import Codec
 from gpteval.train.initial import BETAS, WEIGHT_DECAY, initial_model, optimizer_of
@@ -68,8 +69,7 @@ def pretrain(
     steps = steps or recipe.steps
     device = pick_device(device)
     _take(out)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    quiet()
     transformers.set_seed(seed)
 
     progress.stage(f"1/4 data: {recipe.corpus_name}; {recipe.tokenizer} tokenizer; windows of {recipe.window} tokens")

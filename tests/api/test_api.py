@@ -56,6 +56,19 @@ def test_a_chat_writes_what_the_local_model_writes(server: ApiServer, tmp_path: 
     assert values(made, f"openai:{MODEL}") == pytest.approx(values(made, MODEL))
 
 
+def test_what_is_under_way_at_a_time_has_the_clocks_seconds_too(server: ApiServer, tmp_path: Path) -> None:
+    server.seconds = 0.05
+    begun = time.time()
+    made = run(server, tmp_path, [MODEL, f"openai:{MODEL}"], "nano_en_fr", replace(QUICK, in_flight=8), limit=16)
+    elapsed = time.time() - begun
+    assert server.most > 1
+    local, served = (next(r for r in made.results if r.model == name) for name in (MODEL, f"openai:{MODEL}"))
+    assert local.wall_seconds is None
+    assert served.wall_seconds is not None
+    assert served.seconds > 16 * 0.05
+    assert 0.05 <= served.wall_seconds <= min(elapsed, served.seconds)
+
+
 def test_what_a_chat_cannot_be_asked_is_told_and_no_fault(
     server: ApiServer, tmp_path: Path, in_process: RunCli
 ) -> None:

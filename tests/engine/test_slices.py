@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow.parquet as pq
 import pytest
 
+from gpteval.backends.interface import Backend
 from gpteval.core.errors import ItemError
 from gpteval.engine.engine import Engine
 from gpteval.run.evaluate import evaluate
@@ -66,15 +68,28 @@ def test_a_slice_that_cannot_be_planned_ends_its_unit(tmp_path: Path, monkeypatc
     assert [entry["task"] for entry in listed] == ["nano_prose"]
 
 
+class Priced:
+    """What costs a dollar a query, all of which are asked for in the same second."""
+
+    known = True
+
+    def dollars(self, results: Iterable[QueryResult]) -> float | None:
+        return float(len(list(results))) if self.known else None
+
+    def spans(self, results: Iterable[QueryResult]) -> list[tuple[float, float]]:
+        return [(0.0, result.seconds) for result in results] if self.known else []
+
+
 def test_what_slices_share_costs_once() -> None:
-    cost = _Cost()
+    cost, backend = _Cost(), Priced()
     rows = {bytes([n]) * 16: QueryResult(1, seconds=1.0, processed=10) for n in range(3)}
     first, second, third = rows
-    cost.add({first: rows[first], second: rows[second]}, lambda found: 1.0)
-    cost.add({second: rows[second]}, lambda found: 0.0)
+    cost.add({first: rows[first], second: rows[second]}, cast(Backend, backend))
+    cost.add({second: rows[second]}, cast(Backend, backend))
     cost.end_slice()
-    cost.add({first: rows[first], third: rows[third]}, lambda found: 2.0)
+    cost.add({first: rows[first], third: rows[third]}, cast(Backend, backend))
     cost.end_slice()
-    assert (cost.tokens, cost.seconds, cost.dollars) == (30, 3.0, 3.0)
-    cost.add({}, lambda found: None)
-    assert cost.dollars is None
+    assert (cost.tokens, cost.seconds, cost.dollars, cost.wall_seconds) == (30, 3.0, 3.0, 1.0)
+    backend.known = False
+    cost.add({b"another": QueryResult(1)}, cast(Backend, backend))
+    assert (cost.dollars, cost.wall_seconds) == (None, None), "not known of one"

@@ -51,6 +51,7 @@ def test_an_installed_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None:
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
         "PYTHONPATH": f"{site}:{libraries}",
     }
     command = [str(venv / "bin" / "python"), "-m", "gpteval"]

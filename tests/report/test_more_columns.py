@@ -120,14 +120,21 @@ def test_cut_partial_and_otherwise_asked_results_are_named(made: Path) -> None:
         assert any(words in line and ("old" in line or "quiz" in line) for line in said), words
 
 
-def test_seconds_behind_an_api_are_an_items_latency(made: Path, tmp_path: Path) -> None:
+def test_seconds_behind_an_api_are_the_clocks_and_an_items_latency(made: Path, tmp_path: Path) -> None:
     run = changed(made, seconds=260.0)
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["models"] = {"old": {"device": "api"}, "new": {"device": "cpu"}}
     (run / "manifest.json").write_text(json.dumps(manifest))
-    assert any(line.startswith("Seconds of old are from an item's request") for line in cautions(*read(run)))
+    assert any(line.startswith("Seconds of old hang on a server elsewhere") for line in cautions(*read(run)))
     text = build_report([run], tmp_path / "page.html").read_text()
-    assert '<td>1.30<span class="ci">an item</span></td>' in text, "260 s of 200 items, several under way at a time"
+    assert '<td><span class="ci">1.30 an item</span></td>' in text, "260 s of 200 items, several under way at a time"
+    found = columns(run)
+    assert [cell.value for cell in found["latency"].cells] == [4 * 260 / 1600, None]
+    assert "seconds" not in found, "an older run does not say it"
+    clock = changed(run, wall_seconds=53.0)
+    text = build_report([clock], tmp_path / "page.html").read_text()
+    assert '<td>53.0<span class="ci">1.30 an item</span></td>' in text
+    assert [cell.value for cell in columns(clock)["seconds"].cells] == [4 * 53 / 1600, None]
     manifest["models"]["new"]["device"] = "api"
     (run / "manifest.json").write_text(json.dumps(manifest))
     assert not any(line.startswith("Seconds of") for line in cautions(*read(run)))
