@@ -91,5 +91,5 @@ def test_what_slices_share_costs_once() -> None:
     cost.end_slice()
     assert (cost.tokens, cost.seconds, cost.dollars, cost.wall_seconds) == (30, 3.0, 3.0, 1.0)
     backend.known = False
-    cost.add({b"another": QueryResult(1)}, cast(Backend, backend))
+    cost.add({bytes([9]) * 16: QueryResult(1)}, cast(Backend, backend))
     assert (cost.dollars, cost.wall_seconds) == (None, None), "not known of one"
