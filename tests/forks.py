@@ -331,6 +331,8 @@ def _become(words: list[str], env: Mapping[str, str], cwd: str, files: list[int]
             threading._shutdown()  # type: ignore[attr-defined]
             atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
+            try:
                 stream.flush()
+            except Exception:
+                code = 120  # as Python has it
         os._exit(code & 0xFF)

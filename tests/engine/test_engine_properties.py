@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -59,6 +60,12 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return HFModel(ModelInfo(name=request.param, location=str(folder), local=True), LoadOptions(device="cpu"))
 
 
+@lru_cache(5)
+def engine_of(model: HFModel, budget: int) -> Engine:
+    """One that has seen other examples before, as an engine does."""
+    return Engine(model, batch_tokens=budget)
+
+
 @torch.inference_mode()
 def naive_score(model: HFModel, query: ScoreQuery) -> tuple[float, bool]:
     ids = [*query.context, *query.targets]
@@ -84,7 +91,7 @@ def naive_text(model: HFModel, query: GenerateQuery) -> str:
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
 @given(prompts=requests(), budget=st.sampled_from([1, 30, 100, 300, 5000]))
 def test_any_trees_of_requests(model: HFModel, prompts: list[Prompt], budget: int) -> None:
-    engine = Engine(model, batch_tokens=budget)
+    engine = engine_of(model, budget)
     plan = engine.plan(prompts)
     batches = list(form_batches(plan.queries, budget, budget, reach=engine.scorer.reach))
     assert sorted(key for batch in batches for key in batch) == sorted(plan.queries)

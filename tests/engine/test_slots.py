@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ def loaded(folder: Path, kind: str = "gpt2", **more: Any) -> HFModel:
     return HFModel(ModelInfo(name=kind, location=str(folder), local=True), LoadOptions(device="cpu"))
 
 
+@lru_cache(4)
 def slotted(model: HFModel, budget: int) -> Engine:
-    """An engine that works as on a GPU, but for the capture."""
+    """An engine that works as on a GPU, but for the capture, and has seen other prompts before."""
     engine = Engine(model, batch_tokens=budget)
     engine.__dict__["_takes_slots"] = takes_slots(model.module)
     return engine
