@@ -15,6 +15,7 @@ from pathlib import Path
 from gpteval.core.errors import OutputError
 
 HTML_MARK = "<!-- made by gpteval -->"
+SCRIPT_MARK = "// made by gpteval"
 REPORT_ELSEWHERE = "run with --no-report, and write the report elsewhere: gpteval report RUN --out FILE.html"
 _EARLIER = "<title>gpteval: "  # of reports from before there was a mark
 _HEAD = 4096  # bytes at either end of a page in which its mark lies
@@ -41,7 +42,7 @@ def is_own(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        return {".html": _own_page, ".md": _own_page, ".sqlite": _own_journal}.get(path.suffix, _own_document)(path)
+        return _KINDS.get(path.suffix, _own_document)(path)
     except OSError:
         return False
 
@@ -52,6 +53,11 @@ def _own_page(path: Path) -> bool:
         file.seek(max(0, path.stat().st_size - _HEAD))
         end = file.read()
     return not begin or _EARLIER.encode() in begin or HTML_MARK.encode() in end
+
+
+def _own_script(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SCRIPT_MARK)) in (b"", SCRIPT_MARK.encode())
 
 
 def is_json(path: Path) -> bool:
@@ -87,3 +93,6 @@ def _own_journal(path: Path) -> bool:
     except sqlite3.Error:
         return True  # damaged, or no such file at all
     return not tables or columns == ["key", "value", "checksum"]
+
+
+_KINDS = {".html": _own_page, ".md": _own_page, ".js": _own_script, ".sqlite": _own_journal}

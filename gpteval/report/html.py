@@ -13,6 +13,7 @@ from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
+from gpteval.report.beside import Beside
 from gpteval.report.cautions import cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
@@ -34,16 +35,24 @@ from gpteval.store.same import same_weights
 
 
 def write_report(
-    runs: Sequence[Path], out: Path, kind: str, samples: int | None = ITEMS, models: Sequence[str] = ()
+    runs: Sequence[Path],
+    out: Path,
+    kind: str,
+    samples: int | None = ITEMS,
+    models: Sequence[str] = (),
+    split: bool = False,
 ) -> Path:
     """See :func:`gpteval.report.build_report`."""
     folder = kind_folder(kind)
     data = read_runs(runs)
     data = of_models(data, models) if models else data
-    text = render(data.merged, folder, paired(data), examples(data), samples, lambda: in_depth(data))
+    aside = Beside(out) if split else None
+    text = render(data.merged, folder, paired(data), examples(data), samples, lambda: in_depth(data), aside)
     refuse_others([out], REPORT_ELSEWHERE)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        if aside:
+            aside.write()
         with whole(out) as partial:
             partial.write_text(f"{text}\n{HTML_MARK}\n", encoding="utf-8", errors="replace")
     except OSError as error:
@@ -58,10 +67,12 @@ def render(
     shown: Examples | None = None,
     samples: int | None = ITEMS,
     depth: Callable[[], InDepth] | None = None,
+    aside: Beside | None = None,
 ) -> str:
     """The page as a string, with so many items of each task. Everything that comes from models or data is escaped by
     the template, or written as text by its scripts: all .js files of the folder, in the order of their names.
-    ``depth``: makes what a page on two models shows, where a template asks for it.
+    ``depth``: makes what a page on two models shows, where a template asks for it. ``aside``: takes the items, which
+    the page then has not.
     """
     from markupsafe import Markup
 
@@ -76,6 +87,7 @@ def render(
     figures |= {chart.id: chart.figure for view in more for chart in view.charts}
     return template_of(folder).render(
         title=" + ".join(loaded.names),
+        split=aside is not None,
         version=gpteval.__version__,
         answer=answer(board),
         pairs=pairs,
@@ -97,7 +109,7 @@ def render(
         generations=NAMES,
         generation_data=Markup(script_json({model.name: model.generation for model in board.models})),
         is_fraction=is_fraction,
-        tasks=[_task(loaded, board, column, samples) for column in board.columns],
+        tasks=[_task(loaded, board, column, samples, aside) for column in board.columns],
         failures=[failure for failure in loaded.failures if not failure.get("unavailable")],
         unavailable=[failure for failure in loaded.failures if failure.get("unavailable")],
         dollars=_dollars(loaded),
@@ -124,7 +136,9 @@ def script_json(document: object) -> str:
     return text
 
 
-def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | None) -> dict[str, Any]:
+def _task(
+    loaded: Loaded, board: Leaderboard, column: Column, samples: int | None, aside: Beside | None
+) -> dict[str, Any]:
     """What the page of a task shows."""
     rows = [r for r in loaded.rows if r["task"] == column.task and r["shots"] == column.shots]
     facts: dict[str, Any] = {}
@@ -141,6 +155,7 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | Non
     in_parts = [m for m in board.models if any(m.name in of_models for of_models in parts.values())]
     files = loaded.samples.get((column.task, column.shots), {})
     items = task_items(files, [m.name for m in models], column, samples)
+    text = packed(json.dumps(items, ensure_ascii=False, separators=(",", ":")))
     notes = dict.fromkeys(f"{r['model']}: {note}" for r in rows for note in r["notes"])
     return {
         "column": column,
@@ -150,7 +165,8 @@ def _task(loaded: Loaded, board: Leaderboard, column: Column, samples: int | Non
         "parts": [(name, [of_models.get(m.name) for m in in_parts]) for name, of_models in parts.items()],
         "in_parts": in_parts,
         "notes": list(notes),
-        "items": packed(json.dumps(items, ensure_ascii=False, separators=(",", ":"))),
+        "items": "" if aside else text,
+        "beside": aside.add(f"items={column.id}", text) if aside else "",
         "shown": len(items["items"]),
         "of": items["of"],
     }

@@ -12,8 +12,17 @@
   root.classList.remove("loading");
   for (const controls of document.querySelectorAll(".controls")) controls.hidden = false;
 
-  // What the page carries packed, as text.
+  // What the page carries packed, or has in a file beside it, as text.
   async function unpacked(id) {
+    const address = byId(id).dataset.beside;
+    if (address && !byId(id).textContent) {
+      await new Promise((found, missing) => {
+        const script = make("script", { src: address });
+        script.addEventListener("load", found);
+        script.addEventListener("error", () => missing(new Error(`${decodeURIComponent(address)} is not beside this page: the two belong together.`)));
+        document.head.append(script);
+      });
+    }
     const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   }
@@ -229,8 +238,9 @@
     try {
       if (!samples.has(section)) samples.set(section, openSamples(section));
       data = await samples.get(section);
-    } catch {
-      count.textContent = "This browser cannot unpack the items.";
+    } catch (error) {
+      samples.delete(section);
+      count.textContent = byId(section.querySelector("script").id).textContent ? "This browser cannot unpack the items." : error.message;
       return;
     }
     const [one, two, words] = ["one", "two", "find"].map((name) => state.options.get(name) || "");

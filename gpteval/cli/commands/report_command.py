@@ -35,6 +35,9 @@ def report(
     samples_in_report: Annotated[
         str, typer.Option(help="items a task whose prompts and outputs the HTML file has: a number, or all")
     ] = ITEMS,
+    split: Annotated[
+        bool, typer.Option("--split", help="items in a folder beside the page, read when they are looked at")
+    ] = False,
     figures: Annotated[
         Path | None, typer.Option(help="a folder for all figures, as SVG and PDF for a paper, instead of a page")
     ] = None,
@@ -45,7 +48,8 @@ def report(
     from gpteval.report.report_kinds import file_name
 
     if figures is not None:
-        if out or full or as_json or (kind, form, samples_in_report, models) != (LEADERBOARD, "html", ITEMS, ""):
+        given = (out, full, as_json, split, kind, form, samples_in_report, models)
+        if given != (None, False, False, False, LEADERBOARD, "html", ITEMS, ""):
             raise UsageError("--figures stands alone", "make the page, the card or the table by a command of its own")
         from gpteval.report.paper_figures import write_figures
 
@@ -57,6 +61,8 @@ def report(
     if form != "html":
         if samples_in_report != ITEMS:
             raise UsageError("--samples-in-report is for html", "a table has no items: gpteval samples lists them")
+        if split:
+            raise UsageError("--split is for a page", "a table has no items: gpteval samples lists them")
         if models:
             raise UsageError("--models is for a page or card", "a table has a column with the models: choose there")
         if kind != LEADERBOARD:
@@ -68,7 +74,10 @@ def report(
     named = [name.strip() for name in models.split(",") if name.strip()]
     if models and not named:
         raise UsageError("--models names no model", "such as --models gpt2,gpt2-xl")
-    say(str(build_report(runs, out or runs[0] / file_name(kind), kind=kind, samples=items, models=named)))
+    name = file_name(kind)
+    if split and not name.endswith(".html"):
+        raise UsageError("--split is for a page", f"{name} has no items")
+    say(str(build_report(runs, out or runs[0] / name, kind=kind, samples=items, models=named, split=split)))
 
 
 def _count(text: str) -> int:
