@@ -13,13 +13,13 @@ from gpteval.core.errors import OutputError
 from gpteval.core.generations import NAMES
 from gpteval.core.own import HTML_MARK, REPORT_ELSEWHERE, refuse_others
 from gpteval.core.strict import strict_json
-from gpteval.report.beside import Beside
 from gpteval.report.cautions import cautions
 from gpteval.report.charts import family_figure
 from gpteval.report.citation import citation
 from gpteval.report.costs import API
 from gpteval.report.fewshot_view import Examples, examples
 from gpteval.report.in_depth import InDepth, in_depth
+from gpteval.report.item_files import ItemFiles
 from gpteval.report.leaderboard import FAMILY_NAMES, Column, Leaderboard, is_fraction, leaderboard
 from gpteval.report.more_columns import more_columns
 from gpteval.report.packed import chart_library, packed
@@ -46,7 +46,7 @@ def write_report(
     folder = kind_folder(kind)
     data = read_runs(runs)
     data = of_models(data, models) if models else data
-    aside = Beside(out) if split else None
+    aside = ItemFiles(out) if split else None
     text = render(data.merged, folder, paired(data), examples(data), samples, lambda: in_depth(data), aside)
     refuse_others([out], REPORT_ELSEWHERE)
     try:
@@ -67,7 +67,7 @@ def render(
     shown: Examples | None = None,
     samples: int | None = ITEMS,
     depth: Callable[[], InDepth] | None = None,
-    aside: Beside | None = None,
+    aside: ItemFiles | None = None,
 ) -> str:
     """The page as a string, with so many items of each task. Everything that comes from models or data is escaped by
     the template, or written as text by its scripts: all .js files of the folder, in the order of their names.
@@ -137,7 +137,7 @@ def script_json(document: object) -> str:
 
 
 def _task(
-    loaded: Loaded, board: Leaderboard, column: Column, samples: int | None, aside: Beside | None
+    loaded: Loaded, board: Leaderboard, column: Column, samples: int | None, aside: ItemFiles | None
 ) -> dict[str, Any]:
     """What the page of a task shows."""
     rows = [r for r in loaded.rows if r["task"] == column.task and r["shots"] == column.shots]

@@ -10,7 +10,7 @@ from gpteval.core.atomic import write_whole
 from gpteval.core.own import SCRIPT_MARK, refuse_others
 
 
-class Beside:
+class ItemFiles:
     """The folder ``NAME.items`` of a page ``NAME.html``. Page and folder move together."""
 
     def __init__(self, page: Path) -> None:

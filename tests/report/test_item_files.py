@@ -56,7 +56,7 @@ def test_what_has_no_items_is_not_split(made: Path, in_process: RunCli, more: li
 
 
 @pytest.mark.browser
-def test_a_browser_reads_them_from_the_disk(made: Path, tmp_path: Path, browser: Any) -> None:  # noqa: F811
+def test_a_browser_reads_them_from_the_disk(made: Path, tmp_path: Path, browser: Any) -> None:
     page = build_report([made], tmp_path / "page.html", samples=None, split=True)
     tab = browser.new_page()
     said: list[str] = []
