@@ -405,7 +405,6 @@
     themed();
   }
   addEventListener("hashchange", () => { show(); scrollTo(0, 0); });
-  addEventListener("beforeprint", () => { for (const d of document.querySelectorAll("details")) d.open = true; });
   document.querySelectorAll(".scroll > table").forEach((table) => {
     const view = table.closest("[data-view], section");
     const name = views.find((one) => one.element === view)?.name || "table";

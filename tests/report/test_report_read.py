@@ -108,6 +108,41 @@ def test_paper_has_the_view_that_is_seen(open_page: Any) -> None:
     assert tab.locator(".controls:visible, nav:visible, .take:visible").count() == 0
 
 
+@pytest.mark.parametrize("view", ["leaderboard", "pairs", "matrix", "run"])
+def test_all_of_a_table_is_on_the_paper(open_page: Any, view: str) -> None:
+    tab = open_page(f"#{view}", width=1800)
+    heads = "[...document.querySelectorAll('.scroll > table thead tr:last-child th')].filter((th) => th.offsetParent)"
+    before = tab.evaluate(f"{heads}.map((th) => th.innerText.split('\\n')[0])")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 979, "height": 700})  # Letter on its side
+    ends = tab.evaluate(f"{heads}.map((th) => th.getBoundingClientRect().right)")
+    assert max(ends) <= 979
+    on_paper = tab.evaluate(f"{heads}.map((th) => th.innerText.split('\\n')[0])")
+    assert list(dict.fromkeys(on_paper)) == list(dict.fromkeys(before)), "in their order, the first of each piece apart"
+    tab.emulate_media(media="screen")
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(f"{heads}.map((th) => th.innerText.split('\\n')[0])") == before
+
+
+def test_a_very_wide_table_is_printed_in_pieces(open_page: Any) -> None:
+    tab = open_page("#leaderboard", width=1800)
+    tab.locator(".board td .value").first.evaluate("(value) => { value.style.paddingLeft = '1200px'; }")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    tab.emulate_media(media="print")
+    pieces = tab.locator(".board.printed")
+    assert pieces.count() > 1
+    assert not tab.locator(".board.in-pieces").is_visible()
+    models = tab.locator(".board.in-pieces tr[data-model]").count()
+    for piece in pieces.all():
+        assert piece.locator("tr[data-model] th:visible").count() == models, "each says whose its rows are"
+    assert pieces.locator("caption").count() == 1
+    values = "(board) => [...board.querySelectorAll('td[data-column] .value')].map((value) => value.innerText).sort()"
+    whole = tab.locator(".board.in-pieces").evaluate(values.replace("innerText", "textContent"))
+    parts = [value for piece in pieces.all() for value in piece.evaluate(values.replace("innerText", "textContent"))]
+    assert sorted(parts) == whole
+
+
 def test_the_link_past_the_navigation_keeps_the_view(open_page: Any) -> None:
     tab = open_page("#run")
     tab.keyboard.press("Tab")
