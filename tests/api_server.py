@@ -56,6 +56,7 @@ class ApiServer:
         self.most = self.active = 0
         self.lock, self.computing = threading.Lock(), threading.Lock()
         self._known: dict[str, Body] = {}
+        self._spelled: dict[int, str] = {}
         self._http = _Server(("127.0.0.1", 0), self)
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
@@ -88,41 +89,49 @@ class ApiServer:
         with self.torch.inference_mode():
             return self.model(input_ids=self.torch.tensor([ids])).logits[0].log_softmax(-1)
 
-    def _write(self, ids: list[int], most: int) -> tuple[list[int], str, list[Any]]:
-        """Greedy tokens, why they end, and the log-probabilities of the next token at each of their places."""
+    def _write(self, ids: list[int], most: int, first: Any = None) -> tuple[list[int], str, list[Any]]:
+        """Greedy tokens, why they end, and the log-probabilities of the next token at each of their places, of which
+        the ``first`` may be known.
+        """
         written: list[int] = []
         places = []
         window, past, new = self.model.config.max_position_embeddings, None, ids
         while len(written) < most:
             if len(ids) + len(written) > window:  # it slides: all places are others
                 past, new = None, (ids + written)[-window:]
-            with self.torch.inference_mode():
-                found = self.model(self.torch.tensor([new]), past_key_values=past, use_cache=True, logits_to_keep=1)
-            past = found.past_key_values
-            places.append(found.logits[0, -1].log_softmax(-1))
+            if first is None or written:
+                with self.torch.inference_mode():
+                    found = self.model(self.torch.tensor([new]), past_key_values=past, use_cache=True, logits_to_keep=1)
+                past, new = found.past_key_values, []
+            places.append(first if past is None else found.logits[0, -1].log_softmax(-1))
             token = int(places[-1].argmax())
-            new = [token]
+            new = [*new, token]
             if token == self.tokenizer.eos_token_id:
                 return written, "stop", places
             written.append(token)
         return written, "length", places
 
     def _token(self, token: int) -> str:
-        return str(self.tokenizer.decode([token]))
+        if token not in self._spelled:
+            self._spelled[token] = str(self.tokenizer.decode([token]))
+        return self._spelled[token]
 
     def _complete(self, body: Body) -> Body:
         ids = self._ids(body["prompt"])
-        written, reason, places = self._write(ids, body.get("max_tokens", 16))
+        known = self._logprobs(ids) if body.get("echo") else [None]
+        written, reason, places = self._write(ids, body.get("max_tokens", 16), known[-1])
         text = self.tokenizer.decode(written)
         for stop in body.get("stop") or []:
             if stop in text:
                 text, reason = text[: text.index(stop)], "stop"
         choice: Body = {"index": 0, "text": text, "finish_reason": reason, "logprobs": None}
         if body.get("echo"):
-            rows = list(self._logprobs(ids)[:-1]) + places[: len(written)]
+            rows = self.torch.stack([*known[:-1], *places[: len(written)]])
             tokens = ids + written
-            numbers = [None, *(float(row[token]) for row, token in zip(rows, tokens[1:], strict=True))]
-            tops = [None, *({self._token(int(row.argmax())): float(row.max())} for row in rows)]
+            numbers = [None, *rows.gather(1, self.torch.tensor(tokens[1:])[:, None])[:, 0].tolist()]
+            most = rows.max(dim=1)
+            best = zip(most.indices.tolist(), most.values.tolist(), strict=True)
+            tops = [None, *({self._token(token): number} for token, number in best)]
             names = [self._token(token) for token in tokens]
             choice |= {"text": "".join(names)}
             choice["logprobs"] = {"tokens": names, "token_logprobs": numbers, "top_logprobs": tops}

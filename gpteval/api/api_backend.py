@@ -220,6 +220,7 @@ class _Exchange:
         most = engine.most(body)
         engine.budget.commit(engine.dollars_of(most))
         self.aside[key] = most
+        self.streak.begun(key)
         return body
 
     def end(self, key: bytes, paid: bool) -> None:
@@ -234,7 +235,7 @@ class _Exchange:
             raise
         now = used or self.aside[key]
         self._settle(key, now, known=used is not None, answered=True)
-        self.streak.answered()
+        self.streak.answered(key)
         return self._done(key, result, now)
 
     def rejected(self, key: bytes, body: Mapping[str, Any], error: Rejected) -> QueryResult:
@@ -246,11 +247,11 @@ class _Exchange:
                 self.taught[key] = self.taught.get(key, frozenset()) | {group}
             raise Otherwise
         self.taught.pop(key, None)  # that it was rejected all the same says nothing
-        self.streak.failed(error.kind, error.message, hint=error.hint)
+        self.streak.failed(key, error.kind, error.message, hint=error.hint)
         return self._failed(key, error.kind, error.message)
 
     def given_up(self, key: bytes, error: GivenUp) -> QueryResult:
-        self.streak.failed(error.kind, error.reason, silent=error.silent)
+        self.streak.failed(key, error.kind, error.reason, silent=error.silent)
         return self._failed(key, error.kind, error.reason)
 
     def _failed(self, key: bytes, kind: str, reason: str) -> QueryResult:

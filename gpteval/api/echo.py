@@ -165,9 +165,13 @@ def step_of(numbers: Sequence[float]) -> float:
     size = np.unique(size.round(7))
     if len(size) < ENOUGH:
         return 0.0
-    alike = _multiples(size, _STEPS).all(axis=0)
-    if alike.any():
-        return float(_STEPS[alike].max())
+    alike = _STEPS
+    for one in size:  # of what is not rounded, few steps outlast the first numbers
+        alike = alike[_multiples(one[None], alike)[0]]
+        if not len(alike):
+            break
+    if len(alike):
+        return float(alike.max())
     usual = _multiples(size, _USUAL)
     each = usual.any(axis=1)
     return float(np.median((usual * _USUAL).max(axis=1)[each])) if each.mean() > 0.5 else 0.0

@@ -23,21 +23,35 @@ class Streak:
         self._any = False  # was answered
         self._alike: tuple[str, str] = ("", "")
         self._length = 0
+        self._begun = 0
+        self._under_way: dict[bytes, int] = {}  # which request each is, in the order in which they were begun
         self._lock = threading.Lock()
 
-    def answered(self) -> None:
+    def begun(self, key: bytes) -> None:
+        """A query is asked, or asked again."""
         with self._lock:
+            if key not in self._under_way:
+                self._under_way[key] = self._begun
+                self._begun += 1
+
+    def answered(self, key: bytes) -> None:
+        with self._lock:
+            self._under_way.pop(key, None)
             self._any, self._length = True, 0
 
-    def failed(self, kind: str, reason: str, *, silent: bool = False, hint: str = "") -> None:
+    def failed(self, key: bytes, kind: str, reason: str, *, silent: bool = False, hint: str = "") -> None:
         """Raises ModelError where the others will fail, too. ``silent``: the server gave nothing at all."""
         alike = (kind, re.sub(r"\d+", "0", reason))
         with self._lock:
+            self._under_way.pop(key, None)
             self._length = self._length + 1 if alike == self._alike else 1
             self._alike = alike
             enough = self._enough(kind, silent)
             if self._length < enough:
                 return
+            first = min(self._under_way.values(), default=self._begun)
+            if not silent and enough == self.most > 1 and first < enough:
+                return  # a refusal is quick: one of the first may still be answered
         message = said(kind, reason, silent)
         if silent or enough == 1:
             raise ModelError(message, hint or KEPT)

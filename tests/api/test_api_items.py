@@ -243,6 +243,16 @@ def test_what_a_key_may_not_do_ends_early(server: ApiServer, tmp_path: Path, ans
     assert "check what the key may do" in failure.error
 
 
+def test_quick_refusals_end_nothing_while_an_earlier_item_waits_for_its_answer(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    refused = Fault(400, document={"error": {"message": "content management policy", "code": "content_filter"}})
+    server.fault = lambda number, body: Fault(seconds=1.0) if number == 1 else refused
+    made = run(server, tmp_path, CHAT, "nano_topic", replace(QUICK, in_flight=4), limit=12)
+    assert made.failures == ()
+    assert "11 answers count as wrong (content filter)" in " ".join(made.results[0].notes)
+
+
 @pytest.mark.parametrize("status", [401, 402, 404])
 @pytest.mark.parametrize("inside", [False, True])
 def test_what_no_item_can_help_ends_at_once(server: ApiServer, tmp_path: Path, status: int, inside: bool) -> None:

@@ -24,7 +24,7 @@ from tests.api_server import ApiServer, Body, Fault
 QUIET: dict[str, float] = {}
 
 
-REQUESTS = int(os.environ.get("TEST_REQUESTS", "400"))  # an item has four; 2000 were tried, too
+REQUESTS = int(os.environ.get("TEST_REQUESTS", "240"))  # an item has four; 2000 were tried, too
 
 
 CHANGED = {"model": "another"}
