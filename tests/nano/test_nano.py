@@ -119,21 +119,21 @@ class TestModels:
         assert types[3]["attention_types"][0][0] == ["global", "local"]
 
 
-Ask = Callable[[str, str, int], Result]
+Ask = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """``result(model, task, shots)``: a primary result on 100 items. scripts/check_nano.py runs the whole suite."""
+    """``result(model, task, shots, limit)``: a primary result; scripts/check_nano.py runs the whole suite."""
     from gpteval.run.evaluate import evaluate
 
     folder = tmp_path_factory.mktemp("nano")
 
-    def ask(model: str, task: str, shots: int) -> Result:
+    def ask(model: str, task: str, shots: int, limit: int = 100) -> Result:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GPTEVAL_CACHE", str(folder / "cache"))
-            out = folder / f"{model}-{task}-{shots}"
-            outcome = evaluate([model], [task], shots=shots, limit=100, out=out, device="cpu")
+            out = folder / f"{model}-{task}-{shots}-{limit}"
+            outcome = evaluate([model], [task], shots=shots, limit=limit, out=out, device="cpu")
         assert not outcome.failures
         (found,) = (r for r in outcome.results if r.primary)
         return found
@@ -142,7 +142,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Ask:
 
 
 def test_bits_per_byte_fall_from_generation_to_generation(result: Ask) -> None:
-    bits = [result(name, "nano_prose", 0).value for name in ("gpt1-nano", "gpt2-nano", "gpt3-nano")]
+    bits = [result(name, "nano_prose", 0, 40).value for name in ("gpt1-nano", "gpt2-nano", "gpt3-nano")]
     assert bits == sorted(bits, reverse=True)
 
 
@@ -160,7 +160,8 @@ def test_a_rule_is_learned_from_examples(result: Ask) -> None:
 
 
 def test_examples_show_the_wanted_form(result: Ask) -> None:
-    assert result("gpt3-nano-medium", "nano_summary", 8).value > result("gpt3-nano-medium", "nano_summary", 0).value
+    without, shown = (result("gpt3-nano-medium", "nano_summary", shots, 40) for shots in (0, 8))
+    assert shown.value > without.value
 
 
 def test_gpt3_nano_beats_chance_by_far(result: Ask) -> None:
