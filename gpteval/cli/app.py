@@ -27,6 +27,7 @@ from gpteval.cli.commands.run_command import run
 from gpteval.cli.commands.samples_command import samples
 from gpteval.cli.commands.show_command import show
 from gpteval.cli.commands.status_command import status
+from gpteval.cli.commands.table_command import table
 from gpteval.cli.commands.tasks_command import tasks
 from gpteval.cli.commands.view_command import view
 from gpteval.cli.commands.worker_command import worker
@@ -44,7 +45,7 @@ app = typer.Typer(
 COMMANDS: list[Callable[..., None]] = [
     *(plan, run, worker, status, fewshot),
     *(models, tasks, reference, lock, show, samples),
-    *(compare, place, report, view),
+    *(table, compare, place, report, view),
     *(generate, pretrain, finetune, prompt_or_tune, convert),
     *(bench, doctor),
 ]

@@ -14,7 +14,7 @@ from rich.progress import Task as Bar
 from rich.text import Text
 
 from gpteval.backends.interface import CostEstimate
-from gpteval.cli.console import say
+from gpteval.cli.console import print_lines, say
 from gpteval.cli.rate import rate
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.outcomes import Failure, Result
@@ -198,14 +198,35 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
     done = f"{listener.units - len(outcome.failures)} of {listener.units} results"
     if decided:
         done = f"{sum(not one.open for one in decided)} of {len(decided)} tasks done"
-    tell(f"{done} in {time.perf_counter() - begin:.1f} s")
+    if len(outcome.results) > 1:
+        _tell_scores(outcome.folder, tell)
+    tell(f"{done} in {time.perf_counter() - begin:.1f} s{_dollars(outcome.results)}")
     tell_failures(outcome.failures, tell)
     tell(f"results: {outcome.folder / 'results.json'}")
     if report and outcome.results:
         code = report_folder(outcome.folder, tell) or code
+    if len({result.model for result in outcome.results}) > 1:
+        tell(f"next:    gpteval compare {outcome.folder}   which differences are real")
     if code:
         tell("mend the causes and run the same command again: finished results are kept")
     return code
+
+
+def _tell_scores(folder: Path, tell: Callable[[str], None]) -> None:
+    """All scores that the folder has, in one table."""
+    from gpteval.cli.score_console import terminal_table
+    from gpteval.report.score_table import score_table
+    from gpteval.store.runs import read_runs
+
+    try:
+        print_lines(f"\n{terminal_table(score_table(read_runs(folder)), sys.stderr)}\n", sys.stderr)
+    except GptevalError as error:
+        tell(f"the scores could not be read: {error}\n  try: gpteval table {folder}")
+
+
+def _dollars(results: Sequence[Result]) -> str:
+    spent = sum(result.dollars or 0.0 for result in results if result.primary)
+    return f"; answers behind APIs have cost {spent:.4f} dollars" if spent else ""
 
 
 def decision(one: Decided) -> str:

@@ -16,7 +16,18 @@ from tests.conftest import RunCli
 
 # Where a command's own sense of a word is another: a range of seeds, one shot beside many, a folder and a file.
 OWN = {"--shots", "--seed", "--out", "--models", "--model", "--task", "--tasks", "--limit", "--examples"}
-OWN |= {"--seeds", "--metric", "--metrics", "--margin", "--format", "--run", "--template", "--shots-mode", "--methods"}
+OWN |= {
+    "--seeds",
+    "--metric",
+    "--metrics",
+    "--margin",
+    "--format",
+    "--form",
+    "--run",
+    "--template",
+    "--shots-mode",
+    "--methods",
+}
 WITH_WEIGHTS = ("run", "worker", "fewshot", "place", "generate", "finetune", "prompt-or-tune", "convert", "bench")
 
 
