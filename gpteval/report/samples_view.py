@@ -76,10 +76,11 @@ def clip(text: object, longest: int = LONGEST) -> str:
 def _item(item_id: str, rows: Mapping[int, dict[str, Any]], column: Column) -> dict[str, Any]:
     fullest = max(rows.values(), key=lambda r: (not r.get("truncated"), len(r.get("prompt") or "")))
     prompt = fullest.get("prompt") or ""
-    alike = [row for row in rows.values() if _asks_as(row, fullest)]
-    places = sorted({n for row in alike for n in _shown(row)})  # in the item's choices, of those that are shown
+    shown = {by: _shown(row) for by, row in rows.items()}
+    alike = {by for by, row in rows.items() if _asks_as(row, fullest)}
+    places = sorted({n for by in alike for n in shown[by]})  # in the item's choices, of those that are shown
     answers = [
-        ({} if by == place else {"by": by}) | _answer(row, column, prompt, places if _asks_as(row, fullest) else None)
+        ({} if by == place else {"by": by}) | _answer(row, column, prompt, shown[by], places if by in alike else None)
         for place, (by, row) in enumerate(rows.items())
     ]
     right = [answer["right"] for answer in answers if "right" in answer]
@@ -102,16 +103,18 @@ def _asks_as(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return bool(choices) and choices == other.get("choices") and row.get("gold") == other.get("gold")
 
 
-def _answer(row: Mapping[str, Any], column: Column, prompt: str, places: Sequence[int] | None) -> dict[str, Any]:
-    """One model's answer: scored choices, a generated text, or a whole text's score. ``places``: which choices stand
-    at the item already; None where this model was given others.
+def _answer(
+    row: Mapping[str, Any], column: Column, prompt: str, shown: Sequence[int], places: Sequence[int] | None
+) -> dict[str, Any]:
+    """One model's answer: scored choices, of which those ``shown`` are, a generated text, or a whole text's score.
+    ``places``: which choices stand at the item already; None where this model was given others.
     """
     value = row["values"].get(column.metric)
     right, note = _right(row, column), ""
     chosen = None if row.get("prediction") is None else row["prediction"] == row.get("gold")
     if right is not None and chosen is not None and right != chosen:
         note = f"{column.metric} compares normalised log-probs, and chooses otherwise than the sums below."
-    texts, shown = row.get("choices") or [], _shown(row)
+    texts = row.get("choices") or []
     said: dict[str, Any] = {} if right is None else {"right": right}
     if texts:
         said |= _told({"chosen": row["prediction"] + 1 if row.get("prediction") in shown else None})
