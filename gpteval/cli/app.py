@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import gpteval
 from gpteval.cli.commands.bench_command import bench
@@ -34,22 +35,38 @@ from gpteval.cli.commands.worker_command import worker
 from gpteval.cli.console import interruptible
 from gpteval.cli.option_groups import grouped
 
+GROUPS: dict[str, list[Callable[..., None]]] = {
+    "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan],
+    "Look": [table, samples, report, view, show],
+    "Compare": [compare, place, reference],
+    "Train": [finetune, pretrain, convert, generate],
+    "Help": [models, tasks, lock, bench, doctor],
+}
+
+
+class _Grouped(TyperGroup):
+    """Lists its commands by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        longest = max(len(name) for name in self.list_commands(ctx))
+        for title, members in GROUPS.items():
+            names = [member.__name__.replace("_", "-") for member in members]
+            found = [(name, command) for name in names if (command := self.get_command(ctx, name)) is not None]
+            with formatter.section(title):
+                texts = [(f"{name:<{longest}}", command.get_short_help_str(formatter.width)) for name, command in found]
+                formatter.write_dl(texts)
+
+
 app = typer.Typer(
     name="gpteval",
+    cls=_Grouped,
     help="Compare GPT generations on the same items, with error bars.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS: list[Callable[..., None]] = [
-    *(plan, run, worker, status, fewshot),
-    *(models, tasks, reference, lock, show, samples),
-    *(table, compare, place, report, view),
-    *(generate, pretrain, finetune, prompt_or_tune, convert),
-    *(bench, doctor),
-]
-for command in COMMANDS:
+for command in (command for members in GROUPS.values() for command in members):
     app.command()(interruptible(grouped(command)))
 app.command("protocols", hidden=True)(interruptible(grouped(prompt_or_tune)))  # its name before, for this version
 

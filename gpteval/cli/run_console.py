@@ -19,7 +19,7 @@ from gpteval.cli.rate import rate
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
-from gpteval.core.show import p_value
+from gpteval.core.show import counted, p_value
 from gpteval.core.text import one_line
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
@@ -78,7 +78,7 @@ class ConsoleListener(Listener):
     def began(self, units: int, folder: Path) -> None:
         self.close()
         self.units, self.finished = units, 0
-        self.tell(f"{units} results to make, into {folder}")
+        self.tell(f"{counted(units, 'result')} to make, into {folder}")
 
     def filled(self, unit: Unit, state: State) -> None:
         """One line for all workers."""
@@ -195,9 +195,9 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
         say(decision(one), listener.out)
     code = exit_code(outcome.failures)
     tell = listener.tell
-    done = f"{listener.units - len(outcome.failures)} of {listener.units} results"
+    done = f"{listener.units - len(outcome.failures)} of {counted(listener.units, 'result')}"
     if decided:
-        done = f"{sum(not one.open for one in decided)} of {len(decided)} tasks done"
+        done = f"{sum(not one.open for one in decided)} of {counted(len(decided), 'task')} done"
     if len(outcome.results) > 1:
         _tell_scores(outcome.folder, tell)
     tell(f"{done} in {time.perf_counter() - begin:.1f} s{_dollars(outcome.results)}")

@@ -43,6 +43,11 @@ def with_shots(name: str, shots: int) -> str:
     return f"{name}, {shots}-shot" if shots else name
 
 
+def counted(number: int, thing: str) -> str:
+    """``1 result``, ``1,200 results``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: one, two and three; "" for none."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

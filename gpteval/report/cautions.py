@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gpteval.core.show import listed
+from gpteval.core.show import counted, listed
 from gpteval.report.costs import API
 from gpteval.report.leaderboard import NOT_RUN, Column, Leaderboard, is_fraction
 from gpteval.store.runs import Loaded, facts_of
@@ -82,9 +82,10 @@ def _shortened(board: Leaderboard) -> str:
     cut = [(model, row) for model, _, row in _rows(board) if row.get("truncated")]
     if not cut:
         return ""
+    rest = "rests" if len(cut) == 1 else "rest"
     return (
-        f"{len(cut)} results rest on prompts that were shortened to a model's window ({_some([m for m, _ in cut])}): "
-        "they measure the window as well as the model."
+        f"{counted(len(cut), 'result')} {rest} on prompts that were shortened to a model's window "
+        f"({_some([m for m, _ in cut])}), and measure{'s' * (len(cut) == 1)} the window as well as the model."
     )
 
 
@@ -92,7 +93,9 @@ def _partly(board: Leaderboard) -> str:
     partly = [model for model, _, row in _rows(board) if row.get("coverage", 1) < 1]
     if not partly:
         return ""
-    return f"{len(partly)} results are over a part of their items ({_some(partly)}), which need not be like the rest."
+    are = "is" if len(partly) == 1 else "are"
+    which = f"{counted(len(partly), 'result')} {are} over a part of the items"
+    return f"{which} ({_some(partly)}), which need not be like the rest."
 
 
 def _protocols(board: Leaderboard) -> str:

@@ -284,6 +284,9 @@ def _cell(
     marks = []
     if row.get("coverage", 1) < 1:
         marks.append(f"coverage {row['coverage']:.1%}")
+    most = max(r.get("n") or 0 for r in rivals)
+    if (row.get("n") or 0) < most and row.get("coverage", 1) == 1:
+        marks.append(f"{row.get('n') or 0:,} items, where others have {most:,}")
     if row.get("truncated"):
         marks.append(f"{row['truncated']} of {row['n']} prompts shortened to the window")
     if row.get("profile", GPTEVAL) != GPTEVAL:

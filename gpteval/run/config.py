@@ -132,8 +132,13 @@ class RunConfig:
             "dtype": self.load.dtype,
         }
 
+    def takes_more(self, earlier: Mapping[str, Any]) -> bool:
+        """Whether it is a run with these settings over more items, among which are those of before."""
+        before = earlier.get("limit")
+        return before is not None and not self.until_decided and (self.limit is None or self.limit > before)
+
     def refuse_other(self, folder: Path, earlier: Mapping[str, Any]) -> None:
-        """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ."""
+        """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ in more than that."""
         known = {key: value for key, value in earlier.items() if key in self.settings}
         if known and earlier.get("until_decided") != self.settings.get("until_decided"):
             raise OutputError(
@@ -141,11 +146,15 @@ class RunConfig:
                 "such a run has a folder of its own: choose another with --out",
             )
         differing = [key for key, value in self.settings.items() if known and known.get(key) != value]
+        if differing == ["limit"] and self.takes_more(earlier):
+            return
         if differing:
             had = ", ".join(f"{key}={known.get(key)}" for key in differing)
             now = ", ".join(f"{key}={self.settings[key]}" for key in differing)
+            named = "-".join(f"{key.replace('_', '-')}-{self.settings[key]}" for key in differing)
             raise OutputError(
-                f"{folder} holds a run with {had}; this command has {now}", "choose another folder with --out"
+                f"{folder} holds a run with {had}; this command has {now}",
+                f"choose another folder, such as --out {folder}-{named}",
             )
 
     @property

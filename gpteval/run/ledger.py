@@ -12,8 +12,9 @@ from typing import Any
 
 import gpteval
 from gpteval.backends.interface import Backend
-from gpteval.core.errors import GptevalError, NotAvailable
+from gpteval.core.errors import GptevalError, NotAvailable, OutputError
 from gpteval.core.outcomes import Failure, Result
+from gpteval.core.show import counted, with_shots
 from gpteval.core.text import without_paths
 from gpteval.core.types import Prompt, digest
 from gpteval.metrics.stored import facts_of_metric
@@ -56,7 +57,9 @@ class Ledger:
         """The folder's, with what earlier commands wrote. Raises OutputError where that has other settings."""
         manifest = folder.read_json("manifest.json", listener.warned)
         results = folder.read_json("results.json", listener.warned)
-        config.refuse_other(folder.path, manifest.get("config") or results.get("run") or {})
+        earlier = manifest.get("config") or results.get("run") or {}
+        config.refuse_other(folder.path, earlier)
+        table = ResultTable(results)
         manifest = {
             "schema": SCHEMA,
             "gpteval": gpteval.__version__,
@@ -69,13 +72,31 @@ class Ledger:
             "tasks": manifest.get("tasks") or {},
             "metrics": manifest.get("metrics") or {},
             "samples": manifest.get("samples") or [],
+            "fewer_items": table.units() if config.takes_more(earlier) else manifest.get("fewer_items") or [],
         }
-        return cls(config, folder, ResultTable(results), manifest, listener)
+        return cls(config, folder, table, manifest, listener)
+
+    def refuse_to_mix(self, units: Iterable[Unit]) -> None:
+        """Raise OutputError where results of fewer items than this command takes would stay beside its own."""
+        asked = {(unit.model.name, unit.task.label, unit.shots) for unit in units}
+        left = [unit for unit in map(tuple, self.manifest["fewer_items"]) if unit not in asked]
+        if left:
+            model, task, shots = left[0]
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            limit = "" if self.config.limit is None else f"-limit-{self.config.limit}"
+            raise OutputError(
+                f"{self.folder.path} has results of fewer items a task, which this command would not make again: "
+                f"{model} on {with_shots(task, shots)}{more}",
+                f"name those models, tasks and shots, too, or choose another folder, such as --out "
+                f"{self.folder.path}{limit or '-all'}",
+            )
 
     def add(self, unit: Unit, results: Sequence[Result], data: TaskData, prompts: Sequence[Prompt]) -> None:
         """Take a unit's results."""
         self._note_task(unit, data, prompts)
         self.table.add(results)
+        made = [unit.model.name, unit.task.label, unit.shots]
+        self.manifest["fewer_items"] = [known for known in self.manifest["fewer_items"] if list(known) != made]
         for sentence in judged_apart(self.table.rows, unit.task.label):
             if sentence not in self._told:
                 self._told.add(sentence)
@@ -111,8 +132,8 @@ class Ledger:
         info = model.info
         if stale := self.table.mark_stale(info.name, model.fingerprint):
             self.listener.warned(
-                f"{stale} earlier results of {info.name} were made with other weights; they are marked as stale "
-                "until their tasks are run again"
+                f"{counted(stale, 'earlier result')} of {info.name}: made with other weights, and marked as stale "
+                "until run again"
             )
         known = self.manifest["models"].get(info.name, {})
         self.manifest["models"][info.name] = known | {

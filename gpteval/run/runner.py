@@ -281,6 +281,7 @@ def execute(
         ledger.table.ranks = {(u.model.name, u.task.label, u.shots): n for n, u in enumerate(all_units)}
         if config.retry_failed:
             units = _failed_of(units, ledger.table.failed_units())
+        ledger.refuse_to_mix(unit for of_model in units.values() for unit in of_model)
         if config.dry_run:
             return RunOutcome(folder.path, (), tuple(estimate(plan, store, units, budget)))
         count = sum(map(len, units.values()))

@@ -145,6 +145,11 @@ class ResultTable:
             return next(later, len(self.rows))
         return max((n + 1 for n, row in enumerate(self.rows) if row.get("model") == unit[0]), default=len(self.rows))
 
+    def units(self) -> list[tuple[Any, ...]]:
+        """Model, task and number of examples of each result; what stands for other tasks is none of its own."""
+        wholes = {row.get("part_of") for row in self.rows}
+        return list(dict.fromkeys(_unit(row) for row in self.rows if row.get("task") not in wholes))
+
     def failed_units(self) -> set[tuple[Any, ...]]:
         """Model, task and number of examples of what failed and can be tried again."""
         return {_unit(failure) for failure in self.failures if not failure.get("unavailable")}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpteval.core.errors import StoreError
 from gpteval.core.own import aside_of
+from gpteval.core.show import counted
 from gpteval.data.files import cache_root
 from gpteval.tokens.queries import QueryResult
 
@@ -88,7 +89,9 @@ class Journal:
             self._begin_anew(error)
             return {}
         if damaged:
-            self._warn(f"{damaged} results in {self.path.name} are not what was written; they are computed again")
+            are = "is" if damaged == 1 else "are"
+            said = f"{counted(damaged, 'result')} in {self.path.name} {are} not what was written"
+            self._warn(f"{said}, and computed again")
         return found
 
     def put(self, results: Mapping[bytes, QueryResult]) -> None:

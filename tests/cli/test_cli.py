@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.cli import _run
+from gpteval.cli.app import GROUPS, app
 from tests import forks
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
@@ -47,6 +49,19 @@ def test_all_commands_are_there(run_cli: RunCli) -> None:
     text = run_cli("--help").stdout
     for name in "run models tasks show samples report generate pretrain doctor".split():
         assert f"\n  {name} " in text
+
+
+def test_each_command_is_told_in_one_whole_sentence_by_its_purpose(run_cli: RunCli) -> None:
+    text = run_cli("--help", env={"COLUMNS": "80"}).stdout
+    assert re.findall(r"^(\w+):$", text, re.MULTILINE)[1:] == list(GROUPS)
+    lines = text.partition("Evaluate:")[2].splitlines()
+    told = [line.split(maxsplit=1) for line in lines if line.startswith("  ")]
+    assert [name for name, _ in told] == [
+        member.__name__.replace("_", "-") for members in GROUPS.values() for member in members
+    ]
+    assert len(told) == len({name for name, _ in told}) == len(app.registered_commands) - 1, "one name before is hidden"
+    for _, sentence in told:
+        assert re.fullmatch(r"[A-Z][^.]*\.", sentence), sentence
 
 
 def test_results_go_to_stdout_and_the_rest_to_stderr(finished: Path, in_process: RunCli, model: Path) -> None:

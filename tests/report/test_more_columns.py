@@ -116,7 +116,7 @@ def test_what_may_not_be_concluded_is_said(made: Path) -> None:
 
 def test_cut_partial_and_otherwise_asked_results_are_named(made: Path) -> None:
     said = cautions(*read(changed(made, truncated=5, coverage=0.5, profile="lm-eval")))
-    for words in ("4 results rest on prompts that were shortened", "over a part of their items", "different protocols"):
+    for words in ("4 results rest on prompts that were shortened", "over a part of the items", "different protocols"):
         assert any(words in line and ("old" in line or "quiz" in line) for line in said), words
 
 

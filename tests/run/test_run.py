@@ -105,7 +105,9 @@ def test_a_folder_takes_more_tasks_but_no_other_settings(model_a: str, task_dir:
     run([model_a], ("colours",), tmp_path / "run", task_dir, limit=10)
     both = run([model_a], ("texts",), tmp_path / "run", task_dir, limit=10)
     assert {r["task"] for r in both["results"]} == {"colours", "texts"}
-    with pytest.raises(OutputError, match="limit=10.*limit=20"):
+    with pytest.raises(OutputError, match="limit=10.*limit=5"):
+        run([model_a], ("texts",), tmp_path / "run", task_dir, limit=5)
+    with pytest.raises(OutputError, match="fewer items a task, which this command would not make again: model-a on col"):
         run([model_a], ("texts",), tmp_path / "run", task_dir, limit=20)
 
 

@@ -216,4 +216,4 @@ def test_a_digit_changed_in_the_journal_is_not_believed(tmp_path: Path, tasks: P
         db.execute("UPDATE rows SET value = ? WHERE key = ?", (value.replace(b",-", b",-9", 1), key))
     db.close()
     assert run() == first
-    assert "1 results in journal.sqlite are not what was written" in listener.told[0]
+    assert "1 result in journal.sqlite is not what was written" in listener.told[0]

@@ -24,7 +24,10 @@ def bench(
     *,
     weights: WeightsAs,
 ) -> None:
-    """Measure the engine's speed, and the share of what this machine could do. The last line is JSON."""
+    """Measure the engine's speed on this machine.
+
+    Also the share of what the machine could do. The last line is JSON.
+    """
     from gpteval.engine.bench import bench as measure
     from gpteval.models.loader import HFModel
 

@@ -49,7 +49,10 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Say how models and generations differ on the same items, and whether that is more than noise."""
+    """Say how models differ on the same items, and how surely.
+
+    Pairs of models and of generations, with tests and intervals that allow for all that is looked at.
+    """
     from gpteval.comparison.compare import compare as compared
     from gpteval.comparison.compare import load
     from gpteval.comparison.formats import FORMATS, render

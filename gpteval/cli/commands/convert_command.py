@@ -20,7 +20,10 @@ def convert(
     *,
     weights: Weights,
 ) -> None:
-    """Write another program's checkpoint as a folder of the Hub's format. `run --models` takes it also as it is."""
+    """Write another program's checkpoint for transformers.
+
+    A folder of the Hub's format; `run --models` takes such a checkpoint as it is, too.
+    """
     from gpteval.models.foreign.convert import convert as convert_checkpoint
     from gpteval.models.library import Trust
     from gpteval.models.loader import open_base

@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "roug
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check this machine: libraries, devices, cache, data, plugins."""
+    """Check this machine: libraries, devices, data, plugins."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("gpteval", lambda: f"{gpteval.__version__}, Python {sys.version.split()[0]}"),
         *[(name, lambda name=name: _library(name)) for name in LIBRARIES],

@@ -51,9 +51,10 @@ def fewshot(
     weights: WeightsAs,
     kept: Kept,
 ) -> None:
-    """Say what examples in the prompt do: scores by their number, over seeds and templates, with intervals.
+    """Say what examples in the prompt do to scores.
 
-    Stopped for whatever reason, the same command continues where it was.
+    Scores by the number of examples, over seeds and templates, with intervals. Stopped for whatever reason, the same
+    command continues where it was.
     """
     from gpteval.cli.fewshot_console import experiment_and_tell
     from gpteval.cli.run_console import print_document

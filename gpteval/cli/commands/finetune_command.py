@@ -41,7 +41,10 @@ def finetune(
     *,
     weights: Weights,
 ) -> None:
-    """Tune a model for a task with a head on its last state, as GPT-1 was evaluated; `run` evaluates the outcome."""
+    """Tune a model for a task, with a head on its last state.
+
+    As GPT-1 was evaluated; `run` evaluates the outcome.
+    """
     from gpteval.cli.training_console import TrainingConsole
     from gpteval.tune.settings import Settings
     from gpteval.tune.training import tune

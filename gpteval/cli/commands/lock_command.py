@@ -14,7 +14,10 @@ def lock(
     run: Annotated[Path, typer.Argument(help="the run's folder")],
     out: Annotated[Path, typer.Option(help="the file to write")] = Path("gpteval.lock"),
 ) -> None:
-    """Write down the revisions of models and data that a run used, for run --locked to insist on."""
+    """Write down the revisions that a run is to insist on.
+
+    Those of models and data that a run used, for run --locked.
+    """
     from gpteval.run.lock import write_lock
 
     say(f"{write_lock(run, out)} models and tasks are locked in {out}; insist on them with: gpteval run --locked {out}")

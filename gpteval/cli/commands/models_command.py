@@ -12,7 +12,10 @@ from gpteval.core.strict import strict_json
 
 
 def models(as_json: Json = False) -> None:
-    """List the known models: generation, size, window, release date, licence."""
+    """List the known models.
+
+    Their generation, size, window, release date and licence.
+    """
     from gpteval.cli.rich_tables import add_row, show_table, table_of
     from gpteval.models.catalogue import model_registry
 

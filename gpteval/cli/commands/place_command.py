@@ -48,7 +48,10 @@ def place(
     *,
     weights: WeightsAs,
 ) -> None:
-    """Say where your model stands between the known generations, by pairs, or by published numbers."""
+    """Say where your model stands between known ones.
+
+    Between the known generations, by pairs, or by published numbers.
+    """
     from gpteval.cli.run_console import run_and_tell
     from gpteval.run.config import RunConfig
 

@@ -39,7 +39,10 @@ def plan(
     task_dir: TaskDir = None,
     as_json: Json = False,
 ) -> None:
-    """Say how many items show a difference of the size that matters, before any is run."""
+    """Say how many items show a difference of a given size.
+
+    Before any is run: of the size that matters to you.
+    """
     from gpteval.comparison.compare import load
     from gpteval.comparison.power import cost, needs
     from gpteval.comparison.results import as_dict

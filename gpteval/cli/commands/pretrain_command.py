@@ -25,7 +25,10 @@ def pretrain(
         int, typer.Option(min=0, help="models to keep on the way, each after twice the steps of the one before")
     ] = 0,
 ) -> None:
-    """Train a model from nothing: an embedded one on text that the project generates, or your own on your text."""
+    """Train a small model from nothing.
+
+    An embedded one on text that the project generates, or your own on your text.
+    """
     from gpteval.cli.training_console import TrainingConsole
     from gpteval.nano.recipes import recipe_registry
     from gpteval.train.config_file import read_config

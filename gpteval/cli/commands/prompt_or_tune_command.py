@@ -31,7 +31,10 @@ def prompt_or_tune(
     *,
     weights: Weights,
 ) -> None:
-    """What examples in the prompt bring and what training on them brings, side by side, over the number of examples."""
+    """Set examples in the prompt beside training on them.
+
+    What each brings, side by side, over the number of examples.
+    """
     from gpteval.cli.run_console import ConsoleListener, report_folder
     from gpteval.cli.training_console import TrainingConsole
     from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_prompting_and_tuning

@@ -27,7 +27,10 @@ def reference(
     task: Annotated[str | None, typer.Option(help="on this task or group", autocompletion=complete_tasks)] = None,
     as_json: Json = False,
 ) -> None:
-    """List published results with their sources; those on which sources disagree are marked."""
+    """List published results with their sources.
+
+    Those on which sources disagree are marked.
+    """
     from gpteval.reference.published import published, published_for
 
     rows = list(published())

@@ -43,7 +43,10 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make one file of one or more runs, a page or a model card; or a table of their results; or their figures."""
+    """Make one page of runs; or a model card, or figures.
+
+    A page is one file. Also a table of all results (--format), or every figure (--figures).
+    """
     from gpteval.report import build_report
     from gpteval.report.report_kinds import file_name
 

@@ -95,9 +95,10 @@ def run(
     server: Server,
     kept: Kept,
 ) -> None:
-    """Run models on tasks, and write results, samples and an HTML report.
+    """Run models on tasks; write results and a report.
 
-    Stopped for whatever reason, the same command continues where it was.
+    Stopped for whatever reason, the same command continues where it was. More items (--limit), shots, tasks and models
+    join a folder in place.
     """
     from gpteval.cli.run_console import print_document, run_and_tell
     from gpteval.run.config import RunConfig

@@ -22,7 +22,10 @@ def samples(
     jsonl: Annotated[bool, typer.Option("--jsonl", help="one JSON object a line")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print a run's records: prompts, choices, log-probs, generated text, metrics."""
+    """Print what models were asked, and what they answered.
+
+    A run's records: prompts, choices, log-probs, generated text, metrics.
+    """
     form = "json" if as_json else "jsonl" if jsonl else "text"
     rows = []
     for row in _rows_of(run, model, task, shots)[:limit]:

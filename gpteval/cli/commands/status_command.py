@@ -21,7 +21,7 @@ SHOWN = 3  # units of a cause
 
 
 def status(run: Annotated[Path, typer.Argument(help="a run's folder")], as_json: Json = False) -> None:
-    """How far a run is, and what failed and why."""
+    """Say how far a run is, and what failed and why."""
     from gpteval.store.documents import read_document
     from gpteval.store.folder import is_written_to
     from gpteval.store.progress import read_progress

@@ -27,7 +27,10 @@ def table(
     interval: Annotated[str, typer.Option(help="half: ± half of the 95 % interval; range: its ends; or none")] = "half",
     as_json: Json = False,
 ) -> None:
-    """Print the scores of runs as a table, with intervals and footnotes."""
+    """Print the scores of runs as a table.
+
+    With intervals and footnotes, for a terminal or a paper.
+    """
     from gpteval.cli.score_console import terminal_table
     from gpteval.report import score_texts
     from gpteval.report.score_table import score_table

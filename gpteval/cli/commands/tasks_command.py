@@ -23,7 +23,10 @@ def tasks(
     task_dir: TaskDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the tasks, or show one: its source, metrics, first item, and published results."""
+    """List the tasks, or show one.
+
+    Its source, metrics, first item, and published results.
+    """
     if name:
         from gpteval.cli.taskpage import show_task
 

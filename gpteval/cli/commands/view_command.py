@@ -17,7 +17,10 @@ def view(
     port: Annotated[int, typer.Option(min=0, max=65535, help="to listen on, 0 for any that is free")] = 0,
     open_it: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
 ) -> None:
-    """Follow runs on a page of this machine, look at their reports, compare some."""
+    """Follow runs and read reports in a browser.
+
+    On a page of this machine, which nobody else can open.
+    """
     import sys
     import webbrowser
 

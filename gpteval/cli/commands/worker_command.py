@@ -18,7 +18,10 @@ def worker(
     *,
     weights: Weights,
 ) -> None:
-    """Compute what a run hands out through its folder, on this or another machine, until it ends."""
+    """Compute what a run hands out through its folder.
+
+    On this or another machine, until the run ends.
+    """
     from gpteval.run.executors.folder_worker import work
 
     with resumable():
