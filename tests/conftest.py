@@ -10,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import execnet
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from gpteval.models.embedded import nano_models
 from tests import forks
@@ -54,6 +56,9 @@ SLOW = """
 """.split()
 
 
+HUB = ("hub_faults", "hub", "reference", "training_runs", "lock", "same_weights")  # they ask the Hub's server
+
+
 def pytest_configure() -> None:
     """Each process of the tests has a cache of its own."""
     os.environ["GPTEVAL_CACHE"] = tempfile.mkdtemp(prefix="cache-", dir=os.environ[forks.FOLDER])
@@ -63,6 +68,20 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[execnet.XSpec]) -
     """Processes of tests fork from one that has imported everything, the modules of tests included."""
     start = forks.start_of_processes(config.args, config.option.markexpr)
     specs[:] = [execnet.XSpec(f"{spec}//python={start}") for spec in specs]
+
+
+class _ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """A file's tests go to one process, and those of all files that ask the Hub's server: that each process which
+    does so has a process that forks for it costs seconds.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "hub" if Path(file).stem.removeprefix("test_") in HUB else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    return _ByFile(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -42,7 +42,7 @@ def test_side_by_side_over_the_number_of_examples(
         "--learning-rate",
         "0.01",
         "--epochs",
-        "6",
+        "4",
         "--device",
         "cpu",
     ]

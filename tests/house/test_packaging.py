@@ -64,12 +64,12 @@ def test_an_installed_wheel_runs_elsewhere(wheel: Path, tmp_path: Path) -> None:
     )
     assert where.stdout.startswith(str(site)), "the installed package must be the one that runs"
     done = subprocess.run(
-        [*command, "run", "--models", "nano", "--tasks", "nano_prose,nano_rule,nano_en_fr", "--limit", "5"],
+        [*command, "run", "--models", "gpt2-nano", "--tasks", "nano_prose,nano_rule,nano_en_fr", "--limit", "5"],
         env=env,
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5 * 3
+    assert len(done.stdout.splitlines()) == 3
     assert len(list((tmp_path / "runs").glob("*/report.html"))) == 1

@@ -107,7 +107,7 @@ def test_a_folder_takes_more_tasks_but_no_other_settings(model_a: str, task_dir:
     assert {r["task"] for r in both["results"]} == {"colours", "texts"}
     with pytest.raises(OutputError, match="limit=10.*limit=5"):
         run([model_a], ("texts",), tmp_path / "run", task_dir, limit=5)
-    with pytest.raises(OutputError, match="fewer items a task, which this command would not make again: model-a on col"):
+    with pytest.raises(OutputError, match="fewer items a task, which this command would not make again: model-a"):
         run([model_a], ("texts",), tmp_path / "run", task_dir, limit=20)
 
 
