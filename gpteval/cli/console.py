@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -15,6 +16,8 @@ import typer
 from gpteval.cli.signals import INTERRUPTED, INTERRUPTED_WORDS
 from gpteval.cli.signals import handle_signals as handle_signals
 from gpteval.core.text import visible, without_paths
+
+WIDE = 120  # columns where nobody looks at a terminal
 
 
 def prepare_streams() -> None:
@@ -51,6 +54,12 @@ def _silence(file: IO[str]) -> None:
         file.flush()
     except (OSError, ValueError):  # no real file behind it
         pass
+
+
+def width_of(where: IO[str]) -> int:
+    """Of the terminal, or what fits most."""
+    looked_at = where.isatty() or "COLUMNS" in os.environ
+    return shutil.get_terminal_size().columns if looked_at else WIDE
 
 
 @contextmanager

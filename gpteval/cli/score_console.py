@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from typing import IO
 
+from gpteval.cli.console import width_of
 from gpteval.report.score_table import ScoreTable
 from gpteval.report.score_texts import as_text
-
-WIDE = 120  # where nobody looks at a terminal
 
 
 def terminal_table(table: ScoreTable, where: IO[str]) -> str:
     """As wide as the terminal. The best of each task have a star, and are bold where that can be seen."""
-    looked_at = where.isatty()
-    width = shutil.get_terminal_size().columns if looked_at or "COLUMNS" in os.environ else WIDE
-    plain = not looked_at or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    width = width_of(where)
+    plain = not where.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     return as_text(table, width, str if plain else lambda cell: f"\x1b[1m{cell}\x1b[0m")

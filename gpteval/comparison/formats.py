@@ -55,13 +55,19 @@ def _cells(pair: Pair) -> list[str]:
         effect(pair, figure),
         "none" if math.isnan(pair.low) else f"{number(pair.low)} to {number(pair.high)}",
         str(figure.n),
-        p_value(pair.p_adjusted) + ("" if math.isnan(figure.e_value) else f" (e {figure.e_value:.3g})"),
+        tested(pair),
         "n/a" if math.isnan(figure.ahead) else f"{figure.ahead:.2f}",
         number(figure.correlation),
         "n/a" if math.isnan(figure.gain) else f"x {figure.gain:.1f}",
         number(pair.mde),
         verdict,
     ]
+
+
+def tested(pair: Pair) -> str:
+    """The p-value that holds for all rows at once, with the e-value where there is one."""
+    e_value = pair.figure.e_value
+    return p_value(pair.p_adjusted) + ("" if math.isnan(e_value) else f" (e {e_value:.3g})")
 
 
 def _text(comparison: Comparison, tables: Sequence[Titled]) -> str:

@@ -51,3 +51,9 @@ def counted(number: int, thing: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names in a sentence: one, two and three; "" for none."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+def footnote(number: int) -> str:
+    """The letter of a footnote: a to z of 1 to 26, then aa."""
+    before, place = divmod(number - 1, 26)
+    return (footnote(before) if before else "") + chr(ord("a") + place)

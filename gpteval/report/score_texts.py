@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import product
 from textwrap import wrap
 
+from gpteval.core.grid import GridColumn, pieces
+from gpteval.core.show import footnote
 from gpteval.core.strict import strict_json
 from gpteval.core.tables import plain_latex, plain_markdown, to_csv
 from gpteval.core.text import one_line, printable
 from gpteval.report.score_table import FACTS, ScoreTable, ScoreText
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 NAMES = (18, 14, 11)  # characters of a column's name, where its scores are shorter: the first with which all fits
-LABEL = 30  # characters of a line's name
 LINE = 120  # characters of a footnote's line
-
-
-def mark(number: int) -> str:
-    """A footnote's letter: a to z, then aa."""
-    before, place = divmod(number - 1, len(LETTERS))
-    return (mark(before) if before else "") + LETTERS[place]
-
-
-def shortened(name: str, width: int) -> str:
-    """A name of at most so many characters: what is left out is in its middle, as beginnings and ends tell apart."""
-    if len(name) <= width:
-        return name
-    left = (width - 1) // 2
-    return f"{name[: width - 1 - left]}…{name[len(name) - left :]}" if left else name[: width - 1] + "…"
-
-
-@dataclass(frozen=True)
-class _Side:
-    """What stands before each line, and above each column: models, or tasks with their metrics."""
-
-    heads: tuple[tuple[str, ...], ...]
-    names: tuple[tuple[str, ...], ...]
-    scores: tuple[tuple[ScoreText, ...], ...]
 
 
 def as_text(table: ScoreTable, width: int, bold: Callable[[str], str] = str) -> str:
@@ -46,47 +22,26 @@ def as_text(table: ScoreTable, width: int, bold: Callable[[str], str] = str) -> 
     where there is room. What is wider than ``width`` goes on below. The best of a task has a star, and goes through
     ``bold``.
     """
-    tasks = tuple((task.label, f"{task.metric} {'↑' if task.higher else '↓'}") for task in table.tasks)
-    models = tuple((model,) for model in table.models)
-    if 2 * len(tasks) < len(models):
-        side = _Side(models, tasks, table.scores)
-    else:
-        side = _Side(tasks, models, tuple(zip(*table.scores, strict=True)))
+    names = [(task.label, f"{task.metric} {'↑' if task.higher else '↓'}") for task in table.tasks]
+    heads: list[tuple[str, ...]] = [(model,) for model in table.models]
+    columns = table.scores
+    if 2 * len(names) < len(heads):
+        names, heads, columns = heads, names, tuple(zip(*columns, strict=True))  # type: ignore[assignment]
     for interval, longest in product((True, False), NAMES):
-        lines = _lines(side, width, interval, longest, bold)
+        made = [_column(head, scores, interval) for head, scores in zip(heads, columns, strict=True)]
+        lines = pieces(names, made, width, longest, bold)
         if len(lines) == 1:
             break
     return "\n".join(["\n\n".join(lines), *_below(table, min(width, LINE))])
 
 
-def _lines(side: _Side, width: int, interval: bool, longest: int, bold: Callable[[str], str]) -> list[str]:
-    """The table in so many pieces that each fits."""
-    heads = [[shortened(one_line(text), LABEL) for text in column] for column in zip(*side.heads, strict=True)]
-    label = [max(map(len, column)) for column in heads]
-    before = [
-        "  ".join(f"{text:<{wide}}" for text, wide in zip(line, label, strict=True))
-        for line in zip(*heads, strict=True)
-    ]
-    columns = []
-    for n, name in enumerate(side.names):
-        scores = [row[n] for row in side.scores]
-        cores = [f"{score.text} {score.interval}".rstrip() if interval else score.text for score in scores]
-        marks = [_marks(score) for score in scores]
-        core, beside = max(map(len, cores)), max(map(len, marks))
-        wide = max(core, min(longest, max(map(len, name))) - beside)
-        shown = [f"{c:>{wide}}{m:<{beside}}" for c, m in zip(cores, marks, strict=True)]
-        told = [bold(text) if score.best else text for text, score in zip(shown, scores, strict=True)]
-        above = [f"{shortened(one_line(text), wide + beside):>{wide + beside}}" for text in name]
-        columns.append((wide + beside, [*above, *told]))
-    pieces: list[list[list[str]]] = []
-    left = 0
-    for wide, column in columns:
-        if not pieces or wide + 2 > left:
-            pieces.append([[*[" " * len(before[0])] * len(side.names[0]), *before]])
-            left = width - len(before[0])
-        pieces[-1].append(column)
-        left -= wide + 2
-    return ["\n".join("  ".join(line).rstrip() for line in zip(*piece, strict=True)) for piece in pieces]
+def _column(heads: tuple[str, ...], scores: Sequence[ScoreText], interval: bool) -> GridColumn:
+    return GridColumn(
+        heads,
+        cells=tuple(f"{score.text} {score.interval}".rstrip() if interval else score.text for score in scores),
+        marks=tuple(map(_marks, scores)),
+        told=tuple(score.best for score in scores),
+    )
 
 
 def _marks(score: ScoreText) -> str:
@@ -96,13 +51,13 @@ def _marks(score: ScoreText) -> str:
 
 
 def _letters(score: ScoreText) -> str:
-    return ",".join(map(mark, sorted(score.notes)))
+    return ",".join(map(footnote, sorted(score.notes)))
 
 
 def _below(table: ScoreTable, width: int) -> list[str]:
     """Footnotes and caption, in lines of that width."""
     caption = table.caption.replace("in bold", "with a star")
-    notes = [f"({mark(number)}) {one_line(note)}" for number, note in enumerate(table.notes, 1)]
+    notes = [f"({footnote(number)}) {one_line(note)}" for number, note in enumerate(table.notes, 1)]
     return [line for text in (*notes, caption) for line in wrap(text, width, subsequent_indent="    ")]
 
 
@@ -112,7 +67,7 @@ def as_markdown(table: ScoreTable) -> str:
     lines = [["Model", *heads], [":---", *("---:" for _ in heads)]]
     for model, scores in zip(table.models, table.scores, strict=True):
         lines.append([plain_markdown(model), *(_markdown(score) for score in scores)])
-    below = [f"<sup>{mark(n)}</sup> {plain_markdown(note)}  \n" for n, note in enumerate(table.notes, 1)]
+    below = [f"<sup>{footnote(n)}</sup> {plain_markdown(note)}  \n" for n, note in enumerate(table.notes, 1)]
     return (
         "".join(f"| {' | '.join(line)} |\n" for line in lines)
         + f"\n{table.caption}\n"
@@ -139,7 +94,7 @@ def as_latex(table: ScoreTable) -> str:
         lines.append(" & ".join([plain_latex(model), *map(_latex_score, scores)]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
     if table.notes:
-        notes = [rf"\textsuperscript{{{mark(n)}}}~{plain_latex(note)}" for n, note in enumerate(table.notes, 1)]
+        notes = [rf"\textsuperscript{{{footnote(n)}}}~{plain_latex(note)}" for n, note in enumerate(table.notes, 1)]
         lines += [r"\par\smallskip", r"{\footnotesize " + r"\\ ".join(notes) + "}"]
     return "\n".join([*lines, r"\end{table}", ""])
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from gpteval.core.grid import shortened
+from gpteval.core.show import footnote
 from gpteval.report.score_table import score_table
-from gpteval.report.score_texts import as_text, mark, shortened
+from gpteval.report.score_texts import as_text
 from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
@@ -151,7 +153,7 @@ def test_what_is_not_there_is_told_with_what_is(run: Path, in_process: RunCli, w
 def test_names_keep_beginning_and_end() -> None:
     assert shortened("EleutherAI/pythia-160m-deduped", 18) == "EleutherA…-deduped"
     assert [len(shortened("abcdefgh", n)) for n in (1, 2, 3, 8, 9)] == [1, 2, 3, 8, 8]
-    assert [mark(n) for n in (1, 26, 27, 52, 53)] == ["a", "z", "aa", "az", "ba"]
+    assert [footnote(n) for n in (1, 26, 27, 52, 53)] == ["a", "z", "aa", "az", "ba"]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gpteval.cli.console import print_lines, say
+from gpteval.cli.console import print_lines, say, width_of
 from gpteval.cli.options import Json, names
 from gpteval.core.errors import UnknownNameError, UsageError
 
@@ -46,6 +46,7 @@ def compare(
     anytime: Annotated[
         bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
     ] = False,
+    every: Annotated[bool, typer.Option("--all", help="every row of the text, with its test")] = False,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -53,6 +54,7 @@ def compare(
 
     Pairs of models and of generations, with tests and intervals that allow for all that is looked at.
     """
+    from gpteval.cli.compare_console import compared_text
     from gpteval.comparison.compare import compare as compared
     from gpteval.comparison.compare import load
     from gpteval.comparison.formats import FORMATS, render
@@ -85,7 +87,8 @@ def compare(
         failed, doubtful = checked_gates(gate, answers, data.merged.failures, gate_by)
     if no_worse_than is not None:
         failed += inferior(comparison, answers, no_worse_than, margin)
-    text = render(comparison, kind)
+    short = kind == "text" and not every
+    text = compared_text(comparison, width_of(sys.stdout)) if short else render(comparison, kind)
     say(text) if kind in ("text", "json") else print_lines(text)
     for line in doubtful:
         say(f"holds by its value only: {line}", sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from gpteval.cli.console import say
 from gpteval.cli.options import Json
-from gpteval.core.errors import UsageError
+from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.strict import strict_json
 
 
@@ -18,50 +19,109 @@ def samples(
     model: Annotated[str, typer.Option(help="the model's name")],
     task: Annotated[str, typer.Option(help="the task's name")],
     shots: Annotated[int | None, typer.Option(help="which number of examples, when there are several")] = None,
+    wrong: Annotated[bool, typer.Option("--wrong", help="only what the model got wrong")] = False,
+    item: Annotated[str, typer.Option(help="only this item: its id, or how that begins")] = "",
+    differ: Annotated[
+        str, typer.Option(help="another model: only items that one of the two got right, with both answers")
+    ] = "",
     limit: Annotated[int | None, typer.Option(help="at most this many")] = None,
+    page: Annotated[bool, typer.Option("--page", help="a screen at a time, by $PAGER")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="one JSON object a line")] = False,
     as_json: Json = False,
 ) -> None:
     """Print what models were asked, and what they answered.
 
-    A run's records: prompts, choices, log-probs, generated text, metrics.
+    A run's records: prompts, choices, log-probs, generated text, metrics. A choice is marked by * where it is the right
+    one, by > where the model chose it.
     """
+    from gpteval.cli.samples_console import MARKS, item_lines
+
     form = "json" if as_json else "jsonl" if jsonl else "text"
-    rows = []
-    for row in _rows_of(run, model, task, shots)[:limit]:
-        row["metrics"] = row.pop("values")
-        row.pop("stats")
-        rows.append({key: value for key, value in row.items() if value is not None})
-    if form == "json":
-        say(strict_json(rows, 1))
+    found = {name: _rows_of(run, name, task, shots) for name in dict.fromkeys(filter(None, (model, differ)))}
+    ids = [row["item_id"] for row in found[model]]
+    if item:
+        ids = _one_item(ids, item)
+    if wrong or differ:
+        right = {name: _right(run, name, task, rows) for name, rows in found.items()}
+        ids = [i for i in ids if not wrong or right[model].get(i) is False]
+        ids = [i for i in ids if not differ or (i in right[differ] and right[model].get(i) != right[differ][i])]
+    by_id = {name: {row["item_id"]: row for row in rows} for name, rows in found.items()}
+    ids = ids[:limit]
+    if form == "text":
+        blocks = ["\n".join(item_lines({name: by_id[name][i] for name in found if i in by_id[name]})) for i in ids]
+        head = [f"({MARKS})"] if any(row.get("choices") for row in found[model]) else []
+        _show("\n".join([*head, *blocks]) if blocks else "no such items", page)
         return
-    for row in rows:
-        if form == "jsonl":
-            say(strict_json(row))
-            continue
-        scores = ", ".join(f"{name} {value:.4g}" for name, value in row["metrics"].items() if value is not None)
-        say(f"--- item {row['item_id']}: {scores}")
-        say(row["prompt"])
-        for number, text in enumerate(row.get("choices", [])):
-            marks = ("*" if number == row["gold"] else " ") + (">" if number == row.get("prediction") else " ")
-            logprob = row["logprobs"][number] if "logprobs" in row else None
-            score = f"{logprob:9.3f}" if logprob is not None else ""
-            say(f"{marks}{score} {text!r}")
-        for key in ("generated", "references", "error"):
-            if key in row:
-                say(f"{key}: {row[key]!r}")
+    rows = [_document(by_id[name][i], name if differ else "") for i in ids for name in found if i in by_id[name]]
+    say(strict_json(rows, 1) if form == "json" else "\n".join(map(strict_json, rows)))
+
+
+def _document(row: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A record as JSON has it; with the model's name where there are two."""
+    known = {"model": model} if model else {}
+    own = {key: value for key, value in row.items() if value is not None and key not in ("values", "stats")}
+    return known | own | {"metrics": row["values"]}
+
+
+def _show(text: str, page: bool) -> None:
+    if not page:
+        say(text)
+        return
+    import pydoc
+
+    from gpteval.core.text import visible
+
+    pydoc.pager(visible(text))
+
+
+def _one_item(ids: Sequence[str], wanted: str) -> list[str]:
+    """Raises UnknownNameError, and UsageError where several begin so."""
+    found = [i for i in ids if i == wanted] or [i for i in ids if i.startswith(wanted)]
+    if not found:
+        raise UnknownNameError("item", wanted, ids, "without --item all are printed")
+    if len(found) > 1:
+        raise UsageError(f"--item {wanted} stands for {len(found)} items", f"such as {', '.join(found[:3])}")
+    return found
+
+
+def _right(run: Path, model: str, task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
+    """Of each item whether the model is right, by the task's primary metric, or by plain accuracy. Raises UsageError
+    where neither says so.
+    """
+    from gpteval.metrics.stored import metric_of
+    from gpteval.store.runs import read_runs
+
+    own = [row for row in read_runs([run]).merged.rows if (row["model"], row["task"]) == (model, task)]
+    primary = next((row for row in own if row.get("primary")), None)
+    metric = metric_of(primary) if primary else None
+    name = metric.name if metric is not None and metric.kind == "binary" else "acc"
+    found = {row["item_id"]: row["values"][name] == 1 for row in rows if row["values"].get(name) in (0, 1)}
+    if not found:
+        has = ", ".join(dict.fromkeys(row["metric"] for row in own)) or "no metric"
+        raise UsageError(
+            f"{task} has no right and wrong answers: it has {has}", "leave --wrong and --differ out, or choose a task"
+        )
+    return found
 
 
 def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[str, Any]]:
-    """The rows of one sample file. Raises UsageError when the run has none for this model and task."""
+    """The rows of one sample file. Raises UsageError where the run has none, or several, with what there is."""
     from gpteval.store.documents import read_document, read_samples
 
     if not (run / "manifest.json").is_file():
         raise UsageError(f"{run} is not the folder of a run: it has no manifest.json")
     listed = read_document(run / "manifest.json").get("samples") or []
-    found = [s for s in listed if s["model"] == model and s["task"] == task and shots in (None, s.get("shots", 0))]
-    if len(found) != 1:
-        have = sorted({f"{s['model']} on {s['task']} ({s.get('shots', 0)}-shot)" for s in listed})
-        problem = "no samples" if not found else "several sample files"
-        raise UsageError(f"{run} has {problem} for {model} on {task}", "it has " + "; ".join(have))
-    return read_samples(run / "samples" / Path(found[0]["file"]).name)
+    models = dict.fromkeys(one["model"] for one in listed)
+    if model not in models:
+        raise UnknownNameError("model", model, models, f"{run} has {', '.join(models) or 'no samples'}")
+    tasks = dict.fromkeys(one["task"] for one in listed if one["model"] == model)
+    if task not in tasks:
+        raise UnknownNameError("task", task, tasks, f"{run} has of {model} {', '.join(tasks)}")
+    files = {s.get("shots", 0): s["file"] for s in listed if (s["model"], s["task"]) == (model, task)}
+    if shots is None and len(files) > 1:
+        known = ", ".join(map(str, sorted(files)))
+        raise UsageError(f"{model} was asked {task} with several numbers of examples", f"--shots is one of {known}")
+    if shots is not None and shots not in files:
+        known = ", ".join(map(str, sorted(files)))
+        raise UsageError(f"{model} was not asked {task} with {shots} examples", f"--shots is one of {known}")
+    return read_samples(run / "samples" / Path(files[next(iter(files)) if shots is None else shots]).name)
