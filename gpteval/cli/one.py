@@ -33,3 +33,13 @@ def one_task(name: str, folders: Sequence[Path]) -> Task:
     if len(found) > 1:
         raise UsageError(f"--task {name} stands for {len(found)} tasks", "name one of them: 'gpteval tasks' lists all")
     return found[0]
+
+
+def one_item(ids: Sequence[str], wanted: str, where: str) -> str:
+    """The id that ``wanted`` is, or begins. Raises UsageError where there is none, or several."""
+    found = [known for known in ids if known == wanted] or [known for known in ids if known.startswith(wanted)]
+    if not found:
+        raise UsageError(f"{where} has no item {wanted!r}", f"ids look like {', '.join(ids[:3])}; see gpteval samples")
+    if len(found) > 1:
+        raise UsageError(f"--item {wanted} stands for {len(found)} items", f"such as {', '.join(found[:3])}")
+    return found[0]

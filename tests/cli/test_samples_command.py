@@ -51,7 +51,7 @@ def test_one_item_by_its_id_or_how_that_begins(run: Path, in_process: RunCli) ->
     several = in_process(*words, "--item", "quiz")
     assert (several.returncode, several.stdout) == (2, "")
     assert "--item quiz stands for 4 items\n  such as quiz-item-0, quiz-item-1" in several.stderr
-    assert "unknown item 'quiz-item-9'" in in_process(*words, "--item", "quiz-item-9").stderr
+    assert "quiz has no item 'quiz-item-9'" in in_process(*words, "--item", "quiz-item-9").stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from gpteval.cli.console import say
-from gpteval.cli.options import Json
+from gpteval.cli.one import one_item
+from gpteval.cli.options import Item, Json
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.strict import strict_json
 
@@ -20,7 +21,7 @@ def samples(
     task: Annotated[str, typer.Option(help="the task's name")],
     shots: Annotated[int | None, typer.Option(help="which number of examples, when there are several")] = None,
     wrong: Annotated[bool, typer.Option("--wrong", help="only what the model got wrong")] = False,
-    item: Annotated[str, typer.Option(help="only this item: its id, or how that begins")] = "",
+    item: Item = None,
     differ: Annotated[
         str, typer.Option(help="another model: only items that one of the two got right, with both answers")
     ] = "",
@@ -39,8 +40,8 @@ def samples(
     form = "json" if as_json else "jsonl" if jsonl else "text"
     found = {name: _rows_of(run, name, task, shots) for name in dict.fromkeys(filter(None, (model, differ)))}
     ids = [row["item_id"] for row in found[model]]
-    if item:
-        ids = _one_item(ids, item)
+    if item is not None:
+        ids = [one_item(ids, item, task)]
     if wrong or differ:
         right = {name: _right(run, name, task, rows) for name, rows in found.items()}
         ids = [i for i in ids if not wrong or right[model].get(i) is False]
@@ -72,16 +73,6 @@ def _show(text: str, page: bool) -> None:
     from gpteval.core.text import visible
 
     pydoc.pager(visible(text))
-
-
-def _one_item(ids: Sequence[str], wanted: str) -> list[str]:
-    """Raises UnknownNameError, and UsageError where several begin so."""
-    found = [i for i in ids if i == wanted] or [i for i in ids if i.startswith(wanted)]
-    if not found:
-        raise UnknownNameError("item", wanted, ids, "without --item all are printed")
-    if len(found) > 1:
-        raise UsageError(f"--item {wanted} stands for {len(found)} items", f"such as {', '.join(found[:3])}")
-    return found
 
 
 def _right(run: Path, model: str, task: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, bool]:

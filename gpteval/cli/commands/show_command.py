@@ -11,8 +11,8 @@ import typer
 
 from gpteval.cli.completion import complete_models, complete_task
 from gpteval.cli.console import say
-from gpteval.cli.one import one_model
-from gpteval.cli.options import TaskDir
+from gpteval.cli.one import one_item, one_model
+from gpteval.cli.options import Item, TaskDir
 from gpteval.core.errors import UsageError
 from gpteval.core.types import Choice, Generate, Prompt
 
@@ -26,14 +26,17 @@ def show(
     model: Annotated[
         str | None, typer.Option(help="also show the tokens of this model's tokenizer", autocompletion=complete_models)
     ] = None,
-    item: Annotated[str | None, typer.Option(help="the item's id; default: the first")] = None,
+    item: Item = None,
     seed: Annotated[int, typer.Option(help="for drawing the examples")] = 0,
     template: Annotated[str, typer.Option(help="which of the task's prompts")] = "default",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
     control: Annotated[str, typer.Option(help="the examples with random-labels, or in another order: order-1")] = "",
     task_dir: TaskDir = None,
 ) -> None:
-    """Show the exact prompt of an item, and its tokens."""
+    """Show the exact prompt of an item, and its tokens.
+
+    Of the first, where none is named.
+    """
     from gpteval.prompts.build import ShotsMode, build_prompts, load_task
     from gpteval.tasks.registry import task_registry
 
@@ -42,10 +45,8 @@ def show(
     base, _, named = task.partition(":")
     whole = task_registry(tuple(task_dir or ()))[base]
     data = load_task(whole.with_template(named or template), shots=shots, seed=seed)
-    chosen = [i for i in data.items if item is None or i.id == item][:1]
-    if not chosen:
-        raise UsageError(f"task {base} has no item {item!r}", f"ids look like {data.items[0].id}; see gpteval samples")
-    data = replace(data, items=tuple(chosen))
+    wanted = data.items[0].id if item is None else one_item([one.id for one in data.items], item, f"task {base}")
+    data = replace(data, items=tuple(one for one in data.items if one.id == wanted))
     (prompt,) = build_prompts(data, shots=shots, seed=seed, mode=cast(ShotsMode, shots_mode), control=control)
     shown = f"{shots}-shot, {control}" if control else f"{shots}-shot"
     _heading(f"{data.task.label}: item {prompt.item_id}, {shown}, {data.revision}")
