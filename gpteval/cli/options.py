@@ -30,7 +30,7 @@ TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files
 Tokenizer = Annotated[
     str, typer.Option(help="folder or Hub id: of a checkpoint beside which none lies, and of completions: models")
 ]
-Item = Annotated[str | None, typer.Option("--item", help="an item's id, or how that begins")]
+ItemId = Annotated[str | None, typer.Option("--item", help="an item's id, or how that begins")]
 Epochs = Annotated[int, typer.Option(help="passes over the examples")]
 LearningRate = Annotated[float | None, typer.Option(help="default: 6.25e-5 for full, more for other methods")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout")]

@@ -245,7 +245,7 @@ def test_samples_prints_the_records(in_process: RunCli, finished: Path) -> None:
     assert "continuation" not in in_process("samples", finished, "--model", "tiny", "--task", "nano_topic").stderr
     missing = in_process("samples", finished, "--model", "tiny", "--task", "sst2")
     assert missing.returncode == 2
-    assert "has of tiny nano_topic, nano_prose, nano_summary" in missing.stderr
+    assert "has of tiny nano_prose, nano_summary, nano_topic" in missing.stderr
     assert in_process("samples", finished / "nope", "--model", "a", "--task", "b").returncode == 2
 
 

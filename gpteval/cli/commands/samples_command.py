@@ -10,7 +10,7 @@ import typer
 
 from gpteval.cli.console import say
 from gpteval.cli.one import one_item
-from gpteval.cli.options import Item, Json
+from gpteval.cli.options import ItemId, Json
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.strict import strict_json
 
@@ -21,7 +21,7 @@ def samples(
     task: Annotated[str, typer.Option(help="the task's name")],
     shots: Annotated[int | None, typer.Option(help="which number of examples, when there are several")] = None,
     wrong: Annotated[bool, typer.Option("--wrong", help="only what the model got wrong")] = False,
-    item: Item = None,
+    item: ItemId = None,
     differ: Annotated[
         str, typer.Option(help="another model: only items that one of the two got right, with both answers")
     ] = "",

@@ -12,7 +12,7 @@ import typer
 from gpteval.cli.completion import complete_models, complete_task
 from gpteval.cli.console import say
 from gpteval.cli.one import one_item, one_model
-from gpteval.cli.options import Item, TaskDir
+from gpteval.cli.options import ItemId, TaskDir
 from gpteval.core.errors import UsageError
 from gpteval.core.types import Choice, Generate, Prompt
 
@@ -26,7 +26,7 @@ def show(
     model: Annotated[
         str | None, typer.Option(help="also show the tokens of this model's tokenizer", autocompletion=complete_models)
     ] = None,
-    item: Item = None,
+    item: ItemId = None,
     seed: Annotated[int, typer.Option(help="for drawing the examples")] = 0,
     template: Annotated[str, typer.Option(help="which of the task's prompts")] = "default",
     shots_mode: Annotated[str, typer.Option(help="per-item examples, or one fixed set for all")] = "per-item",
