@@ -30,12 +30,12 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A ``tabular`` without packages, numbers to the right."""
+    """A ``tabular`` for the package booktabs, numbers to the right."""
     header, *body = table
-    lines = [rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in _numeric(table))}}}", r"\hline"]
-    lines += [" & ".join(map(plain_latex, header)) + r" \\", r"\hline"]
+    lines = [rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in _numeric(table))}}}", r"\toprule"]
+    lines += [" & ".join(map(plain_latex, header)) + r" \\", r"\midrule"]
     lines += [" & ".join(map(plain_latex, row)) + r" \\" for row in body]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _numeric(table: Table) -> list[bool]:

@@ -46,7 +46,7 @@ function prepare(table) {
     }
   }
   table.style.width = "";
-  table.style.setProperty("--paper", pieces.length > 1 ? SMALLEST : Math.min(1, PAPER / Math.max(1, width)).toFixed(3));
+  table.style.setProperty("--fit", pieces.length > 1 ? SMALLEST : Math.min(1, PAPER / Math.max(1, width)).toFixed(3));
   if (pieces.length < 2) return;
   table.classList.add("in-pieces");
   table.after(...pieces.map(([from, to]) => piece(table, from, to)));

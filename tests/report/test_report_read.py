@@ -136,6 +136,16 @@ def test_all_of_a_table_is_on_the_paper(open_page: Any, view: str) -> None:
     assert tab.evaluate(f"{heads}.map((th) => th.innerText.split('\\n')[0])") == before
 
 
+def test_shades_are_printed(open_page: Any) -> None:
+    tab = open_page("#matrix")
+    shades = "[...document.querySelectorAll('td.shade')].map((cell) => getComputedStyle(cell).backgroundColor)"
+    before = tab.evaluate(shades)
+    assert len(set(before)) > 2
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    tab.emulate_media(media="print")
+    assert tab.evaluate(shades) == before
+
+
 def test_a_very_wide_table_is_printed_in_pieces(open_page: Any) -> None:
     tab = open_page("#leaderboard", width=1800)
     tab.locator(".board td .value").first.evaluate("(value) => { value.style.paddingLeft = '1200px'; }")
