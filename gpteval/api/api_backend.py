@@ -116,10 +116,11 @@ class ApiBackend(Backend):
             return
         self.prepare([plan.queries[key] for key in wanted])
         held: dict[bytes, QueryResult] = {}  # what may turn out to be the server's, and not the items'
+        exchange = _Exchange(self, plan.queries)
         try:
-            for key, result in self.client.ask_all(wanted, _Exchange(self, plan.queries)):
+            for key, result in self.client.ask_all(wanted, exchange):
                 held[key] = result
-                if kind_of(result.error) not in AGAIN:
+                if kind_of(result.error) not in AGAIN and exchange.streak.any:
                     yield held
                     held = {}
             if held:

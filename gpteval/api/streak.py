@@ -16,11 +16,11 @@ KEPT = "what was answered is kept: run the same command again when it does"
 
 
 class Streak:
-    """``wanted``: items that there are. Used by several threads."""
+    """``wanted``: items that there are. ``any``: whether one was answered. Used by several threads."""
 
     def __init__(self, wanted: int) -> None:
         self.most = min(FIRST, wanted)
-        self._any = False  # was answered
+        self.any = False
         self._alike: tuple[str, str] = ("", "")
         self._length = 0
         self._begun = 0
@@ -37,7 +37,7 @@ class Streak:
     def answered(self, key: bytes) -> None:
         with self._lock:
             self._under_way.pop(key, None)
-            self._any, self._length = True, 0
+            self.any, self._length = True, 0
 
     def failed(self, key: bytes, kind: str, reason: str, *, silent: bool = False, hint: str = "") -> None:
         """Raises ModelError where the others will fail, too. ``silent``: the server gave nothing at all."""
@@ -61,11 +61,11 @@ class Streak:
         """How many that fail alike are no accident. A server may fall silent at any time; one that never gave
         anything is not tried with a second item.
         """
-        if kind in ALWAYS or (silent and not self._any):
+        if kind in ALWAYS or (silent and not self.any):
             return 1
         if silent:
             return FIRST
-        return math.inf if self._any else self.most
+        return math.inf if self.any else self.most
 
 
 def said(kind: str, reason: str, silent: bool) -> str:

@@ -241,6 +241,9 @@ def test_what_a_key_may_not_do_ends_early(server: ApiServer, tmp_path: Path, ans
     assert len(server.seen) == 5
     assert "the first 5 requests fail alike: the server rejects it: status 403: no" in failure.error
     assert "check what the key may do" in failure.error
+    server.fault = lambda number, body: None
+    made = run(server, tmp_path, CHAT, "nano_topic", limit=50)
+    assert (made.failures, made.results[0].coverage) == ((), 1.0), "the refusals were none of the items'"
 
 
 def test_quick_refusals_end_nothing_while_an_earlier_item_waits_for_its_answer(
