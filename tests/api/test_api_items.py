@@ -246,9 +246,7 @@ def test_what_a_key_may_not_do_ends_early(server: ApiServer, tmp_path: Path, ans
     assert (made.failures, made.results[0].coverage) == ((), 1.0), "the refusals were none of the items'"
 
 
-def test_quick_refusals_end_nothing_while_an_earlier_item_waits_for_its_answer(
-    server: ApiServer, tmp_path: Path
-) -> None:
+def test_quick_refusals_end_nothing_while_an_earlier_item_waits(server: ApiServer, tmp_path: Path) -> None:
     refused = Fault(400, document={"error": {"message": "content management policy", "code": "content_filter"}})
     server.fault = lambda number, body: Fault(seconds=1.0) if number == 1 else refused
     made = run(server, tmp_path, CHAT, "nano_topic", replace(QUICK, in_flight=4), limit=12)
