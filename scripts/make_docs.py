@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import typer
-
-from gpteval.cli.app import app
+from gpteval.cli.app import program
 from gpteval.cli.run_console import number, result_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import model_registry
@@ -23,10 +21,9 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def commands() -> str:
     """docs/commands.md: each command's --help."""
-    group = typer.main.get_command(app)
-    assert hasattr(group, "commands")
+    assert hasattr(program, "commands")
     parts = ["# Commands", "Made by `make docs` from the commands' own help."]
-    for name, command in group.commands.items():
+    for name, command in program.commands.items():
         if command.hidden:  # a name of the version before
             continue
         context = command.make_context(

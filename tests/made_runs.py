@@ -17,6 +17,14 @@ from gpteval.store.documents import sample_file
 Stats = Sequence[Sequence[float]]
 
 
+FOUR = {  # models of three generations, with a long name
+    "openai-gpt": ("gpt1", 116_534_784),
+    "gpt2": ("gpt2", 124_439_808),
+    "gpt2-xl": ("gpt2", 1_557_611_200),
+    "EleutherAI/pythia-160m-deduped": ("gpt3-style", 162_322_944),
+}
+
+
 def scores(values: Sequence[float]) -> Stats:
     """Statistics of a mean: a score and 1 an item."""
     return [(float(value), 1.0) for value in values]

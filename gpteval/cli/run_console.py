@@ -198,15 +198,15 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
     done = f"{listener.units - len(outcome.failures)} of {counted(listener.units, 'result')}"
     if decided:
         done = f"{sum(not one.open for one in decided)} of {counted(len(decided), 'task')} done"
-    if len(outcome.results) > 1:
+    if sum(result.primary for result in outcome.results) > 1:
         _tell_scores(outcome.folder, tell)
     tell(f"{done} in {time.perf_counter() - begin:.1f} s{_dollars(outcome.results)}")
     tell_failures(outcome.failures, tell)
     tell(f"results: {outcome.folder / 'results.json'}")
+    if len({result.model for result in outcome.results}) > 1:
+        tell(f"which differences are real: gpteval compare {outcome.folder}")
     if report and outcome.results:
         code = report_folder(outcome.folder, tell) or code
-    if len({result.model for result in outcome.results}) > 1:
-        tell(f"next:    gpteval compare {outcome.folder}   which differences are real")
     if code:
         tell("mend the causes and run the same command again: finished results are kept")
     return code

@@ -85,7 +85,7 @@ def score_table(
         scores=scores,
         groups=tuple(sum(sizes[: n + 1]) for n in range(len(sizes))),
         notes=tuple(notes),
-        caption=_caption(loaded, columns, interval),
+        caption=_caption(board, columns, interval),
         facts=tuple(_facts(board, columns)),
     )
 
@@ -133,11 +133,14 @@ def _interval(row: Mapping[str, Any], metric: str, kind: str) -> str:
     return f"[{show(low, metric)}, {show(high, metric)}]".replace("-", "−")
 
 
-def _caption(loaded: Loaded, columns: Iterable[Column], interval: str) -> str:
-    """What the numbers are."""
-    items = [row["n"] for row in loaded.rows if row.get("primary") and row.get("n")]
-    counts = f"{min(items):,}" if len(set(items)) == 1 else f"{min(items):,} to {max(items):,}"
-    said = [f"Scores on {counts} items a task"]
+def _caption(board: Leaderboard, columns: Sequence[Column], interval: str) -> str:
+    """What the numbers of these columns are."""
+    shown = {column.id for column in columns}
+    items = {row.get("n") or 0 for (_, column), row in board.primary.items() if column in shown}
+    fewest, most = min(items), max(items)
+    said = [
+        f"Scores on {fewest:,} items a task" if fewest == most else f"Scores on {fewest:,} to {most:,} items a task"
+    ]
     if any(is_fraction(column.metric) for column in columns):
         said.append("shares in percent")
     if interval != "none":

@@ -151,7 +151,8 @@ class RunConfig:
         if differing:
             had = ", ".join(f"{key}={known.get(key)}" for key in differing)
             now = ", ".join(f"{key}={self.settings[key]}" for key in differing)
-            named = "-".join(f"{key.replace('_', '-')}-{self.settings[key]}" for key in differing)
+            chosen = {key: "all" if self.settings[key] is None else self.settings[key] for key in differing}
+            named = "-".join(f"{key.replace('_', '-')}-{value}" for key, value in chosen.items())
             raise OutputError(
                 f"{folder} holds a run with {had}; this command has {now}",
                 f"choose another folder, such as --out {folder}-{named}",

@@ -16,15 +16,9 @@ import pytest
 from gpteval.cli.compare_console import compared_text
 from gpteval.comparison.compare import compare
 from tests.conftest import RunCli
-from tests.made_runs import make_run, scores
+from tests.made_runs import FOUR, make_run, scores
 
 SCREENS = Path(__file__).parent / "screens"
-GENERATIONS = {
-    "openai-gpt": ("gpt1", 116_534_784),
-    "gpt2": ("gpt2", 124_439_808),
-    "gpt2-xl": ("gpt2", 1_557_611_200),
-    "EleutherAI/pythia-160m-deduped": ("gpt3-style", 162_322_944),
-}
 TASKS = {"piqa": 0.6, "piqa@5": 0.65, "sst2": 0.7, "lambada": 0.3}
 
 
@@ -34,10 +28,10 @@ def make(folder: Path) -> Path:
     answers = {}
     for task, share in TASKS.items():
         hard = draw.random(300)
-        for n, model in enumerate(GENERATIONS):
+        for n, model in enumerate(FOUR):
             right = hard + draw.normal(0, 0.1, 300) < share + 0.06 * n
             answers[model, task] = scores(right.astype(float))
-    run = make_run(folder / "run", answers, generations=GENERATIONS, metrics={"lambada": "acc_greedy"})
+    run = make_run(folder / "run", answers, generations=FOUR, metrics={"lambada": "acc_greedy"})
     document = json.loads((run / "results.json").read_text())
     for row in document["results"]:
         if (row["model"], row["task"]) == ("gpt2-xl", "sst2"):

@@ -20,28 +20,22 @@ from gpteval.report.score_table import score_table
 from gpteval.report.score_texts import as_text
 from gpteval.store.runs import read_runs
 from tests.conftest import RunCli
-from tests.made_runs import make_run, scores
+from tests.made_runs import FOUR, make_run, scores
 
 SCREENS = Path(__file__).parent / "screens"
-GENERATIONS = {
-    "openai-gpt": ("gpt1", 116_534_784),
-    "gpt2": ("gpt2", 124_439_808),
-    "gpt2-xl": ("gpt2", 1_557_611_200),
-    "EleutherAI/pythia-160m-deduped": ("gpt3-style", 162_322_944),
-}
 
 
 def make(folder: Path) -> Path:
     """Four models on three tasks of 100 items, one with examples, too; remarks, a model without one of the tasks."""
     answers = {}
-    for n, model in enumerate(GENERATIONS):
+    for n, model in enumerate(FOUR):
         for task in ("piqa", "piqa@5", "sst2", "lambada"):
             answers[model, task] = scores([1.0] * (40 + 10 * n + 2 * len(task)) + [0.0] * (60 - 10 * n - 2 * len(task)))
     del answers["openai-gpt", "lambada"]
     made = make_run(
         folder / "run",
         answers,
-        generations=GENERATIONS,
+        generations=FOUR,
         metrics={"lambada": "acc_greedy"},
     )
     document = json.loads((made / "results.json").read_text())
@@ -79,7 +73,7 @@ def test_the_screens_are_those_that_were_looked_at(run: Path, width: int) -> Non
 def test_many_models_stand_below_each_other(run: Path) -> None:
     first, second, *lines = as_text(score_table(read_runs(run), tasks=["lambada"]), 60).splitlines()
     assert (first.split(), second.split()) == (["lambada"], ["acc_greedy", "%", "↑"])
-    assert [line.split()[0] for line in lines[:4]] == list(GENERATIONS)
+    assert [line.split()[0] for line in lines[:4]] == list(FOUR)
 
 
 @pytest.mark.parametrize("width", [40, 57, 80, 101, 300])
@@ -130,6 +124,16 @@ def test_another_metric_takes_the_place_of_each_tasks_own(run: Path) -> None:
     table = score_table(read_runs(run), metric="acc_char")
     assert [task.label for task in table.tasks] == ["piqa", "piqa, 5-shot"]
     assert {score.text for row in table.scores for score in row} == {"11.1"}
+
+
+def test_the_caption_is_of_what_is_shown(run: Path) -> None:
+    document = json.loads((run / "results.json").read_text())
+    for row in document["results"]:
+        row["n"] = {"sst2": 872, "lambada": 5153}.get(row["task"], 100)
+    (run / "results.json").write_text(json.dumps(document))
+    runs = read_runs(run)
+    assert score_table(runs, tasks=["sst2"]).caption.startswith("Scores on 872 items a task;")
+    assert score_table(runs, tasks=["sst2", "lambada"]).caption.startswith("Scores on 872 to 5,153 items a task;")
 
 
 @pytest.mark.parametrize(
