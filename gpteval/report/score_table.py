@@ -137,10 +137,8 @@ def _caption(board: Leaderboard, columns: Sequence[Column], interval: str) -> st
     """What the numbers of these columns are."""
     shown = {column.id for column in columns}
     items = {row.get("n") or 0 for (_, column), row in board.primary.items() if column in shown}
-    fewest, most = min(items), max(items)
-    said = [
-        f"Scores on {fewest:,} items a task" if fewest == most else f"Scores on {fewest:,} to {most:,} items a task"
-    ]
+    counts = " to ".join(f"{n:,}" for n in sorted({min(items), max(items)}))
+    said = [f"Scores on {counts} items a task"]
     if any(is_fraction(column.metric) for column in columns):
         said.append("shares in percent")
     if interval != "none":
