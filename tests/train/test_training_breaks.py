@@ -50,6 +50,12 @@ def child(what, out):
             os._exit(1)
     return pid
 
+def ended(out):
+    # a kill may come after the last step, where a next run would begin anew
+    kept = {"checkpoints", "settings.json"}
+    unfinished = [path for path in out.rglob("*") if path.name in kept or path.suffix in (".partial", ".removed")]
+    return (out / ("training.json" if what == "pretrain" else "finetune.json")).exists() and not unfinished
+
 what, folder, kills = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 draw = random.Random(0)
 if what == "finetune":
@@ -66,9 +72,8 @@ for kill in range(kills):
     os.kill(pid, signal.SIGKILL)
     status = os.waitpid(pid, 0)[1]
     assert status in (0, signal.SIGKILL), f"kill {kill}"
-    ended = (out / "finetune.json").exists() and not (out / "settings.json").exists()  # and killed after that
-    number += status == 0 or ended
-if not (out / ("training.json" if what == "pretrain" else "finetune.json")).exists():
+    number += status == 0 or ended(out)
+if not ended(out):
     assert os.waitpid(child(what, out), 0)[1] == 0
 """
 
