@@ -17,6 +17,7 @@ from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import print_lines, say
 from gpteval.cli.rate import rate
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.opened import Opened
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.show import counted, p_value
@@ -24,6 +25,7 @@ from gpteval.core.text import one_line
 from gpteval.run.config import RunConfig
 from gpteval.run.decide import Decided, run_until_decided
 from gpteval.run.facts import on_failures
+from gpteval.run.finished import Told, is_whole, keep, recall
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Unit
 from gpteval.store.progress import State
@@ -46,6 +48,8 @@ class ConsoleListener(Listener):
         self.out = sys.stderr if as_json else sys.stdout  # where the lines of results go
         self.bar: Progress | None = None
         self.units = self.finished = self.done = self.total = 0
+        self.lines: list[str] = []  # of results
+        self.warnings: list[str] = []
         self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
 
     def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
@@ -120,13 +124,17 @@ class ConsoleListener(Listener):
         self._end()
         for result in results:
             if result.primary:
-                say(result_line(result), self.out)
+                self.result(result_line(result))
                 for note in on_failures(result.notes):
                     self.tell(f"  {note}")
 
     def groups_done(self, results: Sequence[Result]) -> None:
         for result in results:
-            say(result_line(result), self.out)
+            self.result(result_line(result))
+
+    def result(self, line: str) -> None:
+        self.lines.append(line)
+        say(line, self.out)
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._end()
@@ -136,6 +144,7 @@ class ConsoleListener(Listener):
 
     def warned(self, message: str) -> None:
         self.close()
+        self.warnings.append(message)
         self.tell(f"warning: {message}")
 
     def tell(self, text: str) -> None:
@@ -182,15 +191,19 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
     if report:
         refuse_others([config.folder / "report.html"], REPORT_ELSEWHERE)
     listener = ConsoleListener(as_json)
+    if told := recall(config, report=report):
+        _tell_again(config, told, listener, report=report)
+        return 0
     begin = time.perf_counter()
     decided: Sequence[Decided] = ()
-    try:
-        if config.until_decided:
-            outcome, decided = run_until_decided(config, margin, listener, listener.tell)
-        else:
-            outcome = execute(config, listener)
-    finally:
-        listener.close()
+    with Opened() as opened:
+        try:
+            if config.until_decided:
+                outcome, decided = run_until_decided(config, margin, listener, listener.tell)
+            else:
+                outcome = execute(config, listener)
+        finally:
+            listener.close()
     for one in decided:
         say(decision(one), listener.out)
     code = exit_code(outcome.failures)
@@ -200,16 +213,38 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
         done = f"{sum(not one.open for one in decided)} of {counted(len(decided), 'task')} done"
     if sum(result.primary for result in outcome.results) > 1:
         _tell_scores(outcome.folder, tell)
-    tell(f"{done} in {time.perf_counter() - begin:.1f} s{_dollars(outcome.results)}")
+    dollars, models = _dollars(outcome.results), len({result.model for result in outcome.results})
+    tell(f"{done} in {time.perf_counter() - begin:.1f} s{dollars}")
     tell_failures(outcome.failures, tell)
-    tell(f"results: {outcome.folder / 'results.json'}")
-    if len({result.model for result in outcome.results}) > 1:
-        tell(f"which differences are real: gpteval compare {outcome.folder}")
+    _tell_what_next(outcome.folder, models, tell)
     if report and outcome.results:
         code = report_folder(outcome.folder, tell) or code
     if code:
         tell("mend the causes and run the same command again: finished results are kept")
+    elif is_whole(outcome):
+        keep(config, opened, Told(listener.lines, listener.warnings, dollars, models), report=report)
     return code
+
+
+def _tell_again(config: RunConfig, told: Told, listener: ConsoleListener, *, report: bool) -> None:
+    """All that the run said when it ended, without running."""
+    for warning in told.warnings:
+        listener.warned(warning)
+    for line in told.lines:
+        listener.result(line)
+    if len(told.lines) > 1:
+        _tell_scores(config.folder, listener.tell)
+    are = "is" if len(told.lines) == 1 else "are"
+    listener.tell(f"nothing to do: {counted(len(told.lines), 'result')} {are} there{told.dollars}")
+    _tell_what_next(config.folder, told.models, listener.tell)
+    if report:
+        listener.tell(f"report:  {config.folder / 'report.html'}")
+
+
+def _tell_what_next(folder: Path, models: int, tell: Callable[[str], None]) -> None:
+    tell(f"results: {folder / 'results.json'}")
+    if models > 1:
+        tell(f"which differences are real: gpteval compare {folder}")
 
 
 def _tell_scores(folder: Path, tell: Callable[[str], None]) -> None:

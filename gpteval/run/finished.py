@@ -1,0 +1,108 @@
+"""A run that ended well, and what it was made of: while nothing of that changes, the same command has nothing to do.
+
+Kept beside the shared cache, not in the run's folder, which may be given to others: it names this machine's files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gpteval
+from gpteval.core.atomic import write_whole
+from gpteval.core.opened import Opened, FileStates, files_below, installed, state_of, unchanged
+from gpteval.core.types import digest
+from gpteval.data.files import cache_root
+from gpteval.run.config import RunConfig
+from gpteval.run.facts import on_failures
+from gpteval.run.units import RunOutcome
+
+PACKAGE = os.path.dirname(gpteval.__file__)
+ASK_AGAIN = 24 * 3600  # seconds after which the Hub is asked anew whether its files have changed
+_VARIABLES = ("GPTEVAL_", "HF_", "TRANSFORMERS_")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the run said: a line for each result, warnings, what it cost, how many models it had; and when."""
+
+    lines: Sequence[str]
+    warnings: Sequence[str]
+    dollars: str
+    models: int
+    at: float = 0.0
+
+
+def recall(config: RunConfig, *, report: bool) -> Told | None:
+    """What the same command told when it ended well, if nothing has changed since."""
+    if config.retry_failed or config.until_decided:
+        return None
+    try:
+        kept = json.loads(_file(config).read_text(encoding="utf-8"))
+        told = Told(**kept["told"])
+        current = not kept["hub"] or 0 <= time.time() - told.at < ASK_AGAIN
+        if current and kept["of"] == _of(config, report) and _is_as_it_was(kept):
+            return told
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def is_whole(outcome: RunOutcome) -> bool:
+    """Whether nothing is left to be tried again: no failure, and no item without an answer."""
+    return not outcome.failures and not any(on_failures(result.notes) for result in outcome.results)
+
+
+def keep(config: RunConfig, opened: Opened, told: Told, *, report: bool) -> None:
+    """Keep that the run ended well; not where it could not be told later whether something has changed."""
+    named = [*config.task_dirs, *map(Path, config.models), *filter(None, [config.locked]), Path(config.load.tokenizer)]
+    whole = [PACKAGE, *(os.path.abspath(path) for path in named if path != Path() and path.exists())]
+    read = opened.states(without=(str(config.folder), str(cache_root()), PACKAGE))
+    if read is None:
+        return
+    own = [config.folder / name for name in ("results.json", "manifest.json", *["report.html"] * report)]
+    own += (config.folder / "samples").iterdir()
+    kept = {
+        "told": asdict(replace(told, at=time.time())),
+        "of": _of(config, report),
+        "hub": _asks_the_hub(read),
+        "read": read,
+        "whole": {path: digest(files_below(path)) for path in whole},
+        "own": {os.path.abspath(path): state_of(str(path)) for path in own},
+    }
+    with suppress(OSError):
+        _file(config).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(_file(config), json.dumps(kept))
+
+
+def _is_as_it_was(kept: Mapping[str, Any]) -> bool:
+    return (
+        all(state_of(path) == tuple(state) for path, state in kept["own"].items())
+        and all(digest(files_below(path)) == before for path, before in kept["whole"].items())
+        and unchanged(kept["read"])
+    )
+
+
+def _file(config: RunConfig) -> Path:
+    """One for each folder: that of the last command."""
+    return cache_root() / "finished" / f"{digest(os.path.abspath(config.folder))}.json"
+
+
+def _of(config: RunConfig, report: bool) -> str:
+    """Digest of the command, the libraries and the settings around it."""
+    around = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+    return digest(repr(replace(config, command="")), report, os.getcwd(), sorted(around.items()), installed())
+
+
+def _asks_the_hub(read: FileStates) -> bool:
+    """Whether the run took files of the Hub that it may have newer ones of."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return False
+    marks = ("models--", "datasets--")
+    return any(part.startswith(marks) for path in read for part in path.split(os.sep))
