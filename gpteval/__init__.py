@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpteval.core.types import Choice, Generate, Item, Rolling
     from gpteval.data.sources import file, generated, hub, sacrebleu_set
     from gpteval.experiments.fewshot import fewshot
-    from gpteval.metrics.base import Metric
+    from gpteval.metrics.base import MeanMetric, Metric
     from gpteval.run.evaluate import evaluate
     from gpteval.tasks.task import Task, task
 
@@ -25,6 +25,7 @@ _HOMES = {
     "Generate": "gpteval.core.types",
     "GptevalError": "gpteval.core.errors",
     "Item": "gpteval.core.types",
+    "MeanMetric": "gpteval.metrics.base",
     "Metric": "gpteval.metrics.base",
     "Rolling": "gpteval.core.types",
     "Task": "gpteval.tasks.task",
@@ -43,6 +44,7 @@ __all__ = [
     "Generate",
     "GptevalError",
     "Item",
+    "MeanMetric",
     "Metric",
     "Rolling",
     "Task",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command, get_command_from_info
+from typer.models import CommandInfo
 
 import gpteval
 from gpteval.cli.commands.bench_command import bench
@@ -44,31 +47,49 @@ GROUPS: dict[str, list[Callable[..., None]]] = {
 }
 
 
+BEFORE = "protocols"  # the name of prompt-or-tune in the version before; it still works
+
+
 class _Grouped(TyperGroup):
     """Lists its commands by what they are for."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        longest = max(len(name) for name in self.list_commands(ctx))
+        longest = max(map(len, self.commands))
         for title, members in GROUPS.items():
-            names = [member.__name__.replace("_", "-") for member in members]
-            found = [(name, command) for name in names if (command := self.get_command(ctx, name)) is not None]
             with formatter.section(title):
-                texts = [(f"{name:<{longest}}", command.get_short_help_str(formatter.width)) for name, command in found]
-                formatter.write_dl(texts)
+                formatter.write_dl([(f"{name_of(member):<{longest}}", first_sentence(member)) for member in members])
 
 
-app = typer.Typer(
-    name="gpteval",
-    cls=_Grouped,
-    help="Compare GPT generations on the same items, with error bars.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (command for members in GROUPS.values() for command in members):
-    app.command()(interruptible(grouped(command)))
-app.command("protocols", hidden=True)(interruptible(grouped(prompt_or_tune)))  # its name before, for this version
+def name_of(command: Callable[..., None]) -> str:
+    """As it is typed."""
+    return command.__name__.replace("_", "-")
+
+
+def first_sentence(command: Callable[..., None]) -> str:
+    """Of what it says about itself."""
+    return " ".join(cleandoc(command.__doc__ or "").split()).partition(". ")[0].removesuffix(".") + "."
+
+
+class _Commands(Mapping[str, Any]):
+    """Each made when it is asked for: to make them all takes a tenth of a second."""
+
+    def __init__(self) -> None:
+        self.known = {name_of(member): member for members in GROUPS.values() for member in members}
+        self.made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.made:
+            hidden = name == BEFORE
+            function = self.known[name_of(prompt_or_tune) if hidden else name]
+            info = CommandInfo(name, callback=interruptible(grouped(function)), hidden=hidden)
+            self.made[name] = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.known, BEFORE))
+
+    def __len__(self) -> int:
+        return len(self.known) + 1
 
 
 def _version(show: bool) -> None:
@@ -77,7 +98,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
@@ -86,4 +106,20 @@ def _root(
     pass
 
 
-program = typer.main.get_command(app)  # made once, where several command lines are run in a process
+def _program() -> Any:
+    app = typer.Typer(
+        name="gpteval",
+        cls=_Grouped,
+        help="Compare GPT generations on the same items, with error bars.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        callback=_root,
+    )
+    made: Any = get_command(app)
+    made.commands = _Commands()
+    return made
+
+
+program = _program()  # made once, where several command lines are run in a process

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -35,6 +37,12 @@ class Registry(Mapping[str, T], Generic[T]):
             except PLUGIN_ERRORS as error:  # the others must still load
                 self.problems.append(PluginError(f"entry point {point.name} ({point.value}): {reason(error)}"))
 
+    @property
+    def not_loaded(self) -> str:
+        """What is broken, a line each with its way out; empty where nothing is."""
+        told = (f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}" for problem in self.problems)
+        return "\n  ".join(f"not loaded: {one}" for one in told)
+
     def add(self, thing: T) -> None:
         name: str = thing.name  # type: ignore[attr-defined]
         if name in self._objects:
@@ -48,7 +56,10 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             return self._objects[name]
         except KeyError:
-            hint = f"'gpteval {self.kind}s' lists all" if self.kind in ("model", "task") else ""
+            listed = (
+                f"'gpteval {self.kind}s' lists all" if self.kind in ("model", "task") else f"known: {', '.join(self)}"
+            )
+            hint = "\n  ".join(filter(None, (listed, self.not_loaded)))
             raise UnknownNameError(self.kind, name, self._objects, hint) from None
 
     def __contains__(self, name: object) -> bool:
@@ -77,6 +88,12 @@ def named_points(kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint]
     return found
 
 
+def installed_points() -> list[EntryPoint]:
+    """All entry points that other packages have for gpteval."""
+    points = (point for group in _installed(tuple(sys.path)).groups for point in _points(group))
+    return sorted((point for point in points if point.group.startswith("gpteval.")), key=lambda p: (p.group, p.name))
+
+
 def _points(group: str) -> EntryPoints:
     found: EntryPoints = _installed(tuple(sys.path)).select(group=group)
     return found
@@ -102,3 +119,9 @@ def imported(kind: str, point: EntryPoint) -> Any:
 def reason(error: BaseException) -> str:
     """What an error says of itself: ours without its class, which says nothing more."""
     return error.message if isinstance(error, GptevalError) else f"{type(error).__name__}: {error}"
+
+
+def place_in_code(error: BaseException) -> str:
+    """The file and line that raised it."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{os.path.basename(last.filename)}, line {last.lineno}"

@@ -44,7 +44,7 @@ class Item(Mapping[str, Any]):
         except KeyError:
             raise ColumnError(
                 f"item {self.id} has no column {column!r}; it has {', '.join(map(repr, self.fields))}",
-                "check the task's source: dataset id, config and split",
+                "name one of these in the task's prompt, or check its source",
             ) from None
 
     def get(self, column: str, default: Any = None) -> Any:

@@ -102,6 +102,11 @@ def _table(delimiter: str) -> Callable[[bytes, str], Iterator[DataRow]]:
             for cells in lines:
                 if not header:
                     header = cells
+                    if len(header) == 1 and delimiter == "," and (other := re.search(r";|\t", header[0])):
+                        raise DataError(
+                            f"{origin}: its columns are separated by {'semicolons' if other[0] == ';' else 'tabs'}",
+                            "separate them by commas, or by tabs in a file that ends in .tsv",
+                        )
                     if len(set(header)) < len(header) or "" in header:
                         raise DataError(f"{origin}: the first line must name each column once, not {header}")
                 elif len(cells) == len(header):

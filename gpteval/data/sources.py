@@ -32,7 +32,7 @@ class Rows:
 
     def __post_init__(self) -> None:
         if not self.rows:
-            raise DataError(f"{self.origin} holds no rows", "check the dataset id, config and split")
+            raise DataError(f"{self.origin} holds no rows", "check that this is the right file, or data set and split")
 
 
 class Source(Protocol):

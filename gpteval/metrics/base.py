@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpteval.core.errors import PluginError
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Choice, Generate, Request, Rolling
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]  # which items are meant
 MetricKind = Literal["binary", "mean", "ratio"]
+
+
+HOW_TO_SCORE = (
+    'a score of each item is the least it needs: class Mine(gpteval.MeanMetric), with name = "mine" and '
+    "def score(self, request, outcome), which gives a number from 0 to 1"
+)
 
 
 class Metric(ABC):
@@ -46,6 +54,11 @@ class Metric(ABC):
     sacrebleu_p: bool = False  # pairs have the p-value of ``sacrebleu --paired-bs`` too
     needs_neutral: bool = False  # the request must have a neutral context
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise PluginError(f"the metric {cls.__name__} lacks {' and '.join(lacking)}", HOW_TO_SCORE)
+        return super().__new__(cls)
 
     @abstractmethod
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
@@ -93,7 +106,10 @@ class Metric(ABC):
 
 
 class MeanMetric(Metric):
-    """The mean of a score in 0..1 per item; a failed item scores 0."""
+    """The mean of a score per item, from ``bottom`` to ``scale`` (0 to 1); a failed item scores 0.
+
+    Raises PluginError for a score that is none of these.
+    """
 
     kind: MetricKind = "mean"
 
@@ -102,7 +118,18 @@ class MeanMetric(Metric):
         """The item's score."""
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
-        return (float(self.score(request, outcome)), 1.0)
+        score = self.score(request, outcome)
+        try:
+            known = float(score)
+        except (TypeError, ValueError):
+            known = math.nan
+        if not (self.bottom <= known <= self.scale if self.scale is not None else math.isfinite(known)):
+            least = f"from {self.bottom:g} to {self.scale:g}" if self.scale is not None else "that is finite"
+            raise PluginError(
+                f"the metric {self.name} gave {score!r} for an item, not a number {least}",
+                "mend its score(); bottom and scale are the least and the best score, scale = None if there is no best",
+            )
+        return (known, 1.0)
 
     def failed(self, request: Request) -> tuple[float, ...] | None:
         return (0.0, 1.0)

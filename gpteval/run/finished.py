@@ -16,7 +16,7 @@ from typing import Any
 
 import gpteval
 from gpteval.core.atomic import write_whole
-from gpteval.core.opened import Opened, FileStates, files_below, installed, state_of, unchanged
+from gpteval.core.opened import FileStates, Opened, files_below, installed, state_of, unchanged
 from gpteval.core.types import digest
 from gpteval.data.files import cache_root
 from gpteval.run.config import RunConfig

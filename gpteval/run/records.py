@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.backends.interface import TextCodec
-from gpteval.core.errors import GptevalError, TaskError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, TaskError
 from gpteval.core.outcomes import Failed, Outcome, Record, Result
+from gpteval.core.plugins import place_in_code, reason
 from gpteval.core.types import Choice, Generate, Prompt, Request
 from gpteval.metrics.base import Metric
 from gpteval.prompts.build import TaskData
@@ -69,13 +70,25 @@ def make_records(
         stats: dict[str, tuple[float, ...]] = {}
         request = judged(prompt.request)
         for metric in metrics:
-            found = metric.failed(request) if isinstance(outcome, Failed) else metric.stats(request, outcome)
+            found = _stats_of(metric, prompt.item_id, request, outcome)
             if found is not None:
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
         blocks = next((told for metric in metrics if (told := metric.blocks(request, outcome))), ())
         records.append(Record(prompt.item_id, prompt, outcome, values, stats, blocks))
     return records
+
+
+def _stats_of(metric: Metric, item: str, request: Request, outcome: Outcome) -> tuple[float, ...] | None:
+    """A metric's statistics of an item; None where it has none. Raises PluginError where its code fails."""
+    try:
+        return metric.failed(request) if isinstance(outcome, Failed) else metric.stats(request, outcome)
+    except GptevalError:
+        raise
+    except PLUGIN_ERRORS as error:
+        raise PluginError(
+            f"the metric {metric.name} fails on item {item}: {reason(error)}", f"mend it in {place_in_code(error)}"
+        ) from error
 
 
 class Tally:

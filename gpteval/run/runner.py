@@ -257,9 +257,9 @@ def execute(
     """
     listener = listener or Listener()
     registry = task_registry(config.task_dirs)
+    tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
     for problem in registry.problems:
         listener.warned(f"plugin not loaded: {problem}")
-    tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
     tasks = _under(tasks, config.profile, listener)
     models = [live.info] if live else resolve_models(config.models)
     pick_device(config.load.device)

@@ -61,7 +61,8 @@ def _load_module(path: Path) -> tuple[ModuleType, PluginError | None]:
 def _fault(path: Path, error: BaseException) -> PluginError:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f.lineno for f in frames if f.filename == str(path)]
-    return PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {reason(error)}")
+    hint = error.hint if isinstance(error, GptevalError) else ""
+    return PluginError(f"{path.name}, line {lines[-1] if lines else '?'}: {reason(error)}", hint)
 
 
 def _raised_by(path: Path, error: KeyboardInterrupt) -> bool:
@@ -93,24 +94,28 @@ def tasks_in_file(path: Path, problems: list[PluginError] | None = None) -> list
     return found
 
 
+def own_task_files(folders: Sequence[Path]) -> list[Path]:
+    """The task files of ``folders`` and of ``$GPTEVAL_TASK_PATH``. Raises UsageError for one that does not exist."""
+    extra = [Path(p) for p in os.environ.get("GPTEVAL_TASK_PATH", "").split(os.pathsep) if p]
+    for folder in (*folders, *extra):
+        if not folder.is_dir():
+            raise UsageError(f"the task folder {folder} does not exist", "check --task-dir and GPTEVAL_TASK_PATH")
+    return [path for folder in (*folders, *extra) for path in sorted(folder.glob("*.py"))]
+
+
 @cache
 def task_registry(folders: tuple[Path, ...] = ()) -> Registry[Task]:
     """The shipped tasks, those of ``folders`` and ``$GPTEVAL_TASK_PATH``, and entry points'.
 
     A broken task or file is reported in ``problems`` with file and line; the others load.
     """
-    extra = [Path(p) for p in os.environ.get("GPTEVAL_TASK_PATH", "").split(os.pathsep) if p]
-    for folder in [*folders, *extra]:
-        if not folder.is_dir():
-            raise UsageError(f"the task folder {folder} does not exist", "check --task-dir and GPTEVAL_TASK_PATH")
     registry: Registry[Task] = Registry("task", ())
-    for folder in [content_dir("tasks"), *folders, *extra]:
-        for path in sorted(folder.glob("*.py")):
-            for one in tasks_in_file(path, registry.problems):
-                try:
-                    registry.add(one)
-                except PluginError as error:
-                    registry.problems.append(PluginError(f"{path.name}: {error.message}", error.hint))
+    for path in [*sorted(content_dir("tasks").glob("*.py")), *own_task_files(folders)]:
+        for one in tasks_in_file(path, registry.problems):
+            try:
+                registry.add(one)
+            except PluginError as error:
+                registry.problems.append(PluginError(f"{path.name}: {error.message}", error.hint))
     _drop_shadowing(registry)
     return registry
 
@@ -160,8 +165,8 @@ def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
             group = suites[name]
         else:
             known = [*registry, *suites, *FAMILIES, "all"]
-            broken = f"; not loaded: {registry.problems[0].message}" if registry.problems else ""
-            raise UnknownNameError("task", name, known, f"'gpteval tasks' lists all{broken}")
+            listed = "'gpteval tasks' lists all"
+            raise UnknownNameError("task", name, known, "\n  ".join(filter(None, (listed, registry.not_loaded))))
         for task in group:
             if chosen.setdefault(task.label, task).source != task.source:
                 raise UsageError(f"two tasks would be named {task.label}", "rename one of the files")

@@ -9,10 +9,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpteval.core.errors import GptevalError, TaskError, UnknownNameError
+from gpteval.core.errors import GptevalError, PluginError, TaskError, UnknownNameError
 from gpteval.core.types import FAMILIES, Family, Item, Request
 from gpteval.data.sources import Source
-from gpteval.metrics.base import Metric
+from gpteval.metrics.base import HOW_TO_SCORE, Metric
 from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
 from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
@@ -86,7 +86,9 @@ class Task:
             raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
         for metric in self.own_metrics:
             if metric.name in metric_registry():
-                raise TaskError(f"task {self.name}: gpteval has a metric {metric.name} itself", "rename the task's own")
+                raise TaskError(
+                    f"task {self.name}: gpteval has a metric {metric.name} itself", "give the task's own another name"
+                )
         object.__setattr__(self, "templates", {self.template_name: self.prompt})
         object.__setattr__(self, "variants", {name: Variant(self.prompt, {}) for name in self.profiles})
 
@@ -244,7 +246,7 @@ def task(
     The function's docstring is the task's description. A metric is a name,
     ``evaluate:NAME`` for a module of that library, or an object where it is the task's own.
     """
-    asked = [as_metric(one) if isinstance(one, str) else one for one in (metric, *metrics)]
+    asked = [_metric_of(one) for one in (metric, *metrics)]
     own = tuple(one for one in asked if isinstance(one, Metric))
     names = [one.name if isinstance(one, Metric) else one for one in asked]
 
@@ -284,3 +286,15 @@ def task(
         )
 
     return decorate
+
+
+def _metric_of(given: object) -> str | Metric:
+    """A metric as a task file names or makes it; of a class, an object. Raises PluginError for what is none."""
+    if isinstance(given, str):
+        return as_metric(given)
+    made = given() if isinstance(given, type) and issubclass(given, Metric) else given
+    if not isinstance(made, Metric):
+        raise PluginError(f"{given!r} is no metric", HOW_TO_SCORE)
+    if not isinstance(getattr(made, "name", None), str):
+        raise PluginError(f"the metric {type(made).__name__} has no name", HOW_TO_SCORE)
+    return made

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.cli import _run
-from gpteval.cli.app import GROUPS, app
+from gpteval.cli.app import GROUPS, program
 from tests import forks
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
@@ -36,8 +36,8 @@ def finished(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
     code = (
         f"import sys; sys.argv = ['gpteval', *{command!r}]\n"
-        "from gpteval.cli.app import app\n"
-        "try: app()\n"
+        "from gpteval.cli.app import program\n"
+        "try: program()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
     )
@@ -59,7 +59,7 @@ def test_each_command_is_told_in_one_whole_sentence_by_its_purpose(run_cli: RunC
     assert [name for name, _ in told] == [
         member.__name__.replace("_", "-") for members in GROUPS.values() for member in members
     ]
-    assert len(told) == len({name for name, _ in told}) == len(app.registered_commands) - 1, "one name before is hidden"
+    assert len(told) == len({name for name, _ in told}) == len(program.commands) - 1, "one name before is hidden"
     for _, sentence in told:
         assert re.fullmatch(r"[A-Z][^.]*\.", sentence), sentence
 

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 from typer.models import OptionInfo
 
-from gpteval.cli.app import app
+from gpteval.cli.app import program
 from tests.conftest import RunCli
 
 # Where a command's own sense of a word is another: a range of seeds, one shot beside many, a folder and a file.
@@ -34,9 +34,7 @@ WITH_WEIGHTS = ("run", "worker", "fewshot", "place", "generate", "finetune", "pr
 def options() -> dict[str, dict[str, tuple[str, str, str]]]:
     """By an option's name, its type, default and text in each command that has it."""
     found: dict[str, dict[str, tuple[str, str, str]]] = defaultdict(dict)
-    for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.name or command.callback.__name__.replace("_", "-")
+    for name, command in program.commands.items():
         for word, parameter in inspect.signature(command.callback, eval_str=True).parameters.items():
             kind, declared = get_args(parameter.annotation)
             if isinstance(declared, OptionInfo):

@@ -64,6 +64,8 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path, kind: str) -> None:
         ("a.gz", b"x", "a.gz cannot be read: its suffix is ''"),
         ("a.csv", b"x,y\n1,2\n3\n", "a.csv, line 3 has 1 cells, but the first line 2"),
         ("a.csv", b"x,x\n1,2\n", "must name each column once"),
+        ("a.csv", b"x;y\n1;2\n", "a.csv: its columns are separated by semicolons\n  separate them by commas"),
+        ("a.csv", b"x\ty\n1\t2\n", "separated by tabs"),
         ("a.csv", b'x,y\n1,"2\n', "a.csv, line 2 cannot be read"),
         ("a.csv", "x\né\n".encode("latin1"), r"a.csv is not UTF-8: byte 0xe9 in line 2"),
         ("a.json", b'{"x": 1}', "not a JSON array of rows"),

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from gpteval.cli.app import app
 from gpteval.engine.bench import Shape
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
+from tests.conftest import RunCli
 from tests.tiny import ARCHITECTURES, save_tiny
 
 
@@ -34,10 +33,10 @@ def test_operations_are_those_that_torch_counts(architecture: str, tmp_path: Pat
     assert counter.get_total_flops() == pytest.approx(expected, rel=0.02)
 
 
-def test_the_table_and_the_last_line(tmp_path: Path) -> None:
+def test_the_table_and_the_last_line(tmp_path: Path, in_process: RunCli) -> None:
     folder = save_tiny(tmp_path / "m", "gpt2")
-    result = CliRunner().invoke(app, ["bench", "--model", str(folder), "--items", "4", "--rounds", "1"])
-    assert result.exit_code == 0, result.output
+    result = in_process("bench", "--model", folder, "--items", "4", "--rounds", "1")
+    assert result.returncode == 0, result.stderr
     *table, last = result.stdout.splitlines()
     found = json.loads(last)
     tokens = {row["workload"]: row["tokens"] for row in found["workloads"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,71 @@ def test_it_may_not_be_named_as_one_of_gptevals(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="acc_char") as caught:
         tasks_in_file(path)
     assert "line" in caught.value.message
+
+
+FAULTS = {
+    "return float('nan')": "the metric second_likelier gave nan for an item, not a number from 0 to 1",
+    "return 'yes'": "gave 'yes' for an item",
+    "return 1.5": "gave 1.5 for an item, not a number from 0 to 1\n.*scale = None if there is no best",
+    "return None": "gave None for an item",
+    "return outcome.likeliest": "second_likelier fails on item [0-9a-f]{16}: AttributeError: .*\n.*seconds.py, line 13",
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_score_that_is_none_ends_the_task_with_where_to_mend_it(code: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks", "floor = 0.0") / "seconds.py"
+    path.write_text(path.read_text().replace("return float(second > first)", code))
+    model = save_tiny(tmp_path / "one")
+    found = gpteval.evaluate(str(model), "seconds", task_dirs=[path.parent], out=tmp_path / "r", device="cpu", shots=0)
+    assert found.results == ()
+    (failure,) = found.failures
+    assert re.search(FAULTS[code], failure.error), failure.error
+
+
+def test_another_range_may_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks", "scale, kind = 10.0, 'mean'") / "seconds.py"
+    path.write_text(path.read_text().replace("return float(second > first)", "return 7"))
+    model = save_tiny(tmp_path / "one")
+    found = gpteval.evaluate(str(model), "seconds", task_dirs=[path.parent], out=tmp_path / "r", device="cpu", shots=0)
+    assert [result.value for result in found.results if result.primary] == [7.0]
+
+
+INCOMPLETE = {
+    "score": ("def score", "def scores", "the metric SecondIsLikelier lacks score"),
+    "name": ('name = "second_likelier"', "pass", "the metric SecondIsLikelier has no name"),
+    "no metric": ("metric=SecondIsLikelier()", "metric=len", "<built-in function len> is no metric"),
+}
+
+
+@pytest.mark.parametrize("fault", INCOMPLETE)
+def test_an_incomplete_one_is_told_with_what_a_metric_needs(fault: str, tmp_path: Path, in_process: RunCli) -> None:
+    before, after, words = INCOMPLETE[fault]
+    path = write(tmp_path / "tasks", "floor = 0.0") / "seconds.py"
+    path.write_text(path.read_text().replace(before, after))
+    asked = ("run", "--models", "gpt2-nano", "--tasks", "seconds", "--task-dir", path.parent, "--out", tmp_path / "r")
+    refused = in_process(*asked)
+    assert refused.returncode == 2
+    assert refused.stderr.count(words) == 1, "an error once"
+    assert "class Mine(gpteval.MeanMetric)" in refused.stderr
+    checked = in_process("doctor", "--task-dir", path.parent)
+    assert checked.returncode == 1
+    assert re.search(rf"^BAD  tasks .*\n  not loaded: seconds.py, line \d+: {re.escape(words)}", checked.stdout, re.M)
+    assert re.search(r"^ok   seconds.py .*: no task$", checked.stdout, re.M)
+
+
+def test_its_class_does_for_an_object(tmp_path: Path) -> None:
+    path = write(tmp_path / "tasks", "floor = 0.0") / "seconds.py"
+    path.write_text(path.read_text().replace("metric=SecondIsLikelier()", "metric=SecondIsLikelier"))
+    (task,) = tasks_in_file(path)
+    assert task.metric == "second_likelier"
+
+
+def test_an_unknown_one_is_told_with_those_that_there_are() -> None:
+    from gpteval.metrics.named import metric_registry
+
+    with pytest.raises(gpteval.GptevalError, match="unknown metric 'zzz'\n  known: .*bleu.*rouge1"):
+        metric_registry()["zzz"]
 
 
 def test_metrics_say_what_they_are() -> None:

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 import gpteval
 from gpteval.cli.console import document_only, say
-from gpteval.cli.options import Json
+from gpteval.cli.options import Json, TaskDir
 from gpteval.core.errors import GptevalError
 from gpteval.core.strict import strict_json
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 LIBRARIES = ("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "pandas", "plotly")
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(task_dir: TaskDir = None, as_json: Json = False) -> None:
     """Check this machine: libraries, devices, data, plugins."""
+    from gpteval.core.plugins import installed_points
+    from gpteval.tasks.registry import own_task_files
+
     checks: list[tuple[str, Callable[[], str]]] = [
         ("gpteval", lambda: f"{gpteval.__version__}, Python {sys.version.split()[0]}"),
         *[(name, lambda name=name: _library(name)) for name in LIBRARIES],
         ("devices", _devices),
         ("embedded models", _embedded),
-        ("tasks", _tasks),
+        ("tasks", lambda: _tasks(task_dir or [])),
+        *[(f"plugin {point.name}", lambda point=point: _plugin(point)) for point in installed_points()],
+        *[(path.name, lambda path=path: _task_file(path)) for path in own_task_files(task_dir or [])],
         ("cache", _cache),
         ("data", _data),
         ("network", _network),
@@ -48,6 +56,8 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _library(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         found = version(name.replace("_", "-"))
     except PackageNotFoundError:
@@ -75,13 +85,31 @@ def _embedded() -> str:
     return ", ".join(names)
 
 
-def _tasks() -> str:
+def _tasks(folders: Sequence[Path]) -> str:
     from gpteval.tasks.registry import task_registry
 
-    registry = task_registry()
-    if registry.problems:
-        raise GptevalError("; ".join(str(p) for p in registry.problems))
+    registry = task_registry(tuple(folders))
+    if registry.not_loaded:
+        raise GptevalError(f"{len(registry)} tasks", registry.not_loaded)
     return f"{len(registry)} tasks"
+
+
+def _plugin(point: EntryPoint) -> str:
+    """What an entry point brings, once it is imported. Raises PluginError."""
+    from gpteval.core.plugins import imported
+
+    kind = point.group.removeprefix("gpteval.").removesuffix("s")
+    imported(kind, point)
+    package = f", of {point.dist.name} {point.dist.version}" if point.dist else ""
+    return f"a {kind}: {point.value}{package}"
+
+
+def _task_file(path: Path) -> str:
+    """The tasks that a file gives; what is wrong with others is told of all tasks."""
+    from gpteval.tasks.registry import tasks_in_file
+
+    names = [task.name for task in tasks_in_file(path, [])]
+    return f"{path.parent}: {', '.join(names)}" if names else f"{path.parent}: no task"
 
 
 def _cache() -> str:
