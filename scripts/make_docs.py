@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from gpteval.cli.app import program
-from gpteval.cli.run_console import number, result_line
+from gpteval.cli.run_listener import number, result_line
 from gpteval.core.types import FAMILIES
 from gpteval.models.catalogue import model_registry
 from gpteval.models.embedded import nano_models

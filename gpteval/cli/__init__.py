@@ -34,13 +34,15 @@ def _run(arguments: list[str]) -> int:
     """The exit code of a command line. What ends it goes to stderr, and under --json to stdout as a document."""
     from gpteval.cli.app import program
     from gpteval.cli.console import say
+    from gpteval.cli.voice import speak, tell
     from gpteval.core.errors import GptevalError
 
+    speak()
     try:
         return int(program(arguments, standalone_mode=False) or 0)
     except GptevalError as error:
-        say(f"error: {error}", sys.stderr)
         message, hint, code = error.message, error.hint, error.exit_code
+        tell(f"error: {error}", "error", message=message, hint=hint, exit_code=code)
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's own errors have it: a wrong command line
             raise

@@ -35,7 +35,7 @@ from gpteval.cli.commands.table_command import table
 from gpteval.cli.commands.tasks_command import tasks
 from gpteval.cli.commands.view_command import view
 from gpteval.cli.commands.worker_command import worker
-from gpteval.cli.console import interruptible
+from gpteval.cli.interrupts import interruptible
 from gpteval.cli.option_groups import grouped
 
 GROUPS: dict[str, list[Callable[..., None]]] = {

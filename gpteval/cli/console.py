@@ -6,15 +6,10 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from functools import wraps
-from typing import IO, Any
+from typing import IO
 
-import typer
-
-from gpteval.cli.signals import INTERRUPTED, INTERRUPTED_WORDS
-from gpteval.cli.signals import handle_signals as handle_signals
 from gpteval.core.text import visible, without_paths
 
 WIDE = 120  # columns where nobody looks at a terminal
@@ -70,30 +65,6 @@ def document_only(as_json: bool) -> Iterator[None]:
         return
     with redirect_stdout(sys.stderr):
         yield
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ends an interrupted command (Ctrl-C, SIGTERM) with exit code 130 and how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("\ninterrupted; what is finished is saved: run the same command again to continue", sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def interruptible(command: Callable[..., None]) -> Callable[..., None]:
-    """The command; interrupted where nothing is to be continued (``resumable``), it says so and ends with 130."""
-
-    @wraps(command)
-    def called(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except KeyboardInterrupt:
-            say(f"\n{INTERRUPTED_WORDS}", sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
-
-    return called
 
 
 def command_line() -> str:

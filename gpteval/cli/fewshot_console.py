@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gpteval.cli.console import print_lines, say
-from gpteval.cli.run_console import ConsoleListener, number, report_folder, tell_failures
+from gpteval.cli.run_console import report_folder, tell_failures
+from gpteval.cli.run_listener import ConsoleListener, number
+from gpteval.cli.voice import is_plain, tell
 from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.text import one_line
@@ -75,7 +77,7 @@ class FewShotListener(ConsoleListener):
     def tell_finished(self, but: tuple[str, str] | None = None) -> None:
         """A line for each model and task that is through, where no table shows them."""
         for key, by_shots in self.scores.items():
-            if not self.console.is_terminal and key != but and key not in self.told:
+            if not self.bars and is_plain() and key != but and key not in self.told:
                 self.told.add(key)
                 bars, text = _so_far(by_shots)
                 say(one_line(f"{key[0]:<16} {key[1]:<22} {bars}  {text}"), self.out)
@@ -98,17 +100,17 @@ def experiment_and_tell(config: RunConfig, *, report: bool, as_json: bool) -> in
     finally:
         listener.close()
     listener.tell_finished()
-    if not as_json:
+    if not as_json and is_plain():
         show(found)
     code = 1 if found.failures else 0
     done = listener.units - len(found.failures)
-    listener.tell(f"{done} of {listener.units} cells in {time.perf_counter() - begin:.1f} s")
-    tell_failures(found.failures, listener.tell)
-    listener.tell(f"results: {found.folder / FILE}")
+    tell(f"{done} of {listener.units} cells in {time.perf_counter() - begin:.1f} s", "done")
+    tell_failures(found.failures)
+    tell(f"results: {found.folder / FILE}", "results", path=str(found.folder / FILE))
     if report and found.curves:
-        code = report_folder(found.folder, listener.tell) or code
+        code = report_folder(found.folder) or code
     if found.failures:
-        listener.tell("mend the causes and run the same command again: finished results are kept")
+        tell("mend the causes and run the same command again: finished results are kept")
     return code
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from gpteval.cli.options import Device
+from gpteval.cli.voice import speak
 from gpteval.data.downloads import set_hub_timeout
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ class Kept:
 
     no_cache: Annotated[bool, typer.Option("--no-cache", help="neither read nor fill the cache shared by runs")] = False
     no_report: Annotated[bool, typer.Option("--no-report", help="do not write report.html")] = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """How much the command tells of its work, and to whom. Raises UsageError."""
+
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="tell of warnings and failures alone")] = False
+    progress: Annotated[
+        str, typer.Option(help="on stderr: text for people, or json, one object a line, for programs")
+    ] = "text"
+
+    def __post_init__(self) -> None:
+        speak(quiet=self.quiet, form=self.progress)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from gpteval.cli.voice import as_events, is_plain, tell
 from gpteval.train.training_progress import TrainingProgress
 
 
@@ -15,7 +16,7 @@ class TrainingConsole(TrainingProgress):
         self.begin: tuple[float, int] | None = None
 
     def stage(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        tell(text, "stage")
 
     def step(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
@@ -23,8 +24,12 @@ class TrainingConsole(TrainingProgress):
             self.begin, rate = (now, step), ""
         else:
             rate = self._rate(now, step, steps)
-        end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
-        print(f"step {step}/{steps}  loss {loss:.3f}{rate}   ", end=end, file=sys.stderr, flush=True)
+        line = f"step {step}/{steps}  loss {loss:.3f}{rate}"
+        if as_events():
+            tell(line, "step", step=step, steps=steps, loss=loss)
+        elif is_plain():
+            end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
+            print(f"{line}   ", end=end, file=sys.stderr, flush=True)
 
     def _rate(self, now: float, step: int, steps: int) -> str:
         """Steps a second since the first that was told, which need not be the training's first."""

@@ -6,24 +6,38 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from gpteval.comparison.answers import Answers
 from gpteval.comparison.compare import Comparison
 from gpteval.comparison.results import Pair
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.text import visible
 from gpteval.stats.interval import Estimate, estimate
 
 BY = ("value", "interval")
 FORM = "a gate is [MODEL:]TASK[@SHOTS]>=VALUE, for example 'sst2>=0.9', 'mine:piqa@5>=0.6', or <= for a perplexity"
 _GATE = re.compile(r"\s*(.*?)\s*([<>]=)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
+
+@dataclass(frozen=True)
+class Check:
+    """A condition, held against a model on a task. ``words``: why it does not hold, or holds by its value only."""
+
+    condition: str
+    where: str
+    holds: bool
+    words: str = ""
+
+
 _Place = tuple[str, str, int | None]  # model, task, number of examples; None: any
 
 
 def checked_gates(
     gates: Sequence[str], answers: Sequence[Answers], failures: Sequence[Mapping[str, str]], by: str = "value"
-) -> tuple[list[str], list[str]]:
-    """What fails, and what holds by its value only, a line each.
+) -> list[Check]:
+    """Each gate, held against each model, task and number of examples that it names.
 
     A gate without a model asks it of every model of the runs; one that failed on the task, or has no such result, fails
     the gate. ``by``: the value itself, or the end of its interval. Raises UsageError for a text that is not a gate,
@@ -35,7 +49,7 @@ def checked_gates(
     ran = [(one.model, one.task, one.shots) for one in answers]
     named = _names([*ran, *((model, task, None) for model, task in causes)])
     by_place = {(one.model, one.task, one.shots): one for one in answers}
-    failed, doubtful = [], []
+    checks = []
     for gate in gates:
         found = _GATE.fullmatch(gate)
         if found is None:
@@ -47,14 +61,10 @@ def checked_gates(
             met = [one for place, one in by_place.items() if place[:2] == (model, task) and shots in (None, place[2])]
             if not met:
                 where = task if shots is None else f"{task} ({shots}-shot)"
-                failed.append(f"{model} on {where} has no result: {causes.get((model, task), 'it was not run')}")
-            for one in met:
-                line, holds = _held(one, sign, bound, by)
-                if not holds:
-                    failed.append(line)
-                elif line:
-                    doubtful.append(line)
-    return failed, doubtful
+                why = causes.get((model, task), "it was not run")
+                checks.append(Check(gate, f"{model} on {where}", False, f"{model} on {where} has no result: {why}"))
+            checks += [_held(gate, one, sign, bound, by) for one in met]
+    return checks
 
 
 def _names(places: Sequence[_Place]) -> dict[str, list[_Place]]:
@@ -70,8 +80,7 @@ def _names(places: Sequence[_Place]) -> dict[str, list[_Place]]:
     return {name: list(found) for name, found in named.items()}
 
 
-def _held(one: Answers, sign: str, bound: float, by: str) -> tuple[str, bool]:
-    """Whether a gate holds, and what is to be said of it."""
+def _held(gate: str, one: Answers, sign: str, bound: float, by: str) -> Check:
     found = estimate(one.metric, one.stats, clusters=one.units)
     at_least = sign == ">="
 
@@ -79,16 +88,18 @@ def _held(one: Answers, sign: str, bound: float, by: str) -> tuple[str, bool]:
         return value >= bound if at_least else value <= bound
 
     by_value, surely = meets(found.value), meets(found.ci_low if at_least else found.ci_high)
-    where = f"{one.model} on {one.task} ({one.shots}-shot)"
+    where = _where(one.model, one.task, one.shots)
     if not (surely if by == "interval" else by_value):
         what = f"{found.value:.4g}" if by == "value" else f"{found.value:.4g}, {_reach(found)},"
-        return f"{where}: {what} is not {sign} {bound:g}", False
-    if not surely:
-        return (
-            f"{where}: {found.value:.4g} is {sign} {bound:g}, {_reach(found)} is not: --gate-by interval asks it",
-            True,
-        )
-    return "", True
+        return Check(gate, where, False, f"{where}: {what} is not {sign} {bound:g}")
+    if surely:
+        return Check(gate, where, True)
+    by_interval = f"{_reach(found)} is not: --gate-by interval asks it"
+    return Check(gate, where, True, f"{where}: {found.value:.4g} is {sign} {bound:g}, {by_interval}")
+
+
+def _where(model: str, task: str, shots: int) -> str:
+    return f"{model} on {task} ({shots}-shot)"
 
 
 def _reach(found: Estimate) -> str:
@@ -97,18 +108,40 @@ def _reach(found: Estimate) -> str:
     return f"its interval {found.ci_low:.4g} to {found.ci_high:.4g}"
 
 
-def inferior(comparison: Comparison, answers: Sequence[Answers], model: str, margin: float) -> list[str]:
-    """Where a model may be worse than ``model`` by more than ``margin`` points of its metric, a line each.
+def no_worse(comparison: Comparison, answers: Sequence[Answers], model: str, margin: float) -> list[Check]:
+    """Whether each other model is shown to be no worse than ``model`` by more than ``margin`` points of its metric.
 
     Non-inferiority: the lower end of the row's own 95 % interval of (other minus ``model``) must lie above -margin; in
     the metric's good direction, and for a ratio in percent. The comparison must have ``model`` as its baseline. What
     ``model`` ran and another did not is not shown either.
     """
+    condition = f"no worse than {model} by more than {margin:g}"
     others = [name for name in comparison.models if name != model]
     wanted = {(name, *one.unit) for one in answers if one.model == model for name in others}
     missing = wanted - {(pair.model_a, pair.task, pair.shots) for pair in comparison.pairs}
-    said = [f"{name} on {task} ({shots}-shot) has nothing to hold against {model}" for name, task, shots in missing]
-    return sorted(said) + [_worse(pair, margin) for pair in comparison.pairs if not _worst(pair) > -margin]
+    checks = [
+        Check(condition, where, False, f"{where} has nothing to hold against {model}")
+        for where in sorted(_where(*place) for place in missing)
+    ]
+    for pair in comparison.pairs:
+        holds = _worst(pair) > -margin
+        where = _where(pair.model_a, pair.task, pair.shots)
+        checks.append(Check(condition, where, holds, "" if holds else _worse(pair, margin)))
+    return checks
+
+
+def junit(checks: Sequence[Check]) -> str:
+    """The checks as a document in JUnit's form, a test case each."""
+    failed = sum(not check.holds for check in checks)
+    suite = Element("testsuite", name="gpteval compare", tests=str(len(checks)), failures=str(failed), errors="0")
+    for check in checks:
+        case = SubElement(suite, "testcase", classname=visible(check.condition), name=visible(check.where))
+        if not check.holds:
+            SubElement(case, "failure", message=visible(check.words))
+        elif check.words:
+            SubElement(case, "system-out").text = f"holds by its value only: {visible(check.words)}"
+    indent(suite)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(suite, encoding="unicode")}\n'
 
 
 def _worst(pair: Pair) -> float:
@@ -121,7 +154,7 @@ def _worst(pair: Pair) -> float:
 
 def _worse(pair: Pair, margin: float) -> str:
     figure, worst = pair.figure, _worst(pair)
-    where = f"{pair.model_a} on {pair.task} ({pair.shots}-shot)"
+    where = _where(pair.model_a, pair.task, pair.shots)
     if math.isnan(worst):
         return f"{where} cannot be held against {pair.model_b}: {figure.why}"
     unit = f" {pair.unit}" if pair.unit else ""

@@ -16,6 +16,7 @@ from gpteval.core.errors import OutputError
 
 HTML_MARK = "<!-- made by gpteval -->"
 SCRIPT_MARK = "// made by gpteval"
+CHECKS_MARK = '<testsuite name="gpteval compare"'
 REPORT_ELSEWHERE = "run with --no-report, and write the report elsewhere: gpteval report RUN --out FILE.html"
 _EARLIER = "<title>gpteval: "  # of reports from before there was a mark
 _HEAD = 4096  # bytes at either end of a page in which its mark lies
@@ -60,6 +61,12 @@ def _own_script(path: Path) -> bool:
         return file.read(len(SCRIPT_MARK)) in (b"", SCRIPT_MARK.encode())
 
 
+def _own_checks(path: Path) -> bool:
+    with path.open("rb") as file:
+        begin = file.read(_HEAD)
+    return not begin or CHECKS_MARK.encode() in begin
+
+
 def is_json(path: Path) -> bool:
     """Whether a file can be read as JSON: it is not damaged, whosever it is."""
     try:
@@ -95,4 +102,4 @@ def _own_journal(path: Path) -> bool:
     return not tables or columns == ["key", "value", "checksum"]
 
 
-_KINDS = {".html": _own_page, ".md": _own_page, ".js": _own_script, ".sqlite": _own_journal}
+_KINDS = {".html": _own_page, ".md": _own_page, ".js": _own_script, ".sqlite": _own_journal, ".xml": _own_checks}

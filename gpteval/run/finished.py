@@ -29,26 +29,26 @@ _VARIABLES = ("GPTEVAL_", "HF_", "TRANSFORMERS_")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the run said: a line for each result, warnings, what it cost, how many models it had; and when."""
+class Said:
+    """What the run said: of each result its line and facts, warnings, cost, number of models; and when."""
 
-    lines: Sequence[str]
+    results: Sequence[dict[str, Any]]
     warnings: Sequence[str]
     dollars: str
     models: int
     at: float = 0.0
 
 
-def recall(config: RunConfig, *, report: bool) -> Told | None:
+def recall(config: RunConfig, *, report: bool) -> Said | None:
     """What the same command told when it ended well, if nothing has changed since."""
     if config.retry_failed or config.until_decided:
         return None
     try:
         kept = json.loads(_file(config).read_text(encoding="utf-8"))
-        told = Told(**kept["told"])
-        current = not kept["hub"] or 0 <= time.time() - told.at < ASK_AGAIN
+        said = Said(**kept["said"])
+        current = not kept["hub"] or 0 <= time.time() - said.at < ASK_AGAIN
         if current and kept["of"] == _of(config, report) and _is_as_it_was(kept):
-            return told
+            return said
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
@@ -59,7 +59,7 @@ def is_whole(outcome: RunOutcome) -> bool:
     return not outcome.failures and not any(on_failures(result.notes) for result in outcome.results)
 
 
-def keep(config: RunConfig, opened: Opened, told: Told, *, report: bool) -> None:
+def keep(config: RunConfig, opened: Opened, said: Said, *, report: bool) -> None:
     """Keep that the run ended well; not where it could not be told later whether something has changed."""
     named = [*config.task_dirs, *map(Path, config.models), *filter(None, [config.locked]), Path(config.load.tokenizer)]
     whole = [PACKAGE, *(os.path.abspath(path) for path in named if path != Path() and path.exists())]
@@ -69,7 +69,7 @@ def keep(config: RunConfig, opened: Opened, told: Told, *, report: bool) -> None
     own = [config.folder / name for name in ("results.json", "manifest.json", *["report.html"] * report)]
     own += (config.folder / "samples").iterdir()
     kept = {
-        "told": asdict(replace(told, at=time.time())),
+        "said": asdict(replace(said, at=time.time())),
         "of": _of(config, report),
         "hub": _asks_the_hub(read),
         "read": read,

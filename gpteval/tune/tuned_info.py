@@ -51,5 +51,15 @@ class Tuned:
         )
 
     @property
+    def outcome(self) -> str:
+        """With which losses it ended, in nats, and how often it was right."""
+        told = [f"trained to a loss of {self.losses[-1][1]:.3f}"] if self.losses else []
+        if self.validation_losses:
+            told.append(f"of {min(loss for _, loss in self.validation_losses):.3f} on {self.validation} other examples")
+        if self.validation_accuracy is not None:
+            told.append(f"{self.validation_accuracy:.1%} of them right")
+        return ", ".join(told)
+
+    @property
     def form(self) -> InputForm:
         return InputForm(self.kind, self.classes, self.vocabulary, self.window, self.reads)

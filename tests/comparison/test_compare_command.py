@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -107,6 +108,37 @@ class TestCommand:
         code = f"import gpteval, sys; gpteval.compare({str(run)!r}); print('torch' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "False\n"
+
+
+    def test_gates_as_junit(self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = tmp_path / "new" / "gates.xml"
+        gates = ["--gate", "one>=0.1", "--gate", "one>=0.6", "--no-worse-than", "gpt1"]
+        for _ in range(2):
+            assert _run(["compare", str(run), *gates, "--junit", str(file)]) == 1
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("FAILED: ")]
+        suite = ElementTree.parse(file).getroot()
+        failures = [found.get("message") for found in suite.iter("failure")]
+        assert [f"FAILED: {message}" for message in failures] * 2 == told
+        assert (suite.get("failures"), suite.get("tests")) == (str(len(failures)), str(len(list(suite.iter("testcase")))))
+        assert {case.get("classname") for case in suite.iter("testcase")} == {
+            "one>=0.1",
+            "one>=0.6",
+            "no worse than gpt1 by more than 0",
+        }
+
+    def test_junit_takes_no_other_file_and_needs_gates(
+        self, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "mine.xml"
+        file.write_text("<mine/>")
+        assert _run(["compare", str(run), "--gate", "one>=0.1", "--junit", str(file)]) == 2
+        assert "was not made by gpteval and is left as it is" in capsys.readouterr().err
+        assert file.read_text() == "<mine/>"
+        assert _run(["compare", str(run), "--junit", str(tmp_path / "new.xml")]) == 2
+        assert "--junit writes what --gate and --no-worse-than ask" in capsys.readouterr().err
+        file.unlink()
+        assert _run(["compare", str(run), "--gate", "one>=0.1", "--junit", str(run / "results.json" / "x.xml")]) == 2
+        assert "cannot write" in capsys.readouterr().err
 
 
 def test_python_says_what_is_not_there(run: Path) -> None:

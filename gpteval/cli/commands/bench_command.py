@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from gpteval.cli.completion import complete_models
-from gpteval.cli.console import resumable
+from gpteval.cli.console import document_only, say
+from gpteval.cli.interrupts import resumable
 from gpteval.cli.one import one_model
-from gpteval.cli.option_groups import WeightsAs
-from gpteval.cli.options import BatchTokens, Tokenizer, batch_tokens_of
+from gpteval.cli.option_groups import Told, WeightsAs
+from gpteval.cli.options import BatchTokens, Json, Tokenizer, batch_tokens_of
+from gpteval.cli.voice import tell
 from gpteval.core.strict import strict_json
 
 
@@ -21,8 +22,10 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="repetitions, of which the median is told")] = 3,
     batch_tokens: BatchTokens = "auto",
     tokenizer: Tokenizer = "",
+    as_json: Json = False,
     *,
     weights: WeightsAs,
+    told: Told,
 ) -> None:
     """Measure the engine's speed on this machine.
 
@@ -33,9 +36,13 @@ def bench(
 
     with resumable():
         info = one_model(model)
-        print(f"measuring {info.name}: {rounds + 1} rounds of {items} items", file=sys.stderr, flush=True)
-        loaded = HFModel(info, weights.load(tokenizer=tokenizer))
-        found = measure(loaded, items=items, rounds=rounds, batch_tokens=batch_tokens_of(batch_tokens))
+        tell(f"measuring {info.name}: {rounds + 1} rounds of {items} items")
+        with document_only(as_json):
+            loaded = HFModel(info, weights.load(tokenizer=tokenizer))
+            found = measure(loaded, items=items, rounds=rounds, batch_tokens=batch_tokens_of(batch_tokens))
+        if as_json:
+            say(strict_json(found, 1))
+            return
         print(
             f"{found['model']}, {found['parameters']:,} parameters, {found['device']}, {found['dtype']}, "
             f"batches of {found['batch_tokens']} tokens"

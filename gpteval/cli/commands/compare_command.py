@@ -11,7 +11,9 @@ import typer
 
 from gpteval.cli.console import print_lines, say, width_of
 from gpteval.cli.options import Json, names
-from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.atomic import write_whole
+from gpteval.core.errors import OutputError, UnknownNameError, UsageError
+from gpteval.core.own import refuse_others
 
 
 def compare(
@@ -47,6 +49,9 @@ def compare(
         bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="every row of the text, with its test")] = False,
+    junit: Annotated[
+        Path | None, typer.Option(help="also write what was asked by --gate and --no-worse-than to this XML file")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +63,8 @@ def compare(
     from gpteval.comparison.compare import compare as compared
     from gpteval.comparison.compare import load
     from gpteval.comparison.formats import FORMATS, render
-    from gpteval.comparison.gates import checked_gates, inferior
+    from gpteval.comparison.gates import checked_gates, no_worse
+    from gpteval.comparison.gates import junit as junit_of
     from gpteval.store.runs import read_runs
 
     kind = "json" if as_json else format
@@ -68,6 +74,9 @@ def compare(
         if baseline not in (None, no_worse_than):
             raise UsageError("--no-worse-than and --baseline name different models", "leave --baseline out")
         baseline = no_worse_than
+    if junit is not None and not (gate or no_worse_than):
+        raise UsageError("--junit writes what --gate and --no-worse-than ask", "name one of these, too")
+    refuse_others([junit] if junit else [], "name another file with --junit")
     data = read_runs(runs)
     comparison = compared(
         data,
@@ -81,20 +90,30 @@ def compare(
         seed=seed,
     )
     answers = load(data, metric) if gate or no_worse_than is not None else []
-    failed: list[str] = []
-    doubtful: list[str] = []
-    if gate:
-        failed, doubtful = checked_gates(gate, answers, data.merged.failures, gate_by)
+    checks = checked_gates(gate, answers, data.merged.failures, gate_by) if gate else []
     if no_worse_than is not None:
-        failed += inferior(comparison, answers, no_worse_than, margin)
+        checks += no_worse(comparison, answers, no_worse_than, margin)
     short = kind == "text" and not every
     text = compared_text(comparison, width_of(sys.stdout)) if short else render(comparison, kind)
     say(text) if kind in ("text", "json") else print_lines(text)
-    for line in doubtful:
-        say(f"holds by its value only: {line}", sys.stderr)
-    for line in failed:
-        say(f"FAILED: {line}", sys.stderr)
+    for check in checks:
+        if check.holds and check.words:
+            say(f"holds by its value only: {check.words}", sys.stderr)
+    failed = [check.words for check in checks if not check.holds]
+    for words in failed:
+        say(f"FAILED: {words}", sys.stderr)
+    if junit is not None:
+        _write(junit, junit_of(checks))
     raise typer.Exit(1 if failed else 0)
+
+
+def _write(path: Path, text: str) -> None:
+    """Raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}", "name another file with --junit") from error
 
 
 def _sides(asked: Sequence[str]) -> dict[str, tuple[str, ...]]:

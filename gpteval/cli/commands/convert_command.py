@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from gpteval.cli.console import document_only, say
 from gpteval.cli.option_groups import Weights
-from gpteval.cli.options import Tokenizer
+from gpteval.cli.options import Json, Tokenizer
+from gpteval.core.strict import strict_json
 
 
 def convert(
@@ -17,6 +19,7 @@ def convert(
     ],
     folder: Annotated[Path, typer.Argument(help="a new folder")],
     tokenizer: Tokenizer = "",
+    as_json: Json = False,
     *,
     weights: Weights,
 ) -> None:
@@ -29,4 +32,6 @@ def convert(
     from gpteval.models.loader import open_base
 
     trust = Trust(weights.trust_remote_code, weights.allow_pickle)
-    print(convert_checkpoint(checkpoint, folder, open_base, tokenizer or None, trust))
+    with document_only(as_json):
+        made = convert_checkpoint(checkpoint, folder, open_base, tokenizer or None, trust)
+    say(strict_json({"folder": str(made)}, 1) if as_json else str(made))

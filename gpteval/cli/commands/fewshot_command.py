@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from gpteval.cli.completion import complete_tasks
-from gpteval.cli.console import command_line, document_only, resumable
-from gpteval.cli.option_groups import Kept, WeightsAs
+from gpteval.cli.console import command_line, document_only
+from gpteval.cli.interrupts import resumable
+from gpteval.cli.option_groups import Kept, Told, WeightsAs
 from gpteval.cli.options import (
     BatchTokens,
     Json,
@@ -50,6 +51,7 @@ def fewshot(
     *,
     weights: WeightsAs,
     kept: Kept,
+    told: Told,
 ) -> None:
     """Say what examples in the prompt do to scores.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
-from gpteval.cli.console import resumable, say
+from gpteval.cli.console import document_only, say
+from gpteval.cli.interrupts import resumable
 from gpteval.cli.one import one_model, one_task
-from gpteval.cli.option_groups import Weights
-from gpteval.cli.options import Epochs, LearningRate, TaskDir, Tokenizer, names
+from gpteval.cli.option_groups import Told, Weights
+from gpteval.cli.options import Epochs, Json, LearningRate, TaskDir, Tokenizer, names
+from gpteval.cli.voice import tell
+from gpteval.core.strict import strict_json
 
 
 def finetune(
@@ -38,8 +41,10 @@ def finetune(
     track: Annotated[str, typer.Option(help="also tell tensorboard or wandb (offline)")] = "",
     task_dir: TaskDir = None,
     tokenizer: Tokenizer = "",
+    as_json: Json = False,
     *,
     weights: Weights,
+    told: Told,
 ) -> None:
     """Tune a model for a task, with a head on its last state.
 
@@ -63,12 +68,13 @@ def finetune(
         seed=seed,
         cut=cut,
     )
-    with resumable():
+    with resumable(), document_only(as_json):
         load = weights.load(tokenizer=tokenizer)
         info, chosen = one_model(model), one_task(task, task_dir or [])
         name = f"{info.name}-{chosen.label}-{method}" + (f"-{examples}" if examples else "")
         folder = out or Path("runs/ft") / name.replace("/", "-").replace(":", "-")
         about = tune(info, chosen, folder, settings, load, TrainingConsole(), names(track))
-    print(folder)
-    say(about.note, sys.stderr)
-    say(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}", sys.stderr)
+    say(strict_json({"folder": str(folder)} | asdict(about), 1) if as_json else str(folder))
+    tell(about.note)
+    tell(about.outcome, "done")
+    tell(f"evaluate it beside what it was: gpteval run --models {info.name},{folder} --tasks {chosen.label}")

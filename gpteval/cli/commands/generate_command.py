@@ -10,7 +10,7 @@ import typer
 from gpteval.cli.completion import complete_models
 from gpteval.cli.console import document_only, say
 from gpteval.cli.one import one_model
-from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.option_groups import Told, WeightsAs
 from gpteval.cli.options import Json, Tokenizer
 from gpteval.core.errors import ItemError, UsageError
 from gpteval.core.strict import strict_json
@@ -31,6 +31,7 @@ def generate(
     as_json: Json = False,
     *,
     weights: WeightsAs,
+    told: Told,
 ) -> None:
     """Continue a prompt."""
     from gpteval.core.outcomes import Generated

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from gpteval.cli.console import say
+from gpteval.cli.options import Json
 
 
 def lock(
     run: Annotated[Path, typer.Argument(help="the run's folder")],
     out: Annotated[Path, typer.Option(help="the file to write")] = Path("gpteval.lock"),
+    as_json: Json = False,
 ) -> None:
     """Write down the revisions that a run is to insist on.
 
@@ -20,4 +22,8 @@ def lock(
     """
     from gpteval.run.lock import write_lock
 
-    say(f"{write_lock(run, out)} models and tasks are locked in {out}; insist on them with: gpteval run --locked {out}")
+    count = write_lock(run, out)
+    if as_json:
+        say(out.read_text(encoding="utf-8").rstrip("\n"))
+    else:
+        say(f"{count} models and tasks are locked in {out}; insist on them with: gpteval run --locked {out}")

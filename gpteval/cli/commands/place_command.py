@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
-from gpteval.cli.console import command_line, document_only, resumable, say
-from gpteval.cli.option_groups import WeightsAs
+from gpteval.cli.console import command_line, document_only, say
+from gpteval.cli.interrupts import resumable
+from gpteval.cli.option_groups import Told, WeightsAs
 from gpteval.cli.options import Json, Out, TaskDir, Tokenizer, names
 from gpteval.core.errors import UsageError
 from gpteval.core.show import number, p_value, points
@@ -47,6 +48,7 @@ def place(
     as_json: Json = False,
     *,
     weights: WeightsAs,
+    told: Told,
 ) -> None:
     """Say where your model stands between known ones.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gpteval.cli.console import resumable, say
-from gpteval.cli.options import Device
+from gpteval.cli.console import document_only, say
+from gpteval.cli.interrupts import resumable
+from gpteval.cli.option_groups import Told
+from gpteval.cli.options import Device, Json
+from gpteval.cli.voice import tell
 from gpteval.core.errors import UsageError
+from gpteval.core.strict import strict_json
 
 
 def pretrain(
@@ -24,6 +28,9 @@ def pretrain(
     checkpoints: Annotated[
         int, typer.Option(min=0, help="models to keep on the way, each after twice the steps of the one before")
     ] = 0,
+    as_json: Json = False,
+    *,
+    told: Told,
 ) -> None:
     """Train a small model from nothing.
 
@@ -37,7 +44,7 @@ def pretrain(
 
     if (recipe is None) == (config is None):
         raise UsageError("name one of --recipe and --config", "--recipe gpt2-nano, or --config FILE.toml of your own")
-    with resumable():
+    with resumable(), document_only(as_json):
         chosen = read_config(config) if config else recipe_registry()[str(recipe)]
         path = trained(
             chosen,
@@ -49,8 +56,11 @@ def pretrain(
             checkpoints=checkpoints,
             progress=TrainingConsole(),
         )
-    print(path)
+    facts = json.loads((path / "training.json").read_text(encoding="utf-8"))
+    say(strict_json({"folder": str(path)} | facts, 1) if as_json else str(path))
+    loss = f", loss {facts['loss'][-1][1]:.3f} nats a token" if facts["loss"] else ""
+    tell(f"{facts['steps']} of {facts['planned_steps']} steps in {facts['seconds']:.0f} s{loss}", "done")
     if checkpoints:
-        say(f"its curve: gpteval run --models '{path}/step-*',nano --tasks nano", sys.stderr)
-    if chosen.held_out:
-        say(f"its perplexity: gpteval run --models {path} --tasks text:{path / HELD_OUT}", sys.stderr)
+        tell(f"its curve: gpteval run --models '{path}/step-*',nano --tasks nano")
+    tasks = f"text:{path / HELD_OUT}" if chosen.held_out else "nano"
+    tell(f"its scores: gpteval run --models {path} --tasks {tasks}")

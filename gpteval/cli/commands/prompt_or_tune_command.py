@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
-from gpteval.cli.console import resumable, say
+from gpteval.cli.console import document_only, say
+from gpteval.cli.interrupts import resumable
 from gpteval.cli.one import one_model, one_task
-from gpteval.cli.option_groups import Weights
-from gpteval.cli.options import Epochs, LearningRate, Limit, TaskDir, Tokenizer, names, numbers, sizes
+from gpteval.cli.option_groups import Told, Weights
+from gpteval.cli.options import Epochs, Json, LearningRate, Limit, TaskDir, Tokenizer, names, numbers, sizes
+from gpteval.cli.voice import is_plain, tell
+
+if TYPE_CHECKING:
+    from gpteval.experiments.prompt_or_tune import Protocols
 
 
 def prompt_or_tune(
@@ -28,21 +32,24 @@ def prompt_or_tune(
     out: Annotated[Path | None, typer.Option(help="a folder; default: one under runs/protocols/")] = None,
     task_dir: TaskDir = None,
     tokenizer: Tokenizer = "",
+    as_json: Json = False,
     *,
     weights: Weights,
+    told: Told,
 ) -> None:
     """Set examples in the prompt beside training on them.
 
     What each brings, side by side, over the number of examples.
     """
-    from gpteval.cli.run_console import ConsoleListener, report_folder
+    from gpteval.cli.run_console import print_document, report_folder
+    from gpteval.cli.run_listener import ConsoleListener
     from gpteval.cli.training_console import TrainingConsole
     from gpteval.experiments.prompt_or_tune import FILE, Conditions, compare_prompting_and_tuning
     from gpteval.tune.settings import Settings
 
     asked = Conditions(numbers(shots) or (), names(methods), sizes(examples), seeds, limit)
     settings = Settings(epochs=epochs, learning_rate=learning_rate)
-    with resumable():
+    with resumable(), document_only(as_json):
         load = weights.load(tokenizer=tokenizer)
         info, chosen = one_model(model), one_task(task, task_dir or [])
         folder = out or Path("runs/protocols") / f"{info.name}-{chosen.label}".replace("/", "-").replace(":", "-")
@@ -53,6 +60,19 @@ def prompt_or_tune(
             )
         finally:
             listener.close()
+    if as_json:
+        print_document(folder / FILE)
+    elif is_plain():
+        _print(found)
+    for failure in found.failures:
+        tell(f"failed: {failure}", "failure", error=str(failure))
+    tell(f"results: {folder / FILE}", "results", path=str(folder / FILE))
+    code = report_folder(folder / "run")
+    raise typer.Exit(code or (1 if found.failures else 0))
+
+
+def _print(found: Protocols) -> None:
+    """Rows as a table, and the sentences."""
     line = "{:<10} {:>8} {:>11} {:>6} {:>16} {:>8} {:>12} {:>7}".format
     say(line("method", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
     for row in found.rows:
@@ -62,8 +82,3 @@ def prompt_or_tune(
         say(line(row.method, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
     for sentence in found.sentences:
         say(sentence)
-    for failure in found.failures:
-        say(f"failed: {failure}", sys.stderr)
-    say(f"results: {folder / FILE}", sys.stderr)
-    code = report_folder(folder / "run", lambda text: say(text, sys.stderr))
-    raise typer.Exit(code or (1 if found.failures else 0))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpteval.cli.completion import complete_tasks
-from gpteval.cli.console import command_line, document_only, resumable, say
-from gpteval.cli.option_groups import Kept, Server, WeightsAs
+from gpteval.cli.console import command_line, document_only, say
+from gpteval.cli.interrupts import resumable
+from gpteval.cli.option_groups import Kept, Server, Told, WeightsAs
 from gpteval.cli.options import (
     BatchTokens,
     Json,
@@ -94,6 +95,7 @@ def run(
     weights: WeightsAs,
     server: Server,
     kept: Kept,
+    told: Told,
 ) -> None:
     """Run models on tasks; write results and a report.
 
@@ -143,7 +145,8 @@ def run(
 def _foretell(config: RunConfig, as_json: bool) -> int:
     """Say what a run would take, and return the exit code."""
     from gpteval.cli.rich_tables import add_row, show_table, table_of
-    from gpteval.cli.run_console import Estimates, exit_code, tell_failures
+    from gpteval.cli.run_console import exit_code, tell_failures
+    from gpteval.cli.run_listener import Estimates
     from gpteval.run.runner import execute
 
     listener = Estimates(as_json)
@@ -170,5 +173,5 @@ def _foretell(config: RunConfig, as_json: bool) -> int:
         show_table(table)
         if dollars:
             say(f"\nAt most {sum(dollars):.4f} dollars; tokens of chat models are counted roughly, rather too high.")
-    tell_failures(outcome.failures, listener.tell)
+    tell_failures(outcome.failures)
     return exit_code(outcome.failures)

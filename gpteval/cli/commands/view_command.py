@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from gpteval.cli.console import say
+from gpteval.cli.options import Json
+from gpteval.core.strict import strict_json
 
 
 def view(
@@ -16,6 +18,7 @@ def view(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="to listen on, 0 for any that is free")] = 0,
     open_it: Annotated[bool, typer.Option("--open", help="open the page in the browser")] = False,
+    as_json: Json = False,
 ) -> None:
     """Follow runs and read reports in a browser.
 
@@ -27,7 +30,7 @@ def view(
     from gpteval.view.server import ViewServer
 
     server = ViewServer(runs or [Path("runs")], port)
-    say(server.address)
+    say(strict_json({"address": server.address}) if as_json else server.address)
     say("Only this machine can open it. Ctrl-C ends it.", sys.stderr)
     if open_it:
         webbrowser.open(server.address)
