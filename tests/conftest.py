@@ -51,8 +51,8 @@ SLOW = """
     foreign_code engine_properties finetune packaging slots edges any_text serve slices report_pairs security
     own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan compare_command
     generations registry backends gguf_refused fewshot groups place tasks_data sentences callbacks identity
-    templates anytime finished voice kernels metrics_choice bench foreign report_export paper_profile letters evaluate_metrics
-    foreign_files item_files
+    templates anytime finished voice kernels metrics_choice bench foreign report_export paper_profile letters
+    evaluate_metrics foreign_files item_files
 """.split()
 
 

@@ -28,9 +28,7 @@ def _events(stderr: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stderr.splitlines()]
 
 
-def test_progress_as_json_is_an_object_a_line_and_nothing_else(
-    model: Path, tmp_path: Path, in_process: RunCli
-) -> None:
+def test_progress_as_json_is_an_object_a_line_and_nothing_else(model: Path, tmp_path: Path, in_process: RunCli) -> None:
     for ended in ("done", "nothing to do"):
         done = in_process(*_asked(model, tmp_path / "r"), "--progress", "json")
         assert (done.returncode, done.stdout) == (0, "")
@@ -78,8 +76,10 @@ def test_how_it_tells_is_one_of_three(form: list[str], model: Path, tmp_path: Pa
 
 
 def test_every_command_has_a_document() -> None:
-    without = {name for name, one in program.commands.items() if "--json" not in {o for p in one.params for o in p.opts}}
-    assert without == set()
+    options = {
+        name: {flag for one in command.params for flag in one.opts} for name, command in program.commands.items()
+    }
+    assert {name for name, flags in options.items() if "--json" not in flags} == set()
 
 
 def test_documents_of_commands_that_make_something(model: Path, tmp_path: Path, in_process: RunCli) -> None:
