@@ -39,7 +39,7 @@ def _run(arguments: list[str]) -> int:
 
     speak()
     try:
-        return int(program(arguments, standalone_mode=False) or 0)
+        return int(program(arguments, prog_name="gpteval", standalone_mode=False) or 0)
     except GptevalError as error:
         message, hint, code = error.message, error.hint, error.exit_code
         tell(f"error: {error}", "error", message=message, hint=hint, exit_code=code)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from inspect import cleandoc
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.completion import install_callback, show_callback
 from typer.core import TyperGroup
 from typer.main import get_command, get_command_from_info
 from typer.models import CommandInfo
@@ -37,6 +39,7 @@ from gpteval.cli.commands.view_command import view
 from gpteval.cli.commands.worker_command import worker
 from gpteval.cli.interrupts import interruptible
 from gpteval.cli.option_groups import grouped
+from gpteval.core.errors import UnknownNameError
 
 GROUPS: dict[str, list[Callable[..., None]]] = {
     "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan],
@@ -47,11 +50,36 @@ GROUPS: dict[str, list[Callable[..., None]]] = {
 }
 
 
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 BEFORE = "protocols"  # the name of prompt-or-tune in the version before; it still works
+
+
+def _install_completion(ctx: Any, param: Any, shell: Any) -> Any:
+    """As typer does; and zsh, which then only loads what completes when it is first asked, asks that at once."""
+    try:
+        return install_callback(ctx, param, shell)
+    finally:
+        file = Path.home() / ".zfunc" / "_gpteval"
+        if shell and file.is_file() and "funcstack" not in (text := file.read_text(encoding="utf-8")):
+            file.write_text(f'{text}\n\n[[ $funcstack[1] = _gpteval ]] && _gpteval_completion "$@"\n', encoding="utf-8")
+
+
+FOR_SHELLS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "--install-completion": _install_completion,
+    "--show-completion": show_callback,
+}
 
 
 class _Grouped(TyperGroup):
     """Lists its commands by what they are for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """A shell may be named behind what has to do with its completion."""
+        if len(args) == 2 and (action := FOR_SHELLS.get(args[0])):
+            if args[1] not in SHELLS:
+                raise UnknownNameError("shell", args[1], SHELLS, f"one of {', '.join(SHELLS)}")
+            action(ctx, None, args[1])
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         longest = max(map(len, self.commands))
@@ -118,6 +146,10 @@ def _program() -> Any:
         callback=_root,
     )
     made: Any = get_command(app)
+    for one in made.params:
+        if action := FOR_SHELLS.get(one.opts[0]):
+            one.callback = action
+            one.help = f"{one.help.removesuffix('.')}, or for the one named behind it."
     made.commands = _Commands()
     return made
 

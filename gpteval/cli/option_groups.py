@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
+from gpteval.cli.completion import completer
 from gpteval.cli.options import Device
 from gpteval.cli.voice import speak
 from gpteval.data.downloads import set_hub_timeout
@@ -109,7 +111,7 @@ class Told:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as typer reads it: in the place of each group, its options."""
+    """The command as typer reads it: in the place of each group, its options; with what is offered for their values."""
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if inspect.isclass(hint) and is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
@@ -130,6 +132,12 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**given, **made)
 
+    for one in parameters:
+        for declared in get_args(one.annotation)[1:]:
+            if isinstance(declared, OptionInfo) and declared.autocompletion is None:
+                named = (declared.default, *(declared.param_decls or ()))  # its first name stands where defaults do
+                flags = [flag for flag in named if isinstance(flag, str) and flag.startswith("-")]
+                declared.autocompletion = completer(command.__name__, flags or [f"--{one.name.replace('_', '-')}"])
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     del called.__wrapped__  # whose parameters are others
