@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from gpteval.data.sources import file, generated, hub, sacrebleu_set
     from gpteval.experiments.fewshot import fewshot
     from gpteval.metrics.base import MeanMetric, Metric
+    from gpteval.report.frames import figure, known_models, known_tasks, page, samples, table
+    from gpteval.run.bars import Bars
     from gpteval.run.evaluate import evaluate
     from gpteval.tasks.task import Task, task
 
 __version__: str
 
 _HOMES = {
+    "Bars": "gpteval.run.bars",
     "Choice": "gpteval.core.types",
     "Generate": "gpteval.core.types",
     "GptevalError": "gpteval.core.errors",
@@ -32,14 +35,21 @@ _HOMES = {
     "compare": "gpteval.comparison.compare",
     "evaluate": "gpteval.run.evaluate",
     "fewshot": "gpteval.experiments.fewshot",
+    "figure": "gpteval.report.frames",
     "file": "gpteval.data.sources",
     "generated": "gpteval.data.sources",
     "hub": "gpteval.data.sources",
+    "known_models": "gpteval.report.frames",
+    "known_tasks": "gpteval.report.frames",
+    "page": "gpteval.report.frames",
     "sacrebleu_set": "gpteval.data.sources",
+    "samples": "gpteval.report.frames",
+    "table": "gpteval.report.frames",
     "task": "gpteval.tasks.task",
 }
 
 __all__ = [
+    "Bars",
     "Choice",
     "Generate",
     "GptevalError",
@@ -52,10 +62,16 @@ __all__ = [
     "compare",
     "evaluate",
     "fewshot",
+    "figure",
     "file",
     "generated",
     "hub",
+    "known_models",
+    "known_tasks",
+    "page",
     "sacrebleu_set",
+    "samples",
+    "table",
     "task",
 ]
 

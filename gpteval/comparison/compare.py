@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpteval.comparison.answers import Answers, read_answers
@@ -19,12 +18,27 @@ from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.text import natural
 from gpteval.stats.anytime import by_holm
 from gpteval.stats.resample import DRAWS
-from gpteval.store.runs import Runs, read_runs
+from gpteval.store.runs import RunNames, Runs, read_runs
 
 if TYPE_CHECKING:
     import pandas
 
 ANYTIME = "valid at any look while items come in, for items in random order; e is the e-value, p its inverse (Holm)"
+
+
+_SHOWN = (
+    "scope",
+    "model_a",
+    "model_b",
+    "task",
+    "shots",
+    "value_a",
+    "value_b",
+    "effect",
+    "ci_low",
+    "ci_high",
+    "p_adjusted",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,11 @@ class Comparison:
     generations: tuple[Generations, ...]
     counted: Counted
     remarks: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """In a notebook: each row with its effect, interval and p-value."""
+        frame = self.to_frame()
+        return str(frame[[name for name in _SHOWN if name in frame]].to_html(index=False))
 
     def to_frame(self) -> pandas.DataFrame:
         """All rows of ``pairs``, ``families`` and ``overall`` as a table, the figure's fields as columns."""
@@ -59,7 +78,7 @@ class Comparison:
 
 
 def compare(
-    runs: Runs | str | Path | Sequence[str | Path],
+    runs: Runs | RunNames,
     *,
     baseline: str | None = None,
     metric: str | None = None,
@@ -159,9 +178,7 @@ def _sides(asked: Mapping[str, Sequence[str]] | None, models: Sequence[str]) -> 
     return asked or {}
 
 
-def load(
-    runs: Runs | str | Path | Sequence[str | Path], metric: str | None, remarks: list[str] | None = None
-) -> list[Answers]:
+def load(runs: Runs | RunNames, metric: str | None, remarks: list[str] | None = None) -> list[Answers]:
     """All answers of the runs by their primary metric or ``metric``; of what two runs have, the later counts.
 
     A benchmark stands for its parts. ``remarks`` is told what is left out.

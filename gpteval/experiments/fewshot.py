@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,14 @@ class FewShot:
     best: tuple[Best, ...]
     sentences: tuple[str, ...]
     failures: tuple[Failure, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the sentences, and the curves as a table."""
+        said = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
+        return said + str(self.to_frame().to_html(index=False))
 
     def to_frame(self) -> pandas.DataFrame:
         """A row a model, task, template and number of examples."""

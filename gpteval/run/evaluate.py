@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.models.loader import LoadOptions
+from gpteval.run.bars import Bars, in_notebook
 from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, RunOutcome
@@ -27,6 +28,7 @@ def evaluate(
 ) -> RunOutcome:
     """Run ``models`` on ``tasks``; what ``gpteval run`` does, without its report.
 
+    ``listener`` is told how it goes: ``gpteval.Bars()`` shows it, and does so by itself in a notebook.
     ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises UsageError for
     names and folders that cannot be used; what fails later is in ``failures`` of the outcome.
     """
@@ -42,4 +44,8 @@ def evaluate(
         load=LoadOptions(device=device, dtype=dtype),
         **plain,
     )
-    return execute(config, listener)
+    listener = listener or (Bars() if in_notebook() else Listener())
+    try:
+        return execute(config, listener)
+    finally:
+        listener.close()

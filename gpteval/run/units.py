@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,9 @@ class Listener:
     def warned(self, message: str) -> None:
         """Something the user should know, which does not end the run."""
 
+    def close(self) -> None:
+        """Nothing more comes."""
+
 
 class Listeners(Listener):
     """Several, each told everything, in their order."""
@@ -100,8 +104,21 @@ for _name in [name for name in vars(Listener) if not name.startswith("_")]:  # w
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a run gave: results of this command's units, failures, and the folder that holds all."""
+    """What a run gave: results of this command's units, failures, and the folder that holds all. It may be named
+    wherever a run's folder may.
+    """
 
     folder: Path
     results: tuple[Result, ...]
     failures: tuple[Failure, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the folder's scores as a table, and what failed."""
+        from gpteval.report.frames import table
+
+        failed = [f"{one.model} on {one.task}: {one.error}" for one in self.failures]
+        scores: str = table(self).to_html(index=False) if self.results else ""
+        return scores + "".join(f"<pre>{escape(line)}</pre>" for line in failed)

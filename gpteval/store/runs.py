@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +28,9 @@ _DEFAULTS: dict[str, Any] = {
     "truncated": 0,
     "notes": (),
 }
+
+
+RunNames = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # folders of runs, or what evaluate gave
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Runs:
         return _merged(self.each)
 
 
-def read_runs(runs: Runs | str | Path | Sequence[str | Path]) -> Runs:
+def read_runs(runs: Runs | RunNames) -> Runs:
     """Read run folders; what is read already is given back. Keys that a row lacks get a default, so that the files of
     another version can be shown too.
 
@@ -68,7 +72,7 @@ def read_runs(runs: Runs | str | Path | Sequence[str | Path]) -> Runs:
     """
     if isinstance(runs, Runs):
         return runs
-    folders = tuple(map(Path, [runs] if isinstance(runs, str | Path) else runs))
+    folders = tuple(map(Path, [runs] if isinstance(runs, str | os.PathLike) else runs))
     documents: list[dict[str, Any]] = []
     manifests: list[Mapping[str, Any]] = []
     for run in folders:

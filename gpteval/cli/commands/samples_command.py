@@ -11,8 +11,9 @@ import typer
 from gpteval.cli.console import say
 from gpteval.cli.one import one_item
 from gpteval.cli.options import ItemId, Json
-from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.errors import UsageError
 from gpteval.core.strict import strict_json
+from gpteval.store.answered import rows_of
 
 
 def samples(
@@ -38,7 +39,7 @@ def samples(
     from gpteval.cli.samples_console import MARKS, item_lines
 
     form = "json" if as_json else "jsonl" if jsonl else "text"
-    found = {name: _rows_of(run, name, task, shots) for name in dict.fromkeys(filter(None, (model, differ)))}
+    found = {name: rows_of(run, name, task, shots) for name in dict.fromkeys(filter(None, (model, differ)))}
     ids = [row["item_id"] for row in found[model]]
     if item is not None:
         ids = [one_item(ids, item, task)]
@@ -93,26 +94,3 @@ def _right(run: Path, model: str, task: str, rows: Sequence[Mapping[str, Any]]) 
             f"{task} has no right and wrong answers: it has {has}", "leave --wrong and --differ out, or choose a task"
         )
     return found
-
-
-def _rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[str, Any]]:
-    """The rows of one sample file. Raises UsageError where the run has none, or several, with what there is."""
-    from gpteval.store.documents import read_document, read_samples
-
-    if not (run / "manifest.json").is_file():
-        raise UsageError(f"{run} is not the folder of a run: it has no manifest.json")
-    listed = read_document(run / "manifest.json").get("samples") or []
-    models = dict.fromkeys(one["model"] for one in listed)
-    if model not in models:
-        raise UnknownNameError("model", model, models, f"{run} has {', '.join(models) or 'no samples'}")
-    tasks = dict.fromkeys(one["task"] for one in listed if one["model"] == model)
-    if task not in tasks:
-        raise UnknownNameError("task", task, tasks, f"{run} has of {model} {', '.join(tasks)}")
-    files = {s.get("shots", 0): s["file"] for s in listed if (s["model"], s["task"]) == (model, task)}
-    if shots is None and len(files) > 1:
-        known = ", ".join(map(str, sorted(files)))
-        raise UsageError(f"{model} was asked {task} with several numbers of examples", f"--shots is one of {known}")
-    if shots is not None and shots not in files:
-        known = ", ".join(map(str, sorted(files)))
-        raise UsageError(f"{model} was not asked {task} with {shots} examples", f"--shots is one of {known}")
-    return read_samples(run / "samples" / Path(files[next(iter(files)) if shots is None else shots]).name)
