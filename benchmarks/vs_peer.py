@@ -36,8 +36,9 @@ import torch
 from gpteval.core.outcomes import Generated, Rolled, Scored
 from gpteval.core.types import Choice, Generate, Prompt
 from gpteval.engine import generate
-from gpteval.engine.bench import Shape, floor_seconds, rates
+from gpteval.engine.bench import rates
 from gpteval.engine.engine import Engine
+from gpteval.engine.floor import Shape, floor_seconds
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.prompts.build import build_prompts, load_task
@@ -326,7 +327,7 @@ def main() -> int:
     engine, exact = Engine(model), None
     if asked.dtype != "float32":
         exact = Engine(HFModel(info, LoadOptions(device=asked.device, dtype="float32")))
-    asked.shape, asked.rates = Shape.of(model), rates(model, engine.budget)
+    asked.shape, asked.rates = Shape.of(model.module, model.config), rates(model, engine.budget)
     python = asked.peer_python or peer_python(asked.folder / "env")
     peer = Peer(python, info.location, asked.device, asked.dtype)
     print(

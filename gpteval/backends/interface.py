@@ -118,12 +118,16 @@ class PlainModel:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """How many queries, tokens to be read and written at most, and dollars at most where a price is known."""
+    """How many queries, tokens to be read and written at most, and dollars at most where a price is known; seconds on
+    this machine, where it was measured. ``items``: of how many they are.
+    """
 
     queries: int
     tokens_in: int
     tokens_out: int
     dollars: float | None = None
+    seconds: float | None = None
+    items: int = 0
 
 
 class Backend(Protocol):

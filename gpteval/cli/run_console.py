@@ -65,6 +65,7 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
 
 def _tell_again(config: RunConfig, said: Said, listener: ConsoleListener, *, report: bool) -> None:
     """All that the run said when it ended, without running."""
+    listener.close()
     for warning in said.warnings:
         listener.warned(warning)
     for result in said.results:

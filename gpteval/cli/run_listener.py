@@ -16,7 +16,7 @@ from rich.text import Text
 from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import say
 from gpteval.cli.rate import rate
-from gpteval.cli.voice import as_events, is_plain, tell
+from gpteval.cli.voice import as_events, is_plain, tell, tell_if_slow
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.show import counted
 from gpteval.core.text import one_line
@@ -24,6 +24,7 @@ from gpteval.run.facts import on_failures
 from gpteval.run.units import Listener, Unit
 from gpteval.store.progress import State
 
+LIBRARIES = "loading torch and transformers"
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
 FILLED_SECONDS = 0.2  # between two states of worker processes on a terminal
 EVENT_SECONDS = 1  # the same, for a program
@@ -47,6 +48,7 @@ class ConsoleListener(Listener):
         self.results: list[dict[str, Any]] = []  # what was told of them
         self.warnings: list[str] = []
         self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
+        self._slow = tell_if_slow(LIBRARIES)
 
     def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
         """What a terminal shows while something goes on."""
@@ -170,6 +172,7 @@ class ConsoleListener(Listener):
         self.finished += 1
 
     def close(self) -> None:
+        self._slow.cancel()
         bar, self.bar = self.bar, None  # downloads are told from another thread
         if bar is not None:
             bar.stop()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer
 
 from gpteval.cli.console import print_lines, say
 from gpteval.core.errors import UsageError
 
+PATIENCE = 1.0  # seconds
 FORMS = ("text", "json")
 LOUD = ("warning", "failure", "error", "interrupted")  # what is told under --quiet, too
 
@@ -42,3 +46,21 @@ def tell(text: str, event: str = "info", **facts: object) -> None:
         print_lines(json.dumps({"event": event, "text": text.strip(), **facts}, default=str), sys.stderr)
     elif _form == "text" or event in LOUD:
         say(text, sys.stderr)
+
+
+def tell_if_slow(text: str) -> Timer:
+    """Tell what is waited for, unless it is cancelled within a second."""
+    timer = Timer(PATIENCE, tell, (text, "loading"))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Tell what is waited for, if the block takes longer than a second."""
+    timer = tell_if_slow(text)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,16 +1,10 @@
-"""How fast the engine is on this machine, beside what the machine could do.
-
-The floor of a workload is the time that its unique tokens need when nothing is computed twice and nothing
-is wasted: floating-point operations at the measured rate of a matrix product of the model's own shape, or bytes
-(weights, keys and values) at the measured rate of a copy, whichever is more.
-"""
+"""How fast the engine is on this machine, beside what the machine could do (``engine.floor``)."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,17 +12,9 @@ import torch
 
 from gpteval.engine.batches import form_batches
 from gpteval.engine.engine import Engine
-from gpteval.engine.pack import pack
+from gpteval.engine.floor import Rates, Shape, floor_seconds, unique_tokens
 from gpteval.models.loader import HFModel
 from gpteval.tokens.queries import GenerateQuery, Sampling, ScoreQuery, TokenQuery, Tokens
-
-
-@dataclass(frozen=True)
-class Rates:
-    """What this machine does: floating-point operations and copied bytes (read and written), a second."""
-
-    flops: float
-    bytes: float
 
 
 @dataclass(frozen=True)
@@ -43,35 +29,6 @@ class Measured:
     @property
     def share(self) -> float:
         return self.floor / self.seconds
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one token costs. ``weights``: numbers in the trunk's matrices; ``head``: in the output layer."""
-
-    weights: int
-    head: int
-    layers: int
-    width: int
-    item: int
-
-    @classmethod
-    def of(cls, model: HFModel) -> Shape:
-        module, text = model.module, model.config.get_text_config()
-        embeddings = {id(m.weight) for m in module.modules() if isinstance(m, torch.nn.Embedding)}
-        head = module.get_output_embeddings().weight
-        matrices = [p for p in module.parameters() if p.dim() > 1 and id(p) not in {*embeddings, id(head)}]
-        weights = sum(p.numel() for p in matrices)
-        return cls(weights, head.numel(), text.num_hidden_layers, text.hidden_size, head.element_size())
-
-    def flops(self, tokens: int, before: float, scored: int) -> float:
-        """``tokens`` that see ``before`` others each on average, and logits at ``scored`` places."""
-        return 2 * self.weights * tokens + 4 * self.layers * self.width * before * tokens + 2 * self.head * scored
-
-    @property
-    def token_bytes(self) -> int:
-        """Keys and values of one token."""
-        return 2 * self.layers * self.width * self.item
 
 
 def rates(model: HFModel, tokens: int) -> Rates:
@@ -96,7 +53,7 @@ def rates(model: HFModel, tokens: int) -> Rates:
 def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int | None = None) -> dict[str, Any]:
     """Prefill, choices and generation on random tokens: the median of ``rounds`` after one to warm up."""
     engine = Engine(model, batch_tokens=batch_tokens)
-    shape, found = Shape.of(model), rates(model, engine.budget)
+    shape, found = Shape.of(model.module, model.config), rates(model, engine.budget)
     generator = torch.Generator().manual_seed(0)
     size = model.config.get_text_config().vocab_size
     window = model.window
@@ -118,7 +75,7 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     results = []
     for name, queries in scored.items():
         seconds = _median(engine, queries, rounds)
-        results.append(Measured(name, _unique(queries)[0], seconds, floor_seconds(queries, shape, found)))
+        results.append(Measured(name, unique_tokens(queries)[0], seconds, floor_seconds(queries, shape, found)))
     prompts = [GenerateQuery(c, new, (), Sampling()) for c in contexts]
     results.append(_generation(engine, shape, found, prompts, f"{new} new tokens after {context}", rounds))
     return {
@@ -134,26 +91,6 @@ def bench(model: HFModel, *, items: int = 32, rounds: int = 3, batch_tokens: int
     }
 
 
-def floor_seconds(queries: Sequence[TokenQuery], shape: Shape, found: Rates) -> float:
-    """What queries, all of one kind, take at least.
-
-    Prompts are read once, each by itself. Then a step a token, to every query's limit: each step reads all weights, and
-    the keys and values of the queries that are on their way.
-    """
-    scored = [query for query in queries if isinstance(query, ScoreQuery)]
-    if scored:
-        tokens, before, places = _unique(scored)
-        return shape.flops(tokens, before, places) / found.flops
-    prompts = [(len(query.prompt), query.max_new_tokens) for query in queries if isinstance(query, GenerateQuery)]
-    floor = sum(shape.flops(length, length / 2, 1) for length, _ in prompts) / found.flops
-    for step in range(1, max(new for _, new in prompts)):
-        seen = [length + step for length, new in prompts if new > step]
-        work = shape.flops(len(seen), sum(seen) / len(seen), len(seen)) / found.flops
-        moved = (shape.weights + shape.head) * shape.item + sum(seen) * shape.token_bytes
-        floor += max(work, moved / found.bytes)
-    return floor
-
-
 def _generation(
     engine: Engine, shape: Shape, found: Rates, prompts: list[GenerateQuery], name: str, rounds: int
 ) -> Measured:
@@ -164,15 +101,6 @@ def _generation(
     finally:
         engine.model.codec.eos = ends
     return Measured(name, count * (context + new - 1), seconds, floor_seconds(prompts, shape, found))
-
-
-def _unique(queries: list[ScoreQuery]) -> tuple[int, float, int]:
-    """Tokens that must pass once, how many others each sees on average, and the places that need logits."""
-    packed = pack(queries, reach=sys.maxsize)
-    inside = packed.branch >= 0
-    tokens = int(inside.sum()) + len(packed.prefix)
-    seen = int((packed.positions * inside).sum()) + len(packed.prefix) ** 2 / 2
-    return tokens, seen / tokens, len(packed.lines)
 
 
 def _median(engine: Engine, queries: list[Any], rounds: int) -> float:

@@ -11,15 +11,18 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, WORKERS, Backend
+from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, WORKERS, Backend, CostEstimate
 from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Prompt
 from gpteval.engine.batches import form_batches
+from gpteval.engine.floor import Rates, Shape, floor_seconds
+from gpteval.engine.speed import remembered
 from gpteval.engine.trees import CACHED
 from gpteval.models.catalogue import ModelInfo
+from gpteval.models.library import skeleton_of
 from gpteval.models.loader import HFModel
 from gpteval.store.same import WEIGHTS
 from gpteval.tokens.encode import Encoder
@@ -80,6 +83,26 @@ class Engine(Backend):
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
         """Encode prompts. Raises ItemError naming the item. Loads no weights."""
         return plan_queries(self.encoder, self.model.key, prompts)
+
+    def estimate(self, queries: Sequence[Any]) -> CostEstimate:
+        found = super().estimate(queries)
+        speed = remembered(self.model.device, self.model.dtype, self.model.info.n_params or 0)
+        if speed is None or self._shape is None:
+            return found
+        rates = Rates(speed.flops, speed.bytes)
+        read = [query for query in queries if isinstance(query, ScoreQuery)]
+        written = [query for query in queries if isinstance(query, GenerateQuery)]
+        floors = ((read, speed.reading), (written, speed.writing))
+        seconds = sum(floor_seconds(some, self._shape, rates) / share for some, share in floors if some)
+        return replace(found, seconds=seconds)
+
+    @cached_property
+    def _shape(self) -> Shape | None:
+        """What a token costs, without the weights; None of a model that does not show it."""
+        try:
+            return Shape.of(skeleton_of(self.model.config, self.model.options.trust), self.model.config)
+        except (AttributeError, ValueError):
+            return None
 
     @cached_property
     def budget(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from gpteval.backends.by_prefix import open_backend, planned_by
 from gpteval.backends.interface import Backend
@@ -42,6 +43,8 @@ def _estimate(plan: RunPlan, store: ResultStore, backend: Backend, unit: Unit) -
     if isinstance(data, GptevalError):
         raise data
     backend = backend.for_task(data.task, unit.shots, plan.listener.warned)
-    queries = planned_by(backend, plan.prompts_of(backend.adapted(data), unit)).queries
+    prompts = plan.prompts_of(backend.adapted(data), unit)
+    queries = planned_by(backend, prompts).queries
     known = known_to(backend, store, queries)
-    plan.listener.estimated(unit, backend.estimate([query for key, query in queries.items() if key not in known]))
+    found = backend.estimate([query for key, query in queries.items() if key not in known])
+    plan.listener.estimated(unit, replace(found, items=len(prompts)))

@@ -202,7 +202,7 @@ def test_the_cost_is_told_and_kept_to(server: ApiServer, tmp_path: Path, in_proc
     (estimate,) = json.loads(done.stdout)["estimates"]
     assert estimate["rows"] == estimate["queries"], "the name before is still given"
     assert (estimate["rows"], server.seen) == (20, [])
-    assert "At most" in in_process(*common, "--out", tmp_path / "dry", "--dry-run").stdout
+    assert "at most" in in_process(*common, "--out", tmp_path / "dry", "--dry-run").stdout
     done = in_process(*common, "--out", tmp_path / "r", "--json")
     (row, *_) = json.loads(done.stdout)["results"]
     read = sum(len(server.tokenizer(b["messages"][0]["content"])["input_ids"]) for _, _, b in server.seen)

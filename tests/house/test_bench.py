@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpteval.engine.bench import Shape
+from gpteval.engine.floor import Shape
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from tests.conftest import RunCli
@@ -29,7 +29,7 @@ def test_operations_are_those_that_torch_counts(architecture: str, tmp_path: Pat
     # The plain kernel, whose products are counted, computes the whole square: every token sees ``length``.
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         module(input_ids=ids)
-    expected = Shape.of(model).flops(rows * length, length, rows * length)
+    expected = Shape.of(model.module, model.config).flops(rows * length, length, rows * length)
     assert counter.get_total_flops() == pytest.approx(expected, rel=0.02)
 
 

@@ -29,9 +29,11 @@ def bench(
 ) -> None:
     """Measure the engine's speed on this machine.
 
-    Also the share of what the machine could do. The last line is JSON.
+    Also the share of what the machine could do. The last line is JSON. What was found is remembered: `run --dry-run`
+    foretells seconds by it.
     """
     from gpteval.engine.bench import bench as measure
+    from gpteval.engine.speed import remember
     from gpteval.models.loader import HFModel
 
     with resumable():
@@ -40,6 +42,7 @@ def bench(
         with document_only(as_json):
             loaded = HFModel(info, weights.load(tokenizer=tokenizer))
             found = measure(loaded, items=items, rounds=rounds, batch_tokens=batch_tokens_of(batch_tokens))
+        remember(found)
         if as_json:
             say(strict_json(found, 1))
             return

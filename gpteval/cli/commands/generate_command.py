@@ -12,6 +12,7 @@ from gpteval.cli.console import document_only, say
 from gpteval.cli.one import one_model
 from gpteval.cli.option_groups import Told, WeightsAs
 from gpteval.cli.options import Json, Tokenizer
+from gpteval.cli.voice import told_if_slow
 from gpteval.core.errors import ItemError, UsageError
 from gpteval.core.strict import strict_json
 
@@ -34,17 +35,18 @@ def generate(
     told: Told,
 ) -> None:
     """Continue a prompt."""
-    from gpteval.core.outcomes import Generated
-    from gpteval.core.types import Generate, Prompt
-    from gpteval.engine.engine import Engine
-    from gpteval.models.loader import HFModel
-    from gpteval.tokens.queries import Sampling
-
     if temperature is None:
         temperature = 1.0 if n > 1 else 0.0
-    with document_only(as_json):
+    with document_only(as_json), told_if_slow("loading torch, transformers and the model"):
+        from gpteval.core.outcomes import Generated
+        from gpteval.core.types import Generate, Prompt
+        from gpteval.engine.engine import Engine
+        from gpteval.models.loader import HFModel
+        from gpteval.tokens.queries import Sampling
+
         info = one_model(model)
         loaded = HFModel(info, weights.load(tokenizer=tokenizer))
+        _ = loaded.module
     try:
         asked = Prompt("prompt", Generate(prompt, ("",), tuple(stop or ()), max_new_tokens))
     except ItemError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,7 +144,7 @@ def run(
 
 def _foretell(config: RunConfig, as_json: bool) -> int:
     """Say what a run would take, and return the exit code."""
-    from gpteval.cli.rich_tables import add_row, show_table, table_of
+    from gpteval.cli.dry_console import document, print_estimates
     from gpteval.cli.run_console import exit_code, tell_failures
     from gpteval.cli.run_listener import Estimates
     from gpteval.run.runner import execute
@@ -154,24 +154,6 @@ def _foretell(config: RunConfig, as_json: bool) -> int:
         outcome = execute(replace(config, dry_run=True), listener)
     finally:
         listener.close()
-    found = listener.found
-    dollars = [one.dollars for _, one in found if one.dollars is not None]
-    if as_json:
-        rows = [
-            {"model": unit.model.name, "task": unit.task.label, "shots": unit.shots}
-            | asdict(one)
-            | {"rows": one.queries}  # as 0.1.0 called them
-            for unit, one in found
-        ]
-        say(strict_json({"estimates": rows, "dollars": sum(dollars) if dollars else None}, 1))
-    else:
-        table = table_of("model", "task", "shots", "requests", "tokens in", "tokens out at most", "dollars at most")
-        for unit, one in found:
-            cost = "" if one.dollars is None else f"{one.dollars:.4f}"
-            counts = (f"{n:,}" for n in (one.queries, one.tokens_in, one.tokens_out))
-            add_row(table, unit.model.name, unit.task.label, str(unit.shots), *counts, cost)
-        show_table(table)
-        if dollars:
-            say(f"\nAt most {sum(dollars):.4f} dollars; tokens of chat models are counted roughly, rather too high.")
+    say(strict_json(document(listener.found), 1)) if as_json else print_estimates(listener.found, config)
     tell_failures(outcome.failures)
     return exit_code(outcome.failures)
