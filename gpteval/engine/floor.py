@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from gpteval.engine.pack import pack
 from gpteval.tokens.queries import GenerateQuery, ScoreQuery, TokenQuery
 
 
@@ -39,6 +36,8 @@ class Shape:
     @classmethod
     def of(cls, module: Any, config: Any) -> Shape:
         """Of a causal language model, or of its skeleton. Raises ValueError where it has no output layer."""
+        import torch
+
         text, output = config.get_text_config(), module.get_output_embeddings()
         if output is None:
             raise ValueError("no output layer")
@@ -80,6 +79,8 @@ def floor_seconds(queries: Sequence[TokenQuery], shape: Shape, found: Rates) -> 
 
 def unique_tokens(queries: Sequence[ScoreQuery]) -> tuple[int, float, int]:
     """Tokens that must pass once, how many others each sees on average, and the places that need logits."""
+    from gpteval.engine.pack import pack
+
     packed = pack(queries, reach=sys.maxsize)
     inside = packed.branch >= 0
     tokens = int(inside.sum()) + len(packed.prefix)
