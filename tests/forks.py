@@ -172,6 +172,17 @@ def start_of_processes(tests: Sequence[str], marked: str) -> str:
     return shlex.join([sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address("tests", ())])
 
 
+def program(folder: Path) -> Path:
+    """A file ``gpteval`` in a folder: for scripts, whose every start of it is then a fork."""
+    _hold("full", ())
+    words = [sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address("full", ())]
+    folder.mkdir(exist_ok=True)
+    file = folder / "gpteval"
+    file.write_text(f'#!/bin/sh\nexec {shlex.join(words)} -m gpteval "$@"\n')
+    file.chmod(0o755)
+    return file
+
+
 @cache
 def _hold(kind: str, otherwise: _Key, tests: tuple[str, ...] = ()) -> socket.socket:
     """A connection that keeps the process that forks alive as long as this one lives. It has its imports of an

@@ -232,5 +232,7 @@ def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[s
 
 
 def _both(fact: str, a: Answers, b: Answers) -> str:
-    one, two = ("unknown" if said == "" else said for said in (a.facts[fact], b.facts[fact]))
-    return f"{fact} {one} and {two}"
+    one, two = (a.facts[fact], b.facts[fact])
+    if fact == "signature" and not (one and two):
+        return f"signature of {a.model if one else b.model} alone: {one or two}"
+    return f"{fact} {'unknown' if one == '' else one} and {'unknown' if two == '' else two}"

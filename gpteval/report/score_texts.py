@@ -13,7 +13,7 @@ from gpteval.core.tables import plain_latex, plain_markdown, to_csv
 from gpteval.core.text import one_line, printable
 from gpteval.report.score_table import FACTS, ScoreTable, ScoreText
 
-NAMES = (18, 14, 11)  # characters of a column's name, where its scores are shorter: the first with which all fits
+NAMES = (30, 18, 14, 11)  # characters of a column's name, where its scores are shorter: the first with which all fits
 LINE = 120  # characters of a footnote's line
 
 

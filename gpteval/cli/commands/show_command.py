@@ -125,9 +125,10 @@ def _tokens(prompt: Prompt, name: str) -> None:
 
     model, encoded = _encoded(prompt, name)
     count = sum(query.length for query in encoded.queries if query is not None)
+    queries = "1 query" if len(encoded.queries) == 1 else f"{len(encoded.queries)} queries"
     dropped = f", {encoded.shots_dropped} examples dropped" if encoded.shots_dropped else ""
     cut = f", {encoded.tokens_cut} tokens cut" if encoded.tokens_cut else ""
-    _heading(f"{model.info.name}: {len(encoded.queries)} queries, {count} tokens, window {model.window}{dropped}{cut}")
+    _heading(f"{model.info.name}: {queries}, {count} tokens, window {model.window}{dropped}{cut}")
     for query in encoded.queries:
         if isinstance(query, ScoreQuery):
             say(f"{_pieces(model, query.context)} => {_pieces(model, query.targets)}")
