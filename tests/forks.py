@@ -248,7 +248,11 @@ def serve(descriptor: int, kind: str, tests: Sequence[str]) -> None:
             if key.fileobj is listener:
                 chosen.register(listener.accept()[0], selectors.EVENT_READ)
             elif isinstance(key.fileobj, socket.socket):
-                _hear(key.fileobj, chosen)
+                try:
+                    _hear(key.fileobj, chosen)
+                except (OSError, EOFError):  # who was connected was killed: no others are to suffer for that
+                    chosen.unregister(key.fileobj)
+                    key.fileobj.close()
             else:
                 _ended(key, chosen)
 
