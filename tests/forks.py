@@ -168,19 +168,14 @@ def _address(kind: str, otherwise: _Key) -> str:
 def start_of_processes(tests: Sequence[str], marked: str) -> str:
     """The start of a command line that runs ``-c CODE`` in a process which has collected these tests already."""
     _hold("tests", (), (*tests, "-m", marked))
-    _hold("full", ())  # tests will soon want it
-    return shlex.join([sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address("tests", ())])
+    start()  # tests will soon want it
+    return start("tests")
 
 
-def program(folder: Path) -> Path:
-    """A file ``gpteval`` in a folder: for scripts, whose every start of it is then a fork."""
-    _hold("full", ())
-    words = [sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address("full", ())]
-    folder.mkdir(exist_ok=True)
-    file = folder / "gpteval"
-    file.write_text(f'#!/bin/sh\nexec {shlex.join(words)} -m gpteval "$@"\n')
-    file.chmod(0o755)
-    return file
+def start(kind: str = "full") -> str:
+    """The start of a command line that runs ``-m MODULE`` or ``-c CODE`` as a fork."""
+    _hold(kind, ())
+    return shlex.join([sys.executable, "-S", "-E", str(Path(__file__).with_name("as_fork.py")), _address(kind, ())])
 
 
 @cache

@@ -27,8 +27,19 @@ from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.config import RunConfig
 from gpteval.run.units import Unit
+from gpteval.stats.interval import Estimate
 
 WIDTH = 110  # characters of a paragraph's line
+COLUMNS = (
+    "Under a number of examples stands the mean score over the sets of examples (seeds). 'a doubling brings': what "
+    "twice as many examples add, the slope over log2(1 + examples), with its 95 % interval. 'seeds ±': the standard "
+    "deviation that the choice of the most examples brings, apart from what items account for."
+)
+CONTROLS = (
+    "Controls. 'random labels': the same examples with answers drawn at random; what true ones bring beyond that says "
+    "whether the model reads them. 'other orders': the least and the greatest score of the first set in its own and in "
+    "other orders."
+)
 
 
 class FewShotListener(ConsoleListener):
@@ -131,13 +142,43 @@ def show(found: FewShot) -> None:
         table.add_column(name)
     for curve in found.curves:
         table.add_row(*(Text(one_line(cell)) for cell in _row(curve, numbers)))
+    _print(table, console)
+    width = min(console.width, WIDTH)
+    say(_wrapped(COLUMNS, width))
+    if controls := [(curve, point) for curve in found.curves for point in curve.points if point.labels or point.orders]:
+        _print(_controls(controls), console)
+        say(_wrapped(CONTROLS, width))
+    say("")
+    for sentence in found.sentences:
+        print_lines(_wrapped(sentence, width))
+
+
+def _print(table: Table, console: Console) -> None:
     with console.capture() as captured:
         console.print(table)
     say("")
     print_lines(captured.get().rstrip("\n"))
-    say("")
-    for sentence in found.sentences:
-        print_lines(_wrapped(sentence, min(console.width, WIDTH)))
+
+
+def _controls(found: Sequence[tuple[Curve, Point]]) -> Table:
+    """What was tried beside the examples as they are, also where nothing came of it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("model", "task", "examples", "as they are", "random labels", "true labels bring", "other orders"):
+        table.add_column(name, no_wrap=name in ("model", "task"))
+    for curve, point in found:
+        orders = f"{number(min(point.orders))} to {number(max(point.orders))}" if point.orders else ""
+        random = "" if point.random_labels is None else number(point.random_labels.value)
+        labels = "" if point.labels is None else _measure(point.labels)
+        row = (curve.model, curve.label, str(point.shots), number(point.score.value), random, labels, orders)
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    return table
+
+
+def _measure(found: Estimate) -> str:
+    """A difference with its interval, or in words where there is none on any item."""
+    if found.value == found.ci_low == found.ci_high == 0:
+        return "no difference on any item"
+    return f"{number(found.value)} [{number(found.ci_low)}, {number(found.ci_high)}]"
 
 
 def _row(curve: Curve, numbers: Sequence[int]) -> list[str]:
@@ -146,10 +187,9 @@ def _row(curve: Curve, numbers: Sequence[int]) -> list[str]:
     bars = sparkline(values, min(values), max(values))
     slope = ""
     if curve.slope is not None:
-        low, high = number(curve.slope.ci_low), number(curve.slope.ci_high)
-        slope = number(curve.slope.value) + ("" if curve.one_set else f" [{low}, {high}]")
+        slope = number(curve.slope.value) if curve.one_set else _measure(curve.slope)
     last = curve.points[-1]
-    spread = number(last.spread.sd) if len(last.seeds) > 1 else ""
+    spread = "" if len(last.seeds) < 2 else number(last.spread.sd) if last.spread.sd else "none seen"
     cells = [number(points[shots].score.value) if shots in points else "" for shots in numbers]
     return [curve.model, curve.label, curve.metric, *cells, bars, slope, spread, "; ".join(_remarks(curve, last))]
 

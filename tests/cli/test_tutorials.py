@@ -22,7 +22,9 @@ TUTORIALS = CHECKOUT / "docs" / "tutorials"
 
 def follow(name: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """What a person sees who follows it into ``folder / "out"``."""
-    forks.program(folder / "bin")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "gpteval").write_text(f'#!/bin/sh\nexec {forks.start()} -m gpteval "$@"\n')
+    (folder / "bin" / "gpteval").chmod(0o755)
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", str(TUTORIALS / name), str(folder / "out")]
     env = {**os.environ, "PATH": path, "COLUMNS": "100", **variables}
