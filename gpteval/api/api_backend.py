@@ -57,6 +57,8 @@ class ApiBackend(Backend):
     def __init__(self, model: ApiModel, opening: Opening) -> None:
         self.model, self.options, self.budget = model, model.options, opening.budget
         self.price: Price | None = price_of(model.info.location, self.options.prices)
+        if self.options.max_cost is not None and self.price is None and self.options.of_this_machine:
+            self.price = Price(model.info.location, 0.0, 0.0, "served by this machine, which sends no bill")
         if self.options.max_cost is not None and self.price is None:
             raise UsageError(
                 f"--max-cost needs the price of {model.info.location}, which is not known", "give it with --prices FILE"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gpteval.core.errors import UsageError
 
@@ -43,6 +45,15 @@ class ApiOptions:
     def url(self) -> str:
         """The server's address; "" for OpenAI's own."""
         return (self.base_url or os.environ.get(URL_VARIABLE, "")).rstrip("/")
+
+    @property
+    def of_this_machine(self) -> bool:
+        """Whether the server's address is one that only this machine has."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False
 
     def key(self) -> str:
         """The key, from the file or the environment. Raises UsageError where OpenAI's own is asked without one."""

@@ -49,14 +49,15 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
 
 def _files(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """The digests of each model's files. One whose results were there already was not loaded: it has those of the model
-    of its fingerprint, or where that was not loaded either, the fingerprint in their place.
+    of its fingerprint, or where that was not loaded either, the fingerprint in their place; so has a tuned one, whose
+    head is in none of these files.
     """
-    loaded = [facts for facts in models.values() if facts.get(WEIGHTS)]
+    loaded = [facts for facts in models.values() if facts.get(WEIGHTS) and not facts.get("finetune")]
     by_fingerprint = {str(facts.get("fingerprint") or ""): facts[WEIGHTS] for facts in loaded}
     found: dict[str, dict[str, str]] = {}
     for name, facts in models.items():
         fingerprint = str(facts.get("fingerprint") or "")
-        if facts.get(WEIGHTS):
+        if facts.get(WEIGHTS) and not facts.get("finetune"):
             found[name] = dict(facts[WEIGHTS])
         elif fingerprint and not fingerprint.startswith("api:"):  # of a server nobody knows what it loads
             found[name] = dict(by_fingerprint.get(fingerprint) or {"": fingerprint})

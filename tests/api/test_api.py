@@ -23,8 +23,9 @@ from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.embedded import nano_models
 from gpteval.report import build_report
+from gpteval.run.evaluate import evaluate
 from gpteval.store.documents import read_statistics, sample_file
-from tests.api_runs import KEY, MODEL, QUICK, run, values
+from tests.api_runs import KEY, MODEL, QUICK, facts, run, values
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
 from tests.made_runs import make_run, scores
@@ -219,10 +220,31 @@ def test_the_cost_is_told_and_kept_to(server: ApiServer, tmp_path: Path, in_proc
     done = in_process(*common, "--out", tmp_path / "c", "--max-cost", 1)
     assert done.returncode == 0, done.stderr
     assert len(server.seen) == 20, "what was paid for is not asked again"
-    with pytest.raises(UsageError, match="which is not known"):
-        raise UsageError(
-            run(server, tmp_path / "u", f"openai:{MODEL}", "nano_topic", ApiOptions(max_cost=1)).failures[0].error
-        )
+
+
+def test_an_unknown_price_is_none_on_this_machine_and_else_has_to_be_given(server: ApiServer, tmp_path: Path) -> None:
+    made = run(server, tmp_path / "a", f"openai:{MODEL}", "nano_en_fr", replace(QUICK, max_cost=0.0), limit=4)
+    assert [result.dollars for result in made.results if result.primary] == [0.0]
+    assert facts(tmp_path / "a")["price"]["date"] == "served by this machine, which sends no bill"
+    elsewhere = ApiOptions(max_cost=1, base_url="http://192.0.2.1/v1")  # of a network that there is none of
+    asked = evaluate(f"openai:{MODEL}", "nano_en_fr", out=tmp_path / "b", cache=False, limit=4, api=elsewhere)
+    assert "--max-cost needs the price of gpt2-nano, which is not known" in asked.failures[0].error
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("http://localhost:8000/v1", True),
+        ("http://127.0.0.1/v1", True),
+        ("http://[::1]:80/v1", True),
+        ("http://localhost.example.com/v1", False),
+        ("http://10.0.0.1/v1", False),
+        ("https://api.openai.com/v1", False),
+        ("", False),
+    ],
+)
+def test_which_servers_are_of_this_machine(address: str, own: bool) -> None:
+    assert ApiOptions(base_url=address).of_this_machine == own
 
 
 def test_answers_that_are_asked_for_again_count(server: ApiServer, tmp_path: Path) -> None:

@@ -130,3 +130,11 @@ def test_which_files_are_a_models_weights(tmp_path: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"old")
     (info,) = resolve_models([str(folder)])
     assert sorted(HFModel(info, LoadOptions("cpu")).weights) == ["part-0.safetensors", "part-1.safetensors"]
+
+
+def test_tuned_ones_are_told_apart_by_their_heads() -> None:
+    """Of the methods that leave the base as it is, the files of weights are those of the base."""
+    base = {"weights": {"model.safetensors": "a"}, "family": "f"}
+    tuned = {name: base | {"finetune": {"method": "head"}, "fingerprint": f"sha256:{name}"} for name in ("one", "two")}
+    assert same_weights({"base": base | {"fingerprint": "sha256:base"}, **tuned}) == []
+    assert len(same_weights({"one": tuned["one"], "again": tuned["one"]})) == 1

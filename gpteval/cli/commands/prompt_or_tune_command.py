@@ -77,8 +77,12 @@ def _print(found: Protocols) -> None:
     say(line("method", "examples", "metric", "value", "interval", "seeds ±", "trained", "s"))
     for row in found.rows:
         interval = "" if row.ci_low is None or row.ci_high is None else f"[{row.ci_low:.3f}, {row.ci_high:.3f}]"
-        spread = "" if row.spread is None else f"{row.spread:.3f}"
+        spread = "" if row.spread is None else f"{row.spread:.3f}" if row.spread else "none seen"
         counts = f"{row.trained:,}", f"{row.seconds:.0f}"
         say(line(row.method, f"{row.examples:,}", row.metric, f"{row.value:.3f}", interval, spread, *counts))
+    say(
+        "\nIntervals are 95 %, over items. 'seeds ±': the standard deviation between trainings on other examples; "
+        "'trained': weights;\n's': seconds of a training.\n"
+    )
     for sentence in found.sentences:
         say(sentence)
