@@ -16,7 +16,7 @@ from rich.text import Text
 from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import say
 from gpteval.cli.rate import rate
-from gpteval.cli.voice import as_events, is_plain, tell, tell_if_slow
+from gpteval.cli.voice import LIBRARIES, as_events, is_plain, tell, tell_if_slow
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.show import counted
 from gpteval.core.text import one_line
@@ -24,7 +24,6 @@ from gpteval.run.facts import on_failures
 from gpteval.run.units import Listener, Unit
 from gpteval.store.progress import State
 
-LIBRARIES = "loading torch and transformers"
 QUIET_SECONDS = 30  # between progress lines where stderr is no terminal
 FILLED_SECONDS = 0.2  # between two states of worker processes on a terminal
 EVENT_SECONDS = 1  # the same, for a program

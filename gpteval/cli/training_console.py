@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from gpteval.cli.voice import as_events, is_plain, tell
+from gpteval.cli.voice import LIBRARIES, as_events, is_plain, tell, tell_if_slow
 from gpteval.train.training_progress import TrainingProgress
+
+SHARE = 0.1  # of the time, after which there is a further line where stderr is no terminal; a second at least
 
 
 class TrainingConsole(TrainingProgress):
@@ -14,22 +16,37 @@ class TrainingConsole(TrainingProgress):
 
     def __init__(self) -> None:
         self.begin: tuple[float, int] | None = None
+        self.slow = tell_if_slow(LIBRARIES)
+        self.since: float | None = None  # when the first of the lines was told that come while something goes on
+        self.told = 0.0  # and when the last
 
     def stage(self, text: str) -> None:
+        self.slow.cancel()
         tell(text, "stage")
+
+    def packed(self, tokens: int, of: int) -> None:
+        self._line(f"{tokens:,} of {of:,} tokens of text", time.monotonic(), last=tokens >= of, tokens=tokens, of=of)
 
     def step(self, step: int, steps: int, loss: float) -> None:
         now = time.monotonic()
         if self.begin is None or step <= self.begin[1]:  # a training begins
-            self.begin, rate = (now, step), ""
+            self.begin, self.since, rate = (now, step), None, ""
         else:
             rate = self._rate(now, step, steps)
-        line = f"step {step}/{steps}  loss {loss:.3f}{rate}"
+        said = {"step": step, "steps": steps, "loss": loss}
+        self._line(f"step {step}/{steps}  loss {loss:.3f}{rate}", now, last=step >= steps, **said)
+
+    def _line(self, text: str, now: float, *, last: bool, **facts: float) -> None:
+        """On a terminal written over by the next; else more and more seldom, and the last."""
         if as_events():
-            tell(line, "step", step=step, steps=steps, loss=loss)
-        elif is_plain():
-            end = "\n" if step >= steps or not sys.stderr.isatty() else "\r"
-            print(f"{line}   ", end=end, file=sys.stderr, flush=True)
+            tell(text, "progress", **facts)
+        elif is_plain() and sys.stderr.isatty():
+            print(f"{text}   ", end="\n" if last else "\r", file=sys.stderr, flush=True)
+        elif last or self.since is None or now - self.told >= max(1.0, SHARE * (now - self.since)):
+            self.since, self.told = now if self.since is None else self.since, now
+            tell(text)
+        if last:
+            self.since = None
 
     def _rate(self, now: float, step: int, steps: int) -> str:
         """Steps a second since the first that was told, which need not be the training's first."""

@@ -12,6 +12,7 @@ from gpteval.cli.console import print_lines, say
 from gpteval.core.errors import UsageError
 
 PATIENCE = 1.0  # seconds
+LIBRARIES = "loading torch and transformers"
 FORMS = ("text", "json")
 LOUD = ("warning", "failure", "error", "interrupted")  # what is told under --quiet, too
 

@@ -15,8 +15,9 @@ architectures and denoising objectives.
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from gpteval.train.windows import Windows, pack, some
 
 OWN = ".pretraining"  # marks a folder as one that a training may write into
 TOKENIZER_DOCUMENTS = 20_000
+TOLD_SECONDS = 1.0  # after which a step is told that is not logged
 HELD_OUT = "held_out.jsonl"  # beside the model: text that it was not trained on
 
 
@@ -77,7 +79,7 @@ def pretrain(
     tokenizer = train_tokenizer(recipe.tokenizer, sample, recipe.vocabulary)
     codec, short = Codec(tokenizer), min(steps, recipe.short_steps) if recipe.first else 0
     early, of_early = pack(recipe, codec, short * recipe.batch, seed, recipe.first)
-    windows, documents = pack(recipe, codec, steps * recipe.batch - len(early), seed)
+    windows, documents = pack(recipe, codec, steps * recipe.batch - len(early), seed, told=progress.packed)
     windows, documents = np.concatenate([early, windows]), documents + of_early
     model = initial_model(recipe, tokenizer)
     progress.stage(f"2/4 initialisation: {recipe.architecture}, {model.num_parameters():,} parameters, seed {seed}")
@@ -99,6 +101,7 @@ def pretrain(
         optimizers=(optimizer_of(model, recipe.learning_rate), None),
     )
     trainer.remove_callback(transformers.PrinterCallback)
+    watcher.latest = lambda: float(trainer.latest)
     with disk_errors(str(states)):
         states.mkdir(exist_ok=True)
         watcher.keep_settings()
@@ -200,7 +203,9 @@ def _trainer(short_steps: int) -> type[Any]:
         def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
             if self.state.global_step < short_steps:
                 inputs = {name: tokens.reshape(len(tokens) * PIECES, -1) for name, tokens in inputs.items()}
-            return super().compute_loss(model, inputs, *arguments, **named)
+            found = super().compute_loss(model, inputs, *arguments, **named)
+            self.latest = (found[0] if isinstance(found, tuple) else found).detach()
+            return found
 
     return Trainer
 
@@ -230,7 +235,7 @@ def _spent(file: Path, settings: Mapping[str, Any], out: Path) -> float:
 @dataclass
 class _Watcher:
     """Tells progress and logs it, counts seconds and stops in time; ``file`` keeps them beside the checkpoints.
-    ``keep``: at which steps the model is saved, and where.
+    ``keep``: at which steps the model is saved, and where. ``latest``: the loss of the last step.
     """
 
     steps: int
@@ -242,17 +247,21 @@ class _Watcher:
     tokenizer: Any
     keep: Mapping[int, Path]
     spent: float = 0.0
+    latest: Callable[[], float] = lambda: math.nan
 
     def callback(self) -> Any:
         import transformers
 
         watcher = self
         before, begin = self.spent, time.monotonic()
+        told = begin
 
         class Callback(transformers.TrainerCallback):  # type: ignore[misc]
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 if "loss" not in (logs or {}):  # a summary at the end
                     return
+                nonlocal told
+                told = time.monotonic()
                 watcher.progress.step(state.global_step, watcher.steps, logs["loss"])
                 for name in ("loss", "learning_rate", "grad_norm"):
                     if name in logs:
@@ -264,7 +273,12 @@ class _Watcher:
                     with whole(folder) as partial:
                         model.save_pretrained(partial, state_dict=half)
                         watcher.tokenizer.save_pretrained(partial)
-                seconds = time.monotonic() - begin
+                nonlocal told
+                now = time.monotonic()
+                if now - told > TOLD_SECONDS and state.global_step % args.logging_steps:  # others are told when logged
+                    told = now
+                    watcher.progress.step(state.global_step, watcher.steps, watcher.latest())
+                seconds = now - begin
                 watcher.spent = before + seconds
                 if watcher.max_minutes is not None and seconds > 60 * watcher.max_minutes:
                     control.should_training_stop = control.should_save = True

@@ -18,10 +18,15 @@ OF_A_TOKEN = 8  # characters, seldom more: so much text is read for the tokens t
 
 
 def pack(
-    recipe: Recipe, codec: Codec, count: int, seed: int, corpus: Callable[[int], Iterator[str]] | None = None
+    recipe: Recipe,
+    codec: Codec,
+    count: int,
+    seed: int,
+    corpus: Callable[[int], Iterator[str]] | None = None,
+    told: Callable[[int, int], None] = lambda tokens, of: None,
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], int]:
     """``count`` windows of tokens, shape [count, window], and how many documents they took, of the recipe's corpus or
-    another.
+    another. ``told``: how many of the tokens are there, as they come.
 
     Documents stand end to end, an end token after each; a line break where the tokenizer has no end token.
     """
@@ -37,6 +42,7 @@ def pack(
             if end is not None:
                 packed.append(end)
         taken += len(texts)
+        told(min(len(packed), need), need)
     return np.array(packed[:need], dtype=np.int64).reshape(count, recipe.window), taken
 
 

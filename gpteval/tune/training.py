@@ -54,13 +54,13 @@ def tune(
         _leave(out)
         progress.stage(f"{out} was trained to its end already")
         return about
-    progress.stage(f"the training split of {task.name}")
+    progress.stage(f"loading the training split of {task.name}")
     split = split_of(task, examples=settings.examples, seed=settings.seed)
     asked = asked_of(task)
-    progress.stage(f"the files of {info.name}")
+    progress.stage(f"loading the files of {info.name}")
     model = HFModel(info, load)
     training_set = _training_set_of(split, model, task, settings)
-    progress.stage(f"the weights of {info.name}")
+    progress.stage(f"loading the weights of {info.name}")
 
     from gpteval.train.resume import last_checkpoint
     from gpteval.tune.head_model import accuracy

@@ -53,6 +53,37 @@ def test_no_time_is_told_before_it_is_known(
     ]
 
 
+def test_where_nobody_watches_lines_come_more_and_more_seldom(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(float(second) for second in range(10_000))
+    monkeypatch.setattr("gpteval.cli.training_console.time.monotonic", lambda: next(clock))
+    shown = TrainingConsole()
+    for step in range(1, 4001):
+        shown.step(step, 4000, 2.0)
+    told = [int(step) for step in re.findall(r"step (\d+)/", capsys.readouterr().err)]
+    assert told[:5] == [1, 2, 3, 4, 5]
+    assert told[-1] == 4000
+    assert 60 < len(told) < 100
+    shown.packed(10, 20)
+    shown.packed(11, 20)
+    assert "10 of 20 tokens of text" in capsys.readouterr().err
+
+
+def test_a_step_that_takes_long_is_told_before_it_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpteval.train.pretrain.TOLD_SECONDS", 0.0)
+    heard: list[tuple[int, float]] = []
+
+    class Losses(TrainingProgress):
+        def step(self, step: int, steps: int, loss: float) -> None:
+            heard.append((step, loss))
+
+    recipe = small("gpt2-nano")
+    pretrain(recipe, tmp_path / "m", steps=20, seed=SEED, device="cpu", progress=Losses())
+    assert [step for step, _ in heard] == list(range(1, 21)), "logged are two of ten"
+    assert all(2 < loss < 12 for _, loss in heard)
+
+
 def test_each_step_is_told_once_and_what_is_left_is_said(tmp_path: Path) -> None:
     heard = Hears()
     pretrain(small("gpt2-nano"), tmp_path / "m", seed=SEED, device="cpu", max_minutes=0, progress=heard)
