@@ -8,9 +8,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from textwrap import fill
 from typing import IO
 
-from gpteval.core.text import visible, without_paths
+from gpteval.core.text import one_line, visible, without_paths
 
 WIDE = 120  # columns where nobody looks at a terminal
 
@@ -55,6 +56,11 @@ def width_of(where: IO[str]) -> int:
     """Of the terminal, or what fits most."""
     looked_at = where.isatty() or "COLUMNS" in os.environ
     return shutil.get_terminal_size().columns if looked_at else WIDE
+
+
+def say_folded(sentence: str) -> None:
+    """A sentence on stdout, in lines of the terminal's width."""
+    print_lines(fill(one_line(sentence), min(WIDE, width_of(sys.stdout))))
 
 
 @contextmanager

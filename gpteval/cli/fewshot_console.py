@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -130,7 +131,7 @@ def show(found: FewShot) -> None:
     if not found.curves:
         return
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 200
     numbers = sorted({point.shots for curve in found.curves for point in curve.points})
     table = Table(box=None, pad_edge=False, header_style="bold")

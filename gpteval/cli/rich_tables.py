@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,9 +26,9 @@ def add_row(table: Table, *cells: str) -> None:
 
 
 def show_table(table: Table) -> None:
-    """Print it, as wide as it needs where nobody looks at a terminal."""
+    """Print it, as wide as it needs where nobody looks at a terminal and no width is asked for."""
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 200
     with console.capture() as captured:
         console.print(table)

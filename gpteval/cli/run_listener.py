@@ -202,7 +202,7 @@ def result_line(result: Result) -> str:
     if result.chance is not None:
         marks.append(f"chance {number(result.chance)}")
     score = f"{result.metric} {number(result.value)}{interval}"
-    return one_line(f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<40} {', '.join(marks)}")
+    return one_line(f"{result.model:<16} {result.task:<18} {result.shots:>2}-shot  {score:<34} {', '.join(marks)}")
 
 
 class Estimates(ConsoleListener):

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
-from gpteval.cli.console import command_line, document_only, say
+from gpteval.cli.console import command_line, document_only, say, say_folded
 from gpteval.cli.interrupts import resumable
 from gpteval.cli.option_groups import Told, WeightsAs
 from gpteval.cli.options import Json, Out, TaskDir, Tokenizer, names
 from gpteval.core.errors import UsageError
 from gpteval.core.show import number, p_value, points
 from gpteval.core.strict import strict_json
-from gpteval.core.text import one_line
 
 if TYPE_CHECKING:
     from gpteval.comparison.place import Neighbour, OnTask, Placement
@@ -95,9 +94,11 @@ def _print_places(runs: Sequence[Path], model: str | None, as_json: bool) -> Non
             say("")
         _print(placement)
     if any(rival.indirect for placement in placements for rival in placement.rivals):
-        say("Published: the other side's number is as printed, not measured here on the same items: an indirect")
-        say("comparison, for which both numbers are given the error of the measured one.")
-    say("In brackets: how many of them are more than noise (p below 0.05, adjusted for all of them).")
+        say_folded(
+            "Published: the other side's number is as printed, not measured here on the same items: an indirect "
+            "comparison, for which both numbers are given the error of the measured one."
+        )
+    say_folded("In brackets: how many of them are more than noise (p below 0.05, adjusted for all of them).")
 
 
 def _document(placement: Placement) -> dict[str, object]:
@@ -116,9 +117,9 @@ def _document(placement: Placement) -> dict[str, object]:
 def _print(placement: Placement) -> None:
     from gpteval.cli.rich_tables import add_row, show_table, table_of
 
-    say(one_line(placement.sentence))
+    say_folded(placement.sentence)
     for note in placement.notes:
-        say(one_line(f"{note}."))
+        say_folded(f"{note}.")
     say("")
     table = table_of(
         "against", "generation", "how", "tasks", "ahead on", "behind on", "mean of right and wrong answers"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpteval.cli.completion import complete_models, complete_tasks
-from gpteval.cli.console import say
+from gpteval.cli.console import say, say_folded
 from gpteval.cli.options import Json, TaskDir, names
 from gpteval.core.strict import strict_json
 
@@ -94,6 +94,8 @@ def _print(found: Sequence[Need], effect: float, power: float, margin: float) ->
         add_row(table, *cells, need.why or f"{need.source}{assumed}")
     show_table(table)
     say("")
-    say(f"Items that show a true difference of this size with a power of {power:.0%}, one pair on one task at 5 %; of")
-    say("many pairs and tasks at once each needs more. To raise --limit until a difference is significant is no test:")
-    say("compare --anytime and run --until-decided may look as often as they like.")
+    say_folded(
+        f"Items that show a true difference of this size with a power of {power:.0%}, one pair on one task at 5 %; of "
+        "many pairs and tasks at once each needs more. To raise --limit until a difference is significant is no test: "
+        "compare --anytime and run --until-decided may look as often as they like."
+    )
