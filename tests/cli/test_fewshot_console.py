@@ -6,14 +6,19 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from gpteval.cli.fewshot_console import _measure
 from gpteval.stats.interval import Estimate
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
 
-def test_controls_are_told_also_where_nothing_is_found(tmp_path: Path, in_process: RunCli) -> None:
+def test_controls_are_told_also_where_nothing_is_found(
+    tmp_path: Path, in_process: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A random model does not read its examples."""
+    monkeypatch.setenv("COLUMNS", "160")
     model = save_tiny(tmp_path / "tiny", window=256)
     asked = ("fewshot", "--models", model, "--tasks", "nano_topic", "--shots", "0,2", "--seeds", 2, "--limit", 8)
     done = in_process(*asked, "--controls", "random-labels,order", "--out", tmp_path / "out", "--no-report")
