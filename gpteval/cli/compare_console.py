@@ -11,10 +11,12 @@ from gpteval.comparison.formats import tested
 from gpteval.comparison.numbers import amount
 from gpteval.comparison.results import Pair
 from gpteval.comparison.sentences import sentences
+from gpteval.core.generations import NAMES
 from gpteval.core.grid import GridColumn, pieces
 from gpteval.core.show import counted, footnote, number, with_shots
 from gpteval.core.text import one_line
 
+GPT3 = NAMES["gpt3"]
 NAME = 16  # characters of a model's name above a column
 LINE = 120  # characters of a sentence's line
 FEW = 4  # pairs that are all shown
@@ -35,6 +37,8 @@ def compared_text(comparison: Comparison, width: int) -> str:
         *(f"({letter}) {note}" for note, letter in notes.items()),
         *comparison.remarks,
     ]
+    if any(GPT3 in part for part in parts):
+        below.append(f"{GPT3}: open models of GPT-3's design, such as GPT-Neo, GPT-J, NeoX, Pythia, OPT, Cerebras-GPT.")
     rest = len(all_pairs) - len(shown)
     left = f"Not shown: {counted(rest, 'pair')} of models. " if rest > 0 else ""
     below.append(f"{left}--all prints every row with its interval, p and verdict; --format json has all digits.")

@@ -143,6 +143,8 @@ def _caption(board: Leaderboard, columns: Sequence[Column], interval: str) -> st
         said.append("shares in percent")
     if interval != "none":
         said.append({"half": "± half of the 95 % interval", "range": "95 % intervals in brackets"}[interval])
+    if any(":letters" in column.label for column in columns):
+        said.append("of ':letters' the choices stand in the prompt and are answered by letter")
     return "; ".join([*said, "the best of each task in bold"]) + "."
 
 
