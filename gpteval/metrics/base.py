@@ -53,6 +53,7 @@ class Metric(ABC):
     published_as: tuple[str, ...] = ()
     sacrebleu_p: bool = False  # pairs have the p-value of ``sacrebleu --paired-bs`` too
     needs_neutral: bool = False  # the request must have a neutral context
+    needs_wrong: bool = False  # the request must have more than one choice
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
 
     def __new__(cls, *_: object, **__: object) -> Self:

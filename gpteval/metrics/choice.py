@@ -14,7 +14,8 @@ from gpteval.metrics.base import Floats, MeanMetric, Metric, MetricKind, divide
 Normalise = Callable[[Choice, Scored, int], float]
 
 
-def _parts(request: Request, outcome: Outcome) -> tuple[Choice, Scored]:
+def choice_and_scores(request: Request, outcome: Outcome) -> tuple[Choice, Scored]:
+    """A choice and its outcome. Raises TypeError for anything else."""
     if not isinstance(request, Choice) or not isinstance(outcome, Scored):
         raise TypeError(f"this metric scores Choice requests, not {type(request).__name__}")
     return request, outcome
@@ -29,13 +30,13 @@ def prediction(request: Request, outcome: Outcome) -> int:
     """The continuation with the largest summed log-probability, the lowest index among equals; where a server tells
     not all of them, the one that it gave as its answer.
     """
-    _, scored = _parts(request, outcome)
+    _, scored = choice_and_scores(request, outcome)
     if any(score.logprob is None for score in scored.scores):
         return _best([score.greedy for score in scored.scores])
-    return _best([_logprob(score) for score in scored.scores])
+    return _best([logprob_of(score) for score in scored.scores])
 
 
-def _logprob(score: Score) -> float:
+def logprob_of(score: Score) -> float:
     """Its log-probability. Raises NotAvailable where a server does not tell it."""
     if score.logprob is None:
         raise NotAvailable("this metric needs log-probabilities, which the server does not tell", "ask for acc instead")
@@ -45,6 +46,11 @@ def _logprob(score: Score) -> float:
 def _bare(text: str) -> str:
     """A continuation without its one leading space, as lm-evaluation-harness measures its length."""
     return text.removeprefix(" ")
+
+
+def size_in_bytes(text: str) -> int:
+    """UTF-8 bytes of a continuation, without its one leading space; 1 at least."""
+    return max(1, len(_bare(text).encode("utf-8", "replace")))
 
 
 class Accuracy(MeanMetric):
@@ -68,7 +74,7 @@ class Accuracy(MeanMetric):
         self._normalise = normalise
 
     def score(self, request: Request, outcome: Outcome) -> float:
-        choice, scored = _parts(request, outcome)
+        choice, scored = choice_and_scores(request, outcome)
         untold = any(score.logprob is None for score in scored.scores)
         if self.name == "acc" or (untold and not self.needs_neutral):  # of letters, which are all of one length
             return float(prediction(choice, scored) == choice.gold)
@@ -81,31 +87,29 @@ class Accuracy(MeanMetric):
 
 
 def _per_token(score: Score) -> float:
-    return _logprob(score) / max(1, score.tokens)
+    return logprob_of(score) / max(1, score.tokens)
 
 
 ACCURACIES = (
     # The sum of log-probs (lm-evaluation-harness: acc).
-    Accuracy("acc", lambda choice, scored, n: _logprob(scored.scores[n]), published_as=("accuracy",)),
+    Accuracy("acc", lambda choice, scored, n: logprob_of(scored.scores[n]), published_as=("accuracy",)),
     # Per token, as the GPT-3 paper scores most of its multiple-choice tasks (section 2.4).
     Accuracy("acc_token", lambda choice, scored, n: _per_token(scored.scores[n]), published_as=("accuracy",)),
     # Per character (lm-evaluation-harness: acc_norm).
     Accuracy(
         "acc_char",
-        lambda choice, scored, n: _logprob(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]))),
+        lambda choice, scored, n: logprob_of(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]))),
         published_as=("accuracy_norm",),
     ),
     # Per UTF-8 byte.
     Accuracy(
         "acc_byte",
-        lambda choice, scored, n: (
-            _logprob(scored.scores[n]) / max(1, len(_bare(choice.continuations[n]).encode("utf-8", "replace")))
-        ),
+        lambda choice, scored, n: logprob_of(scored.scores[n]) / size_in_bytes(choice.continuations[n]),
     ),
     # Minus the log-prob after a neutral context: the GPT-3 paper's choice for ARC, OpenBookQA and RACE.
     Accuracy(
         "acc_uncond",
-        lambda choice, scored, n: _logprob(scored.scores[n]) - _logprob(scored.neutral[n]),
+        lambda choice, scored, n: logprob_of(scored.scores[n]) - logprob_of(scored.neutral[n]),
         needs_neutral=True,
         published_as=("accuracy",),
     ),
@@ -123,7 +127,7 @@ class GreedyAccuracy(MeanMetric):
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
-        choice, scored = _parts(request, outcome)
+        choice, scored = choice_and_scores(request, outcome)
         return float(scored.scores[choice.gold].greedy)
 
 
@@ -138,7 +142,7 @@ class AnyGreedy(MeanMetric):
     requests = (Choice,)
 
     def score(self, request: Request, outcome: Outcome) -> float:
-        _, scored = _parts(request, outcome)
+        _, scored = choice_and_scores(request, outcome)
         return float(any(score.greedy for score in scored.scores))
 
 
@@ -156,8 +160,8 @@ class TargetPerplexity(Metric):
     scale = None
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
-        choice, scored = _parts(request, outcome)
-        return (_logprob(scored.scores[choice.gold]), 1.0)
+        choice, scored = choice_and_scores(request, outcome)
+        return (logprob_of(scored.scores[choice.gold]), 1.0)
 
     def value(self, sums: Floats) -> Floats:
         with np.errstate(over="ignore"):
@@ -184,7 +188,7 @@ class ClassMetric(Metric):
         return np.asarray(np.stack([right, wrong]) * min(1.0, 2 / count))
 
     def stats(self, request: Request, outcome: Outcome) -> tuple[float, ...]:
-        choice, _ = _parts(request, outcome)
+        choice, _ = choice_and_scores(request, outcome)
         return self._cells(choice, prediction(request, outcome))
 
     def failed(self, request: Request) -> tuple[float, ...] | None:

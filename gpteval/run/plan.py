@@ -68,8 +68,8 @@ class RunPlan:
             for note in data.notes:
                 self.listener.warned(f"{task.label}: {note}")
             if config.metrics:
-                kind = type(data.requests.of(data.task, data.items[0]))
-                data = replace(data, task=data.task.with_extra(config.metrics, kind))
+                asked = data.requests.of(data.task, data.items[0])
+                data = replace(data, task=data.task.with_extra(config.metrics, asked))
             self.data[task.label] = data
         except GptevalError as error:
             self.data[task.label] = error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.backends.interface import TextCodec
-from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, TaskError
+from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, PluginError, TaskError
 from gpteval.core.outcomes import Failed, Outcome, Record, Result
 from gpteval.core.plugins import place_in_code, reason
 from gpteval.core.types import Choice, Generate, Prompt, Request
@@ -69,8 +69,13 @@ def make_records(
     for prompt, outcome in zip(prompts, outcomes, strict=True):
         stats: dict[str, tuple[float, ...]] = {}
         request = judged(prompt.request)
-        for metric in metrics:
-            found = _stats_of(metric, prompt.item_id, request, outcome)
+        for number, metric in enumerate(metrics):
+            try:
+                found = _stats_of(metric, prompt.item_id, request, outcome)
+            except NotAvailable:  # a server does not tell what it needs; of others it may
+                if number == 0:
+                    raise
+                found = None
             if found is not None:
                 stats[metric.name] = found
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gpteval.core.errors import GptevalError, PluginError, TaskError, UnknownNameError
-from gpteval.core.types import FAMILIES, Family, Item, Request
+from gpteval.core.types import FAMILIES, Choice, Family, Item, Request
 from gpteval.data.sources import Source
 from gpteval.metrics.base import HOW_TO_SCORE, Metric
+from gpteval.metrics.choice import AnyGreedy
 from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
 from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
@@ -171,11 +172,18 @@ class Task:
         """The primary metric first, then those that the task declares, then those that a run asks for besides."""
         return tuple(dict.fromkeys((*self.declared_metrics, *self.extra_metrics)))
 
-    def with_extra(self, names: Iterable[str], kind: type) -> Task:
-        """The task with further metrics, those that can score requests of this ``kind``. Raises UnknownNameError."""
+    def with_extra(self, names: Iterable[str], request: Request) -> Task:
+        """The task with further metrics, those that can score requests like this one. Raises UnknownNameError."""
         asked = [as_metric(name) for name in names]
         found = [metric_registry()[one] if isinstance(one, str) else one for one in asked]
-        fitting = [one for one in found if kind in one.requests and not one.needs_neutral]
+        all_right = AnyGreedy.name in self.declared_metrics or (
+            isinstance(request, Choice) and len(request.continuations) == 1
+        )
+        fitting = [
+            one
+            for one in found
+            if type(request) in one.requests and not one.needs_neutral and not (one.needs_wrong and all_right)
+        ]
         own = (one for one in fitting if one.name not in metric_registry() and one.name not in self.all_metrics)
         extra = tuple(one.name for one in fitting)
         return self._with(own_metrics=(*self.own_metrics, *own), extra_metrics=extra)
