@@ -52,7 +52,7 @@ SLOW = """
     own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan compare_command
     generations registry backends gguf_refused fewshot groups place tasks_data sentences callbacks identity
     templates anytime finished voice kernels metrics_choice bench foreign report_export paper_profile letters
-    evaluate_metrics foreign_files item_files tutorials frames dry_run completion
+    evaluate_metrics foreign_files item_files rescore tutorials frames dry_run completion
 """.split()
 
 

@@ -29,6 +29,7 @@ from gpteval.cli.commands.pretrain_command import pretrain
 from gpteval.cli.commands.prompt_or_tune_command import prompt_or_tune
 from gpteval.cli.commands.reference_command import reference
 from gpteval.cli.commands.report_command import report
+from gpteval.cli.commands.rescore_command import rescore
 from gpteval.cli.commands.run_command import run
 from gpteval.cli.commands.samples_command import samples
 from gpteval.cli.commands.show_command import show
@@ -42,7 +43,7 @@ from gpteval.cli.option_groups import grouped
 from gpteval.core.errors import UnknownNameError
 
 GROUPS: dict[str, list[Callable[..., None]]] = {
-    "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan],
+    "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan, rescore],
     "Look": [table, samples, report, view, show],
     "Compare": [compare, place, reference],
     "Train": [finetune, pretrain, convert, generate],
