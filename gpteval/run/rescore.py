@@ -30,7 +30,7 @@ from gpteval.store.samples import samples_schema
 from gpteval.tasks.registry import task_registry
 from gpteval.tasks.task import Task
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 _NOT_STORED = (GreedyAccuracy, AnyGreedy)  # whether an answer is what greedy decoding gives
 _WITHOUT = "no interval: "  # so a note begins
 _BY_LENGTH = ("acc_char", "acc_byte", "bpb")  # of the text that was scored
@@ -79,18 +79,18 @@ def rescore(
 class _Unit:
     """A model on a task with a number of examples: its samples, and its results so far."""
 
-    samples: list[Row]
-    rows: list[Row]
+    samples: list[_Row]
+    rows: list[_Row]
     task: Task | None
 
     @classmethod
-    def of(cls, run: Path, listed: Mapping[str, Any], rows: Sequence[Row], tasks: Mapping[str, Task]) -> _Unit:
+    def of(cls, run: Path, listed: Mapping[str, Any], rows: Sequence[_Row], tasks: Mapping[str, Task]) -> _Unit:
         place = (listed["model"], listed["task"], listed.get("shots", 0))
         own = [row for row in rows if (row["model"], row["task"], row.get("shots", 0)) == place]
         task = str(listed["task"]).partition(":")[0]
         return cls(read_samples(run / "samples" / Path(listed["file"]).name), own, tasks.get(task))
 
-    def with_metric(self, metric: Metric, tell: Callable[[str], None]) -> Row | None:
+    def with_metric(self, metric: Metric, tell: Callable[[str], None]) -> _Row | None:
         """The metric's result, once the samples have it; None where it is there already, or cannot be."""
         if not self.rows or any(row["metric"] == metric.name for row in self.rows):
             return None
@@ -118,7 +118,7 @@ class _Unit:
             return "where the scored part of an answer begins is not in the samples"
         return ""
 
-    def _result(self, metric: Metric, requests: Sequence[Choice], stats: Sequence[tuple[float, ...]]) -> Row:
+    def _result(self, metric: Metric, requests: Sequence[Choice], stats: Sequence[tuple[float, ...]]) -> _Row:
         """As a new run has it: what all metrics of a unit share is taken from its primary one."""
         primary = next((row for row in self.rows if row.get("primary")), self.rows[0])
         scored = [sample for sample in self.samples if metric.name in sample["stats"]]
@@ -179,7 +179,7 @@ def _ends_alike(texts: Sequence[str]) -> bool:
     return len(texts) > 1 and len({text.rpartition(" ")[2] for text in texts}) == 1 and len(set(texts)) > 1
 
 
-def _write(handle: Any, samples: Sequence[Row]) -> None:
+def _write(handle: Any, samples: Sequence[_Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -193,12 +193,12 @@ def _write(handle: Any, samples: Sequence[Row]) -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _stretches(samples: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def _stretches(samples: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
     for begin in range(0, len(samples), STRETCH):
         yield samples[begin : begin + STRETCH]
 
 
-def _placed(rows: Sequence[Row], unit: _Unit, added: Sequence[Row]) -> list[Row]:
+def _placed(rows: Sequence[_Row], unit: _Unit, added: Sequence[_Row]) -> list[_Row]:
     """Behind the unit's other results."""
     last = max(n for n, row in enumerate(rows) if any(row is own for own in unit.rows))
     return [*rows[: last + 1], *added, *rows[last + 1 :]]
