@@ -16,7 +16,7 @@ from rich.text import Text
 from gpteval.backends.interface import CostEstimate
 from gpteval.cli.console import say
 from gpteval.cli.rate import rate
-from gpteval.cli.voice import LIBRARIES, as_events, is_plain, tell, tell_if_slow
+from gpteval.cli.voice import LIBRARIES, Wait, as_events, is_plain, tell
 from gpteval.core.outcomes import Failure, Result
 from gpteval.core.show import counted
 from gpteval.core.text import one_line
@@ -47,7 +47,7 @@ class ConsoleListener(Listener):
         self.results: list[dict[str, Any]] = []  # what was told of them
         self.warnings: list[str] = []
         self.spoke = 0.0  # when the last line on progress was printed: the first comes at once
-        self._slow = tell_if_slow(LIBRARIES)
+        self._slow = Wait(LIBRARIES)
 
     def progress(self, *columns: ProgressColumn, **options: Any) -> Progress:
         """What a terminal shows while something goes on."""
@@ -171,7 +171,7 @@ class ConsoleListener(Listener):
         self.finished += 1
 
     def close(self) -> None:
-        self._slow.cancel()
+        self._slow.over()
         bar, self.bar = self.bar, None  # downloads are told from another thread
         if bar is not None:
             bar.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from gpteval.cli.voice import LIBRARIES, as_events, is_plain, tell, tell_if_slow
+from gpteval.cli.voice import LIBRARIES, Wait, as_events, is_plain, tell
 from gpteval.train.training_progress import TrainingProgress
 
 SHARE = 0.1  # of the time, after which there is a further line where stderr is no terminal; a second at least
@@ -16,12 +16,12 @@ class TrainingConsole(TrainingProgress):
 
     def __init__(self) -> None:
         self.begin: tuple[float, int] | None = None
-        self.slow = tell_if_slow(LIBRARIES)
+        self.slow = Wait(LIBRARIES)
         self.since: float | None = None  # when the first of the lines was told that come while something goes on
         self.told = 0.0  # and when the last
 
     def stage(self, text: str) -> None:
-        self.slow.cancel()
+        self.slow.over()
         tell(text, "stage")
 
     def packed(self, tokens: int, of: int) -> None:

@@ -49,19 +49,26 @@ def tell(text: str, event: str = "info", **facts: object) -> None:
         say(text, sys.stderr)
 
 
-def tell_if_slow(text: str) -> Timer:
-    """Tell what is waited for, unless it is cancelled within a second."""
-    timer = Timer(PATIENCE, tell, (text, "loading"))
-    timer.daemon = True
-    timer.start()
-    return timer
+class Wait:
+    """Tells what is waited for, unless it is over, or nobody holds this any more, within a second."""
+
+    def __init__(self, text: str) -> None:
+        self._timer = Timer(PATIENCE, tell, (text, "loading"))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def over(self) -> None:
+        self._timer.cancel()
+
+    def __del__(self) -> None:
+        self.over()
 
 
 @contextmanager
 def told_if_slow(text: str) -> Iterator[None]:
     """Tell what is waited for, if the block takes longer than a second."""
-    timer = tell_if_slow(text)
+    wait = Wait(text)
     try:
         yield
     finally:
-        timer.cancel()
+        wait.over()

@@ -47,10 +47,12 @@ def put(partial: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, which is no more under its name before the first of its files is gone."""
+    """Remove a file or a folder, which is no more under its name before the first of its files is gone; and what is
+    left of one whose removal was cut short.
+    """
+    gone = path.with_name(path.name + ".removed")
+    shutil.rmtree(gone, ignore_errors=True)
     if path.is_dir() and not path.is_symlink():
-        gone = path.with_name(path.name + ".removed")
-        shutil.rmtree(gone, ignore_errors=True)
         path.replace(gone)
         shutil.rmtree(gone, ignore_errors=True)
     else:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,17 @@ def is_whole(outcome: RunOutcome) -> bool:
 
 def keep(config: RunConfig, opened: Opened, said: Said, *, report: bool) -> None:
     """Keep that the run ended well; not where it could not be told later whether something has changed."""
-    named = [*config.task_dirs, *map(Path, config.models), *filter(None, [config.locked]), Path(config.load.tokenizer)]
-    whole = [PACKAGE, *(os.path.abspath(path) for path in named if path != Path() and path.exists())]
+    task_path = map(Path, filter(None, os.environ.get("GPTEVAL_TASK_PATH", "").split(os.pathsep)))
+    named = [*config.task_dirs, *task_path, *map(Path, config.models), config.locked, Path(config.load.tokenizer)]
+    whole = [
+        PACKAGE,
+        *(os.path.abspath(path) for one in named if one and (path := one.expanduser()) != Path() and path.exists()),
+    ]
     read = opened.states(without=(str(config.folder), str(cache_root()), PACKAGE))
     if read is None:
         return
     own = [config.folder / name for name in ("results.json", "manifest.json", *["report.html"] * report)]
-    own += (config.folder / "samples").iterdir()
+    own += (config.folder / "samples").glob("*")
     kept = {
         "said": asdict(replace(said, at=time.time())),
         "of": _of(config, report),
@@ -95,9 +100,10 @@ def _file(config: RunConfig) -> Path:
 
 
 def _of(config: RunConfig, report: bool) -> str:
-    """Digest of the command, the libraries and the settings around it."""
+    """Digest of the command, what its patterns mean, the libraries and the settings around it."""
+    meant = [sorted(glob(os.path.expanduser(name))) for name in config.models if has_magic(name)]
     around = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
-    return digest(repr(replace(config, command="")), report, os.getcwd(), sorted(around.items()), installed())
+    return digest(repr(replace(config, command="")), meant, report, os.getcwd(), sorted(around.items()), installed())
 
 
 def _asks_the_hub(read: FileStates) -> bool:

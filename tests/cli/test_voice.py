@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpteval.cli import voice
 from gpteval.cli.app import program
 from tests.conftest import RunCli
 from tests.nanogpt import GPT, save_nanogpt
@@ -107,3 +109,16 @@ def test_documents_of_commands_that_make_something(model: Path, tmp_path: Path, 
     assert in_process(*_asked(model, tmp_path / "r", "nano_topic")).returncode == 0
     locked = document("lock", tmp_path / "r", "--out", tmp_path / "a.lock")
     assert list(locked["tasks"]) == ["nano_topic"]
+
+
+def test_a_second_of_silence_is_told_and_nothing_after_what_was_waited_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice, "PATIENCE", 0.05)
+    voice.speak()
+    kept, over, dropped = voice.Wait("kept"), voice.Wait("over"), voice.Wait("dropped")
+    over.over()
+    del dropped
+    time.sleep(0.3)
+    assert capsys.readouterr().err == "kept\n"
+    kept.over()

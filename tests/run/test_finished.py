@@ -118,6 +118,17 @@ def test_what_changed_is_looked_at(folder: Path, in_process: RunCli) -> None:
         assert "1 of 1 result in " in again.stderr, what
 
 
+def test_a_further_checkpoint_is_looked_at(folder: Path, in_process: RunCli) -> None:
+    command = _command(folder)
+    command[command.index("--models") + 1] = str(folder / "step-*")
+    (folder / "model").rename(folder / "step-1")
+    in_process(*command)
+    assert NOTHING in in_process(*command).stderr
+    save_tiny(folder / "step-2", seed=1)
+    again = in_process(*command)
+    assert "2 of 2 results in " in again.stderr
+
+
 def test_another_command_and_other_settings_are_looked_at(
     folder: Path, in_process: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

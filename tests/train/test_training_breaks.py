@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from gpteval.core.atomic import remove
 from tests import forks
 
 KILLS = int(os.environ.get("GPTEVAL_TEST_KILLS", "8"))  # 30 were tried, too
@@ -130,3 +131,14 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(what: str, limit: int,
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "out").rglob("*.partial"))
     assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_a_removal_that_was_cut_short_is_ended_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "checkpoints.removed"
+    for there in (False, True):
+        (left / "checkpoint-1").mkdir(parents=True)
+        (left / "checkpoint-1" / "model.safetensors").write_bytes(b"x")
+        if there:
+            (tmp_path / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+        remove(tmp_path / "checkpoints")
+        assert not list(tmp_path.iterdir())
