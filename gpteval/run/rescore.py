@@ -64,7 +64,7 @@ def rescore(
             unit = _Unit.of(run, listed, document["results"], tasks)
             added = [row for metric in metrics if (row := unit.with_metric(metric, tell)) is not None]
             if added:
-                with folder.writing(listed["file"]) as handle:
+                with folder.writing(f"samples/{Path(listed['file']).name}") as handle:
                     _write(handle, unit.samples)
                 document["results"] = _placed(document["results"], unit, added)
                 made += len(added)
@@ -112,6 +112,8 @@ class _Unit:
             return "not every item has choices"
         if metric.needs_wrong and any(len(request.continuations) == 1 for request in requests):
             return "there are no wrong answers"
+        if metric.needs_wrong and any(row["metric"] == AnyGreedy.name for row in self.rows):
+            return "all of its choices are right answers"
         if metric.needs_neutral and any(sample.get("neutral_logprobs") is None for sample in self.samples):
             return "it was asked without a neutral context"
         if metric.name in _BY_LENGTH and all(_ends_alike(request.continuations) for request in requests):

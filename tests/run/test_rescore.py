@@ -16,6 +16,15 @@ from gpteval.store.folder import RunFolder
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
 
+ALL_RIGHT = """
+from gpteval import Choice, generated, task
+
+ROWS = [{"n": n} for n in range(8)]
+
+@task(family="qa", source=generated(lambda split: ROWS, revision="1"), metric="any_greedy")
+def partial(item):
+    return Choice(f"Number {item['n']}:", [f" {item['n']} dogs", " a fox"], gold=0)
+"""
 METRICS = ("bpb", "prob", "log_odds", "brier", "log_loss", "acc_char")
 TASKS = ("nano_topic", "nano_lastword", "nano_en_fr", "nano_facts")
 PARTIAL = """
@@ -108,3 +117,31 @@ def test_where_an_answer_begins_is_not_guessed(tmp_path: Path) -> None:
     assert told == [
         "bpb is left out of tiny on partial: where the scored part of an answer begins is not in the samples"
     ]
+
+
+def test_answers_that_are_all_right_have_no_wrong_ones(tmp_path: Path) -> None:
+    """A run with the metrics leaves them out, too."""
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "partial.py").write_text(ALL_RIGHT)
+    model, tasks = str(save_tiny(tmp_path / "tiny")), [tmp_path / "tasks"]
+    for run, metrics in (("run", ()), ("new", ("prob", "bpb"))):
+        made = gpteval.evaluate(
+            model, "partial", task_dirs=tasks, out=tmp_path / run, device="cpu", shots=0, metrics=metrics
+        )
+        assert not made.failures
+    told: list[str] = []
+    assert rescore(tmp_path / "run", ["prob", "bpb"], told.append, tasks) == 1
+    assert told == ["prob is left out of tiny on partial: all of its choices are right answers"]
+    assert rows(tmp_path / "run") == rows(tmp_path / "new")
+
+
+def test_nothing_is_written_beside_the_run(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Whatever a manifest that somebody sent says of its files."""
+    run = tmp_path / "run"
+    shutil.copytree(runs[0], run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    for listed in manifest["samples"]:
+        listed["file"] = f"../../{Path(listed['file']).name}"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert rescore(run, ["prob"]) > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
