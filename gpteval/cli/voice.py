@@ -10,6 +10,7 @@ from threading import Timer
 
 from gpteval.cli.console import print_lines, say
 from gpteval.core.errors import UsageError
+from gpteval.core.strict import finite
 
 PATIENCE = 1.0  # seconds
 LIBRARIES = "loading torch and transformers"
@@ -44,7 +45,7 @@ def tell(text: str, event: str = "info", **facts: object) -> None:
     are told.
     """
     if _form == "json":
-        print_lines(json.dumps({"event": event, "text": text.strip(), **facts}, default=str), sys.stderr)
+        print_lines(json.dumps(finite({"event": event, "text": text.strip(), **facts}), default=str), sys.stderr)
     elif _form == "text" or event in LOUD:
         say(text, sys.stderr)
 

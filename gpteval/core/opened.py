@@ -22,7 +22,7 @@ MOST = 20_000  # files; of more it is not looked at whether they changed
 UNHEARD = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".model", ".arrow", ".parquet", ".json", "merges.txt")
 _WRITING = frozenset("wax+")
 _NO_INPUT = ("/proc/", "/sys/", "/dev/")
-_LIBRARIES = tuple({os.path.join(path, "") for path in sysconfig.get_paths().values()})
+_LIBRARIES = tuple({os.path.join(sysconfig.get_path(of), "") for of in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 _entered: list[Opened] = []
 

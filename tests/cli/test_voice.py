@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,13 @@ def test_a_second_of_silence_is_told_and_nothing_after_what_was_waited_for(
     time.sleep(0.3)
     assert capsys.readouterr().err == "kept\n"
     kept.over()
+
+
+def test_an_event_is_json_whatever_its_numbers_and_texts_are(capsys: pytest.CaptureFixture[str]) -> None:
+    voice.speak(form="json")
+    voice.tell("a\u2028b\x1b[31m\x9b", "result", value=math.nan, path=Path("p"))
+    voice.speak()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "NaN" not in line
+    assert json.loads(line) == {"event": "result", "text": "a\u2028b\x1b[31m\x9b", "value": None, "path": "p"}
+    assert line.isprintable(), "nothing that a terminal would obey"
