@@ -12,6 +12,7 @@ import sysconfig
 import time
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import distributions
+from types import ModuleType
 from typing import Any
 
 from gpteval.core.types import digest
@@ -51,8 +52,9 @@ class Opened:
         below ``without``. None where one changed since this was entered, and where they are too many.
         """
         left_out = (*(os.path.join(os.path.realpath(path), "") for path in without), *_NO_INPUT, *_LIBRARIES)
-        modules = (getattr(module, "__file__", None) or "" for module in list(sys.modules.values()))
-        read = {os.path.abspath(path) for path in (*self.files, *modules) if path}
+        known = [vars(module) for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        modules = (names.get("__file__") for names in known)  # none is asked: some then import, and may fail
+        read = {os.path.abspath(path) for path in (*self.files, *modules) if isinstance(path, str)}
         read = {path for path in read if not os.path.realpath(path).startswith(left_out)}
         found: FileStates = {path: state for path in read if (state := state_of(path))}
         for folder in {os.path.dirname(path) for path in found}:

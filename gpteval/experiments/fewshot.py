@@ -17,6 +17,7 @@ from gpteval.experiments.words import sentences
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import LoadOptions
+from gpteval.run.bars import default_listener
 from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, Listeners, Unit
@@ -184,4 +185,8 @@ def fewshot(
         load=LoadOptions(device=device, dtype=dtype),
         **({"shots_mode": "fixed"} | by_present_names(settings)),
     )
-    return run_fewshot(config, listener)
+    listener = listener or default_listener()
+    try:
+        return run_fewshot(config, listener)
+    finally:
+        listener.close()

@@ -6,6 +6,7 @@ They need what a run stores anyway, and move long before accuracy leaves chance.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,9 +55,9 @@ class AmongChoices(GradedMetric):
             raise NotAvailable(f"{self.name} needs wrong answers beside the right one", "ask for bpb instead")
         return self.of(np.array([logprob_of(score) for score in scored.scores]), choice.gold)
 
+    @abstractmethod
     def of(self, logprobs: Floats, gold: int) -> float:
         """The score of log-probabilities in nats, shape [K], of which that at ``gold`` is right."""
-        raise NotImplementedError
 
 
 class RightProbability(AmongChoices):

@@ -70,6 +70,6 @@ class Bars(Listener):
         self._bar.write(line, file=sys.stderr)
 
 
-def in_notebook() -> bool:
-    """Whether a notebook's kernel runs this process."""
-    return "ipykernel" in sys.modules
+def default_listener() -> Listener:
+    """Bars where a notebook's kernel runs this process, else one that keeps silent."""
+    return Bars() if "ipykernel" in sys.modules else Listener()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.models.loader import LoadOptions
-from gpteval.run.bars import Bars, in_notebook
+from gpteval.run.bars import default_listener
 from gpteval.run.config import RunConfig, by_present_names
 from gpteval.run.runner import execute
 from gpteval.run.units import Listener, RunOutcome
@@ -44,7 +44,7 @@ def evaluate(
         load=LoadOptions(device=device, dtype=dtype),
         **plain,
     )
-    listener = listener or (Bars() if in_notebook() else Listener())
+    listener = listener or default_listener()
     try:
         return execute(config, listener)
     finally:

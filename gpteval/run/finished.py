@@ -26,7 +26,7 @@ from gpteval.run.units import RunOutcome
 
 PACKAGE = os.path.dirname(gpteval.__file__)
 ASK_AGAIN = 24 * 3600  # seconds after which the Hub is asked anew whether its files have changed
-_VARIABLES = ("GPTEVAL_", "HF_", "TRANSFORMERS_")
+_VARIABLES = ("GPTEVAL_", "HF_", "OPENAI_", "TRANSFORMERS_")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def recall(config: RunConfig, *, report: bool) -> Said | None:
         current = not kept["hub"] or 0 <= time.time() - said.at < ASK_AGAIN
         if current and kept["of"] == _of(config, report) and _is_as_it_was(kept):
             return said
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, or none that can be read
         pass
     return None
 

@@ -126,6 +126,10 @@ class Tally:
         if self.failed == self.items:
             raise GptevalError(f"all {self.items} items failed, the first with: {self.first_error}")
 
+    def scored(self, metric: Metric) -> int:
+        """How many items it has a score of."""
+        return sum(map(len, self._stats[metric.name]))
+
     def interval(self, metric: Metric) -> Estimate:
         """The metric's value and its interval."""
         stats = self._stats[metric.name]
@@ -159,6 +163,7 @@ def make_results(
         without = (f"no interval: {interval.why}",) if interval.why else ()
         guessed = metric.chance(requests)
         chance = data.task.chance if number == 0 and data.task.chance is not None else guessed
+        scored = fewer_scored(tally.scored(metric), tally.items - tally.failed)
         results.append(
             Result(
                 **common,
@@ -173,10 +178,17 @@ def make_results(
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
                 published=published(metric.name) if number == 0 else None,
                 judged=f"{definition(metric, data.task.chance, guessed)}-{right}",
-                notes=(*data.notes, *notes, *metric.notes(requests), *without),
+                notes=(*data.notes, *notes, *metric.notes(requests), *scored, *without),
             )
         )
     return results
+
+
+def fewer_scored(scored: int, answered: int) -> list[str]:
+    """What to say where a metric has no score of some items that were answered."""
+    return [f"{scored} of {answered} answers have this score: what it needs is not told of the others"] * (
+        scored < answered
+    )
 
 
 def protocol(shots: int) -> str:

@@ -23,6 +23,7 @@ from gpteval.metrics.choice import AnyGreedy, GreedyAccuracy
 from gpteval.metrics.named import metric_registry
 from gpteval.run.finish import STRETCH
 from gpteval.run.identity import definition
+from gpteval.run.records import fewer_scored
 from gpteval.stats.interval import estimate
 from gpteval.store.documents import read_document, read_samples
 from gpteval.store.folder import RunFolder
@@ -131,6 +132,7 @@ class _Unit:
         known = metric_registry()
         own = set(known[primary["metric"]].notes(requests)) if primary["metric"] in known else set()
         notes = [note for note in primary.get("notes") or [] if note not in own and not note.startswith(_WITHOUT)]
+        answered = round(primary["coverage"] * primary["n"])
         judged = definition(metric, _declared_chance(primary, requests, self.task), guessed)
         return primary | {
             "metric": metric.name,
@@ -141,7 +143,7 @@ class _Unit:
             "signature": "|".join(filter(None, [metric.signature(requests), primary.get("signature")])),
             "published": None,
             "judged": f"{judged}-{str(primary.get('judged', '')).partition('-')[2]}",
-            "notes": [*notes, *metric.notes(requests), *without],
+            "notes": [*notes, *metric.notes(requests), *fewer_scored(len(stats), answered), *without],
         }
 
 

@@ -131,6 +131,9 @@ def test_what_a_server_does_not_tell_is_left_out_and_the_rest_is_there(
     done = in_process(*asked, "--metrics", "bpb,prob", "--out", tmp_path / "r", "--no-cache", "--no-report")
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "r" / "results.json").read_text())["results"]
+    notes = {row["metric"]: [note for note in row["notes"] if "have this score" in note] for row in rows}
+    assert notes["acc"] == []
+    assert notes["bpb"] == ["0 of 3 answers have this score: what it needs is not told of the others"]
     assert {row["metric"]: row["value"] is None for row in rows} == {
         "acc": False,
         "macro_f1": False,

@@ -111,7 +111,7 @@ def _write(path: Path, text: str) -> None:
     """Raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        write_whole(path, text.encode("utf-8", "replace").decode("utf-8"))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}", "name another file with --junit") from error
 
