@@ -55,7 +55,9 @@ def rescore(
                 f"{metric.name} cannot be made of samples", f"those of choices can: run it with --metrics {metric.name}"
             )
     if not (run / "results.json").is_file():
-        raise UsageError(f"{run} is not the folder of a run: it has no results.json")
+        raise UsageError(
+            f"{run} is not the folder of a run: it has no results.json", "give the folder of a gpteval run"
+        )
     tasks = dict(task_registry(tuple(task_dirs)))
     folder = RunFolder(run)
     try:

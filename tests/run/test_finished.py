@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from gpteval.core.opened import Opened, unchanged
 from gpteval.data.files import cache_root
 from gpteval.run import finished
 from tests.api_runs import MODEL
@@ -118,6 +120,29 @@ def test_what_changed_is_looked_at(folder: Path, in_process: RunCli) -> None:
         assert "1 of 1 result in " in again.stderr, what
 
 
+def test_what_lies_elsewhere_is_heard_to_be_read(folder: Path, run_cli: RunCli) -> None:
+    """Rows, a text that a task's code reads, and a module that it imports: nothing of which the command names."""
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "tasks" / "rows.jsonl").rename(elsewhere / "rows.jsonl")
+    (folder / "tasks" / "words.txt").rename(elsewhere / "words.txt")
+    (elsewhere / "helping_hand.py").write_text("LEAD = 'Number'\n")
+    code = TASK.replace('Path(__file__).parent / "words.txt"', f'Path("{elsewhere}/words.txt")')
+    code = code.replace('file("rows.jsonl")', f'file("{elsewhere}/rows.jsonl")')
+    (folder / "tasks" / "things.py").write_text("from helping_hand import LEAD\n" + code)
+
+    def run() -> str:
+        done = run_cli(*_command(folder, "--no-report"), env={"PYTHONPATH": str(elsewhere)})
+        assert done.returncode == 0, done.stderr
+        return str(done.stderr)
+
+    run()
+    for name in ("rows.jsonl", "words.txt", "helping_hand.py"):
+        assert NOTHING in run(), f"before {name}"
+        _appended(elsewhere / name, "\n")
+        assert NOTHING not in run(), name
+
+
 def test_a_further_checkpoint_is_looked_at(folder: Path, in_process: RunCli) -> None:
     command = _command(folder)
     command[command.index("--models") + 1] = str(folder / "step-*")
@@ -204,3 +229,25 @@ def test_without_a_place_to_keep_it_a_run_goes_on_as_before(folder: Path, in_pro
             assert (done.returncode, NOTHING in done.stderr) == (0, False)
     finally:
         place.unlink()
+
+
+def test_weights_beside_what_was_opened_are_held_for_read(tmp_path: Path) -> None:
+    """As those of an adapter's base model, which libraries read without Python."""
+    for name in ("config.json", "model.safetensors", "notes.log"):
+        (tmp_path / name).write_text(name)
+    time.sleep(0.02)  # so that they are older, whatever the clock of the disk
+    with Opened() as opened:
+        (tmp_path / "config.json").read_text()
+        (tmp_path / "notes.log").write_text("written, not read")
+    states = opened.states(without=())
+    assert states is not None
+    assert {Path(path).name for path in states if Path(path).parent == tmp_path} == {"config.json", "model.safetensors"}
+    assert unchanged(states)
+    (tmp_path / "notes.log").write_text("more")
+    assert unchanged(states)
+    (tmp_path / "model.safetensors").write_text("Model.safetensors")
+    assert not unchanged(states)
+    with Opened() as opened:
+        (tmp_path / "config.json").write_text("changed while it was read")
+        (tmp_path / "config.json").read_text()
+    assert opened.states(without=()) is None
