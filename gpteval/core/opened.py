@@ -10,8 +10,8 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import distributions
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from site import getsitepackages, getusersitepackages
 from types import ModuleType
 from typing import Any
 
@@ -36,8 +36,10 @@ class Opened:
     def __init__(self) -> None:
         self.files: set[str] = set()
         self.began = time.time_ns()
+        self.before: frozenset[str] = frozenset()  # names of modules
 
     def __enter__(self) -> Opened:
+        self.before = frozenset(sys.modules)
         if not Opened._hooked:
             sys.addaudithook(_heard)
             Opened._hooked = True
@@ -48,16 +50,17 @@ class Opened:
         _entered.remove(self)
 
     def states(self, without: Collection[str]) -> FileStates | None:
-        """Of the files that were read, the unheard beside them, and Python's modules but those of libraries; none
-        below ``without``. None where one changed since this was entered, and where they are too many.
+        """Of the files that were read, the unheard beside them, and modules that came meanwhile, but those of
+        libraries; none below ``without``. None where one changed since this was entered, and where they are too many.
         """
         left_out = (*(os.path.join(os.path.realpath(path), "") for path in without), *_NO_INPUT, *_LIBRARIES)
-        known = [vars(module) for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        came = [module for name, module in list(sys.modules.items()) if name not in self.before]
+        known = [vars(module) for module in came if isinstance(module, ModuleType)]
         modules = (names.get("__file__") for names in known)  # none is asked: some then import, and may fail
         read = {os.path.abspath(path) for path in (*self.files, *modules) if isinstance(path, str)}
         read = {path for path in read if not os.path.realpath(path).startswith(left_out)}
         found: FileStates = {path: state for path in read if (state := state_of(path))}
-        for folder in {os.path.dirname(path) for path in found}:
+        for folder in _folders(found):
             found |= unheard_in(folder)
         changed = any(max(state[1:]) >= self.began for state in found.values())
         return None if changed or len(found) > MOST else found
@@ -68,7 +71,12 @@ def unchanged(states: Mapping[str, Sequence[int]]) -> bool:
     for path, state in states.items():
         if state_of(path) != tuple(state):
             return False
-    return all(path in states for folder in {os.path.dirname(path) for path in states} for path in unheard_in(folder))
+    return all(path in states for folder in _folders(states) for path in unheard_in(folder))
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """Those of data: what lies beside code is not read with it."""
+    return {os.path.dirname(path) for path in paths if not path.endswith(".py")}
 
 
 def state_of(path: str) -> FileState | None:
@@ -100,9 +108,13 @@ def files_below(folder: str) -> FileStates:
 
 
 def installed() -> str:
-    """Digest of which libraries are installed, and when each was."""
-    places = {str(getattr(each, "_path", "")) for each in distributions()}  # without a path: not from a folder
-    return digest(sorted((place, state_of(place)) for place in places))
+    """Digest of which libraries are installed, and when each was: the same from a program's start to its end, while
+    libraries that are imported may add to the places that are looked in (``sys.path``).
+    """
+    places = {*getsitepackages(), getusersitepackages(), *map(sysconfig.get_path, ("purelib", "platlib"))}
+    marks = (".dist-info", ".egg-info", ".egg-link", ".pth")
+    found = (os.path.join(place, name) for place in places if os.path.isdir(place) for name in os.listdir(place))
+    return digest(sorted((path, state_of(path)) for path in found if path.endswith(marks)))
 
 
 def _heard(event: str, arguments: tuple[Any, ...]) -> None:

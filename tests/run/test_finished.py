@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 
-from gpteval.core.opened import Opened, unchanged
+from gpteval.core.opened import Opened, installed, unchanged
 from gpteval.data.files import cache_root
 from gpteval.run import finished
 from tests.api_runs import MODEL
@@ -251,3 +252,11 @@ def test_weights_beside_what_was_opened_are_held_for_read(tmp_path: Path) -> Non
         (tmp_path / "config.json").write_text("changed while it was read")
         (tmp_path / "config.json").read_text()
     assert opened.states(without=()) is None
+
+
+def test_which_libraries_are_installed_stays_while_some_are_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """setuptools, among others, adds a place with further ones to those that Python looks in."""
+    before = installed()
+    vendored = [path for path in Path(numpy.__file__).parents[1].glob("setuptools/_vendor") if path.is_dir()]
+    monkeypatch.setattr(sys, "path", [*sys.path, *map(str, vendored), str(Path(__file__).parent)])
+    assert installed() == before
