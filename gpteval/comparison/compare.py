@@ -16,6 +16,7 @@ from gpteval.comparison.results import Answered, Generations, Pair, judged
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.text import natural
+from gpteval.metrics.named import metric_registry
 from gpteval.stats.anytime import by_holm
 from gpteval.stats.resample import DRAWS
 from gpteval.store.runs import RunNames, Runs, read_runs
@@ -183,6 +184,7 @@ def load(runs: Runs | RunNames, metric: str | None, remarks: list[str] | None = 
 
     A benchmark stands for its parts. ``remarks`` is told what is left out.
     """
+    of_one(metric)
     data = read_runs(runs)
     found: dict[tuple[str, str, int], Answers] = {}
     for path, loaded in zip(data.folders, data.each, strict=True):
@@ -195,6 +197,16 @@ def load(runs: Runs | RunNames, metric: str | None, remarks: list[str] | None = 
         named = f"no results by {metric!r}" if metric else "no results to compare"
         raise UsageError(f"these runs have {named}", "'gpteval tasks' lists each task's metrics")
     return list(found.values())
+
+
+def of_one(metric: str | None) -> None:
+    """Raise UsageError for a metric by which models are not compared."""
+    known = metric_registry()
+    if metric is not None and metric in known and not known[metric].in_pairs:
+        raise UsageError(
+            f"{metric} tells of one model: of a difference of two by it, chance is a part that no interval allows for",
+            "compare by brier or log_loss, which are better where probabilities are, and read it in 'gpteval table'",
+        )
 
 
 def _in_order(answers: Sequence[Answers]) -> tuple[str, ...]:

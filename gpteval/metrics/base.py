@@ -54,6 +54,8 @@ class Metric(ABC):
     sacrebleu_p: bool = False  # pairs have the p-value of ``sacrebleu --paired-bs`` too
     needs_neutral: bool = False  # the request must have a neutral context
     needs_wrong: bool = False  # the request must have more than one choice
+    in_pairs: bool = True  # two models are compared by it: their difference has a test and an interval
+    no_interval: str = ""  # why it has none, of a metric that never has
     requests: tuple[type, ...] = (Choice, Rolling, Generate)  # the kinds that it can score
 
     def __new__(cls, *_: object, **__: object) -> Self:
@@ -84,6 +86,12 @@ class Metric(ABC):
         no item is best or worst whatever the others are.
         """
         return None
+
+    def own_interval(self, stats: Floats, units: Sequence[str], level: float) -> tuple[float, float] | str:
+        """For a metric whose error follows no Student's t: its interval by statistics [n, d] and each item's unit, or
+        why there is none.
+        """
+        raise NotImplementedError
 
     def blocks(self, request: Request, outcome: Outcome) -> tuple[tuple[float, ...], ...]:
         """Statistics of each block of a long text, which sum to its own; empty for what has no blocks."""
@@ -147,3 +155,13 @@ def divide(numerator: Floats, denominator: Floats) -> Floats:
     quotient: Floats = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)
     return quotient
+
+
+def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
+    """Sums of ``values`` [items, ...] by name, and the names, in the order of their first items."""
+    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    if len(known) == len(names):
+        return list(names), values
+    sums = np.zeros((len(known), *values.shape[1:]))
+    np.add.at(sums, [known[name] for name in names], values)
+    return list(known), sums

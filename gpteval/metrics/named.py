@@ -7,6 +7,7 @@ from functools import cache
 from gpteval.core.plugins import Registry
 from gpteval.metrics.base import Metric
 from gpteval.metrics.benchmarks import GROUP_METRICS
+from gpteval.metrics.calibration import CALIBRATION_METRICS
 from gpteval.metrics.choice import ACCURACIES, AnyGreedy, GreedyAccuracy, MacroF1, MatthewsCorrelation, TargetPerplexity
 from gpteval.metrics.generated import GENERATION_METRICS
 from gpteval.metrics.graded import GRADED_METRICS
@@ -17,4 +18,5 @@ from gpteval.metrics.lm import TEXT_METRICS
 def metric_registry() -> Registry[Metric]:
     """Every metric. Looking an unknown one up raises UnknownNameError with the nearest names."""
     own = [GreedyAccuracy(), AnyGreedy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
-    return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *GRADED_METRICS, *GROUP_METRICS])
+    graded = [*GRADED_METRICS, *CALIBRATION_METRICS]
+    return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *graded, *GROUP_METRICS])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpteval.metrics.base import Floats, Metric
-from gpteval.stats.jackknife import pseudo_values
+from gpteval.stats.jackknife import FEWEST, pseudo_values, too_few
 from gpteval.stats.significance import ALPHA, LEVEL
 
 Z = 1.96  # standard errors in half of a normal interval of ``LEVEL``
@@ -79,6 +79,10 @@ def estimate(
     if metric.kind == "binary" and not grouped:
         low, high = proportion(round(value * n), n, level)
         return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n=n, method="clopper-pearson")
+    if metric.no_interval:
+        return Estimate(value, n=n, why=metric.no_interval)
+    if has_own_interval(metric):
+        return _own(metric, stats, value, clusters if grouped else None, level)
     found = pseudo_values(metric, stats, clusters, texts=texts)
     if found.why or found.alike:
         return Estimate(value, n=n, why=found.why or "every item has the same score")
@@ -90,6 +94,22 @@ def estimate(
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (metric.bottom, metric.scale)
     method = f"jackknife t over {len(found.names)} {found.units}s" if grouped or texts else "jackknife t"
     return Estimate(value, max(bottom, low), min(top, high), stderr, n=n, method=method)
+
+
+def has_own_interval(metric: Metric) -> bool:
+    return type(metric).own_interval is not Metric.own_interval
+
+
+def _own(metric: Metric, stats: Floats, value: float, clusters: Sequence[str] | None, level: float) -> Estimate:
+    units = clusters or list(map(str, range(len(stats))))
+    few = len(set(units))
+    if few < FEWEST:
+        return Estimate(value, n=len(stats), why=too_few(few, "cluster" if clusters else "item"))
+    ends = metric.own_interval(stats, units, level)
+    if isinstance(ends, str):
+        return Estimate(value, n=len(stats), why=ends)
+    method = f"noncentral chi-square over {few} clusters" if clusters else "noncentral chi-square"
+    return Estimate(value, *ends, n=len(stats), method=method)
 
 
 def proportion(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:

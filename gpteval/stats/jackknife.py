@@ -23,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gpteval.metrics.base import Floats, Metric
+from gpteval.metrics.base import Floats, Metric, clustered
 from gpteval.stats.significance import LEVEL
 
 FEWEST = 5  # units: of fewer, an interval would be a guess
@@ -180,13 +180,3 @@ def pseudo_values(
         freedom = max(1.0, min(freedom, 1.5 * len(values) / span(len(values)) - 1))
         return PseudoValues(values, tuple(units), freedom, "block", tuple(texts))
     return PseudoValues(values, tuple(units), freedom, "cluster" if len(units) < len(stats) else "item")
-
-
-def clustered(names: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
-    """Sums of ``values`` [items, ...] by name, and the names, in the order of their first items."""
-    known = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    if len(known) == len(names):
-        return list(names), values
-    sums = np.zeros((len(known), *values.shape[1:]))
-    np.add.at(sums, [known[name] for name in names], values)
-    return list(known), sums

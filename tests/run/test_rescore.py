@@ -25,7 +25,7 @@ ROWS = [{"n": n} for n in range(8)]
 def partial(item):
     return Choice(f"Number {item['n']}:", [f" {item['n']} dogs", " a fox"], gold=0)
 """
-METRICS = ("bpb", "prob", "log_odds", "brier", "log_loss", "acc_char")
+METRICS = ("bpb", "prob", "log_odds", "brier", "log_loss", "acc_char", "ece", "brier_resolution")
 TASKS = ("nano_topic", "nano_lastword", "nano_en_fr", "nano_facts")
 PARTIAL = """
 from gpteval import Choice, generated, task
