@@ -18,7 +18,8 @@ SHOWN = 3  # names in a line
 def cautions(loaded: Loaded, board: Leaderboard, several_sets: frozenset[str] = frozenset()) -> list[str]:
     """What the numbers do not say. ``several_sets``: ids of columns whose examples were drawn several times."""
     made = (
-        *(_absent(board), _failed(board), _few_items(board), _shortened(board), _partly(board), _protocols(board)),
+        *(_absent(board), _failed(board), _few_items(board), _at_chance(board), _shortened(board), _partly(board)),
+        _protocols(board),
         _one_set(board, several_sets),
         _machines(loaded),
         _servers(loaded),
@@ -75,6 +76,16 @@ def _few_items(board: Leaderboard) -> str:
     return (
         f"Few items: on {label} ({items:,} items) a score lies within ± {100 * half:.0f} points{others}. That two "
         "numbers there look alike does not say that the models are."
+    )
+
+
+def _at_chance(board: Leaderboard) -> str:
+    guessed = [column.label for column in board.columns if column.at_chance]
+    if not guessed:
+        return ""
+    return (
+        f"No score on {_some(guessed)} is clearly above guessing: ranks there are chance. 'gpteval tasks --run' says "
+        "whether the probability of right answers tells what their number does not."
     )
 
 

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from gpteval.comparison.answers import centre
+from gpteval.comparison.telling import is_at_chance
 from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.show import size, with_shots
 from gpteval.core.text import natural
@@ -34,7 +35,8 @@ WILD = 20  # largest over smallest value from which a lower-is-better axis is lo
 @dataclass(frozen=True)
 class Column:
     """A task with a number of examples, and its primary metric. ``base``: the task without its template.
-    ``answers_right``: whether the metric says of each answer that it is right or wrong.
+    ``answers_right``: whether the metric says of each answer that it is right or wrong. ``at_chance``: no model is
+    above guessing.
     """
 
     task: str
@@ -48,6 +50,7 @@ class Column:
     log: bool = False
     base: str = ""
     answers_right: bool = False
+    at_chance: bool = False
 
     @property
     def id(self) -> str:
@@ -232,6 +235,7 @@ def _columns(rows: Any) -> list[Column]:
                 high=high,
                 log=not first["higher_is_better"] and low > 0 and high / low > WILD,
                 answers_right=(metric := metric_of(first)) is not None and metric.kind == "binary",
+                at_chance=all(map(is_at_chance, group)),
                 base=first["task"].removesuffix(f":{first.get('template') or DEFAULT}"),
             )
         )

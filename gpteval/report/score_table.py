@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.core.show import listed
 from gpteval.report.leaderboard import NOT_RUN, Column, Leaderboard, ScoreCell, is_fraction, leaderboard, show
 from gpteval.store.runs import Loaded, Runs, of_models
 
@@ -143,6 +144,8 @@ def _caption(board: Leaderboard, columns: Sequence[Column], interval: str) -> st
         said.append("shares in percent")
     if interval != "none":
         said.append({"half": "± half of the 95 % interval", "range": "95 % intervals in brackets"}[interval])
+    if guessed := [column.label for column in columns if column.at_chance]:
+        said.append(f"no score is clearly above guessing on {listed(guessed)}")
     if any(":letters" in column.label for column in columns):
         said.append("of ':letters' the choices stand in the prompt and are answered by letter")
     return "; ".join([*said, "the best of each task in bold"]) + "."

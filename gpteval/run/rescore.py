@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gpteval.core.errors import NotAvailable, UsageError
-from gpteval.core.outcomes import Score, Scored
+from gpteval.core.errors import UsageError
 from gpteval.core.show import with_shots
 from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import AnyGreedy, GreedyAccuracy
+from gpteval.metrics.from_samples import not_in, request_of, statistics_of
 from gpteval.metrics.named import metric_registry
 from gpteval.run.finish import STRETCH
 from gpteval.run.identity import definition
@@ -34,7 +34,6 @@ from gpteval.tasks.task import Task
 _Row = dict[str, Any]
 _NOT_STORED = (GreedyAccuracy, AnyGreedy)  # whether an answer is what greedy decoding gives
 _WITHOUT = "no interval: "  # so a note begins
-_BY_LENGTH = ("acc_char", "acc_byte", "bpb")  # of the text that was scored
 
 
 def rescore(
@@ -97,31 +96,19 @@ class _Unit:
         """The metric's result, once the samples have it; None where it is there already, or cannot be."""
         if not self.rows or any(row["metric"] == metric.name for row in self.rows):
             return None
-        requests = [_request(sample) for sample in self.samples if sample.get("choices")]
+        requests = [request_of(sample) for sample in self.samples if sample.get("choices")]
         where = f"{self.rows[0]['model']} on {with_shots(self.rows[0]['task'], self.rows[0].get('shots', 0))}"
-        if why := self._why_not(metric, requests):
+        greedy = any(row["metric"] == AnyGreedy.name for row in self.rows)
+        if why := not_in(self.samples, metric, AnyGreedy.name if greedy else ""):
             if requests:
                 tell(f"{metric.name} is left out of {where}: {why}")
             return None
-        stats = [_stats(metric, sample) for sample in self.samples]
+        stats = [statistics_of(sample, metric) for sample in self.samples]
         for sample, found in zip(self.samples, stats, strict=True):
             if found is not None:
                 sample["stats"][metric.name] = list(found)
                 sample["values"][metric.name] = float(metric.value(np.asarray(found, dtype=float)))
         return self._result(metric, requests, [found for found in stats if found is not None])
-
-    def _why_not(self, metric: Metric, requests: Sequence[Choice]) -> str:
-        if len(requests) < len(self.samples):
-            return "not every item has choices"
-        if metric.needs_wrong and any(len(request.continuations) == 1 for request in requests):
-            return "there are no wrong answers"
-        if metric.needs_wrong and any(row["metric"] == AnyGreedy.name for row in self.rows):
-            return "all of its choices are right answers"
-        if metric.needs_neutral and any(sample.get("neutral_logprobs") is None for sample in self.samples):
-            return "it was asked without a neutral context"
-        if metric.name in _BY_LENGTH and all(_ends_alike(request.continuations) for request in requests):
-            return "where the scored part of an answer begins is not in the samples"
-        return ""
 
     def _result(self, metric: Metric, requests: Sequence[Choice], stats: Sequence[tuple[float, ...]]) -> _Row:
         """As a new run has it: what all metrics of a unit share is taken from its primary one."""
@@ -158,31 +145,6 @@ def _declared_chance(primary: Mapping[str, Any], requests: Sequence[Choice], tas
     known, said = metric_registry(), primary.get("chance")
     guessed = known[primary["metric"]].chance(requests) if primary["metric"] in known else None
     return None if said == guessed else said
-
-
-def _request(sample: Mapping[str, Any]) -> Choice:
-    return Choice("", sample["choices"], sample["gold"])
-
-
-def _stats(metric: Metric, sample: Mapping[str, Any]) -> tuple[float, ...] | None:
-    """The metric's statistics of a sample; None where it has none."""
-    request = _request(sample)
-    logprobs = sample.get("logprobs")
-    if logprobs is None:  # it has no outcome
-        return metric.failed(request)
-    counts = sample.get("token_counts") or [1] * len(logprobs)
-    chosen = sample.get("prediction")
-    scores = [Score(one, count, n == chosen) for n, (one, count) in enumerate(zip(logprobs, counts, strict=True))]
-    neutral = [Score(one, 1, False) for one in sample.get("neutral_logprobs") or []]
-    try:
-        return metric.stats(request, Scored(tuple(scores), tuple(neutral)))
-    except NotAvailable:
-        return None
-
-
-def _ends_alike(texts: Sequence[str]) -> bool:
-    """Whether all end with the same word: they may be one continuation after several leads."""
-    return len(texts) > 1 and len({text.rpartition(" ")[2] for text in texts}) == 1 and len(set(texts)) > 1
 
 
 def _write(handle: Any, samples: Sequence[_Row]) -> None:

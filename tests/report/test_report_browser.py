@@ -257,7 +257,7 @@ def test_without_scripts_everything_is_there(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
     tab = context.new_page()
     tab.goto(page.as_uri())
-    assert tab.locator("section:visible").count() == 8 + len(TASKS)
+    assert tab.locator("section:visible").count() == 9 + len(TASKS)
     context.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,7 @@ def compare(
     from gpteval.comparison.formats import FORMATS, render
     from gpteval.comparison.gates import checked_gates, no_worse
     from gpteval.comparison.gates import junit as junit_of
+    from gpteval.comparison.telling import hints
     from gpteval.store.runs import read_runs
 
     kind = "json" if as_json else format
@@ -89,6 +91,8 @@ def compare(
         anytime=anytime,
         seed=seed,
     )
+    if metric is None:
+        comparison = replace(comparison, remarks=(*comparison.remarks, *hints(data)))
     answers = load(data, metric) if gate or no_worse_than is not None else []
     checks = checked_gates(gate, answers, data.merged.failures, gate_by) if gate else []
     if no_worse_than is not None:

@@ -20,14 +20,23 @@ def tasks(
         str | None,
         typer.Argument(help="a task, for all about it; a suite, for its tasks", autocompletion=complete_task),
     ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(help="say which tasks of this run tell its models apart; may be given again", metavar="FOLDER"),
+    ] = None,
     task_dir: TaskDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the tasks, or show one.
+    """List the tasks, or show one, or say which of a run can tell.
 
-    Its source, metrics, first item, and published results.
+    Of one its source, metrics, first item, and published results. Of a run's tasks what its models differ by, against
+    what chance does, and whether the probability of right answers tells what their number does not.
     """
-    if name:
+    if run:
+        from gpteval.cli.telling_console import show_telling
+
+        show_telling(run, name, as_json)
+    elif name:
         from gpteval.cli.taskpage import show_task
 
         show_task(name, tuple(task_dir or ()), as_json)
