@@ -15,6 +15,7 @@ from gpteval.comparison.compare import compare
 from gpteval.comparison.telling import TaskTelling, Telling, hints, is_at_chance, signal_and_noise, telling
 from gpteval.core.errors import UsageError
 from gpteval.metrics.named import metric_registry
+from gpteval.report import build_report
 from gpteval.run.rescore import rescore
 from gpteval.stats.significance import holm
 from gpteval.store.runs import read_runs
@@ -129,7 +130,7 @@ def test_a_task_at_chance_is_marked_wherever_it_is_shown(run: Path, in_process: 
     assert "nano_rule: no model is clearly above guessing" in in_process("compare", str(run)).stdout
     table = " ".join(in_process("table", str(run)).stdout.split())
     assert "no score is clearly above guessing on nano_rule" in table
-    page = gpteval.build_report([run], tmp_path / "page.html").read_text()
+    page = build_report([run], tmp_path / "page.html").read_text()
     assert page.count(">at chance</b>") == 1
     assert "No score on nano_rule is clearly above guessing" in page
     assert 'id="telling"' in page
