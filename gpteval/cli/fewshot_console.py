@@ -22,7 +22,7 @@ from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import REPORT_ELSEWHERE, refuse_others
 from gpteval.core.text import one_line
 from gpteval.experiments.curves import Curve, Point
-from gpteval.experiments.fewshot import FILE, FewShot, run_fewshot
+from gpteval.experiments.fewshot import FILE, FewShot, counting, run_fewshot
 from gpteval.experiments.words import most_beyond, sparkline
 from gpteval.metrics.base import Metric
 from gpteval.models.catalogue import ModelInfo
@@ -46,8 +46,9 @@ CONTROLS = (
 class FewShotListener(ConsoleListener):
     """A line for each model and task: the scores so far by number of examples, means over the seeds so far."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, asked: str = "") -> None:
         super().__init__(as_json)
+        self.asked = asked
         self.scores: dict[tuple[str, str], dict[int, list[float]]] = {}
         self.told: set[tuple[str, str]] = set()
         self.metric: Metric | None = None
@@ -70,8 +71,9 @@ class FewShotListener(ConsoleListener):
         return table
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
-        self.metric = metric = metrics[0]
-        self.stats += [record.stats[metric.name] for record in records if metric.name in record.stats]
+        self.metric = metric = counting(metrics, self.asked)
+        if metric is not None:
+            self.stats += [record.stats[metric.name] for record in records if metric.name in record.stats]
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
         stats, self.stats = self.stats, []
@@ -101,14 +103,14 @@ def _so_far(by_shots: dict[int, list[float]]) -> tuple[str, str]:
     return sparkline(means, min(means), max(means)), text
 
 
-def experiment_and_tell(config: RunConfig, *, report: bool, as_json: bool) -> int:
+def experiment_and_tell(config: RunConfig, *, metric: str, report: bool, as_json: bool) -> int:
     """Run the experiment, print what it says, and return the exit code."""
     if report:
         refuse_others([config.folder / "report.html"], REPORT_ELSEWHERE)
-    listener = FewShotListener(as_json)
+    listener = FewShotListener(as_json, metric)
     begin = time.perf_counter()
     try:
-        found = run_fewshot(config, listener)
+        found = run_fewshot(config, listener, metric)
     finally:
         listener.close()
     listener.tell_finished()

@@ -31,11 +31,12 @@ class Cell(ItemScores):
 
 
 def make_cell(unit: Unit, info: ModelInfo, metric: Metric, records: Sequence[Record]) -> Cell:
-    """A cell of a unit's records; items on which the metric is not defined are left out."""
+    """A cell of a unit's records by one of its metrics; items on which that is not defined are left out."""
     kept = [record for record in records if metric.name in record.stats]
     requests = [record.prompt.request for record in kept]
     task = unit.task
-    chances = [task.chance if task.chance is not None else metric.chance([request]) for request in requests]
+    declared = task.chance if metric.name == task.metric else None
+    chances = [metric.chance([request]) if declared is None else declared for request in requests]
     known = [chance for chance in chances if chance is not None]
     ids = tuple(record.item_id for record in kept)
     return Cell(

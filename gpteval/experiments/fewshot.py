@@ -8,8 +8,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpteval.comparison.compare import of_one
+from gpteval.core.errors import UsageError
 from gpteval.core.outcomes import Failure, Record, Result
 from gpteval.core.own import refuse_others
+from gpteval.core.show import listed
 from gpteval.experiments.cells import Cell, make_cell
 from gpteval.experiments.curves import Curve, grids, make_curve
 from gpteval.experiments.sensitivity import Best, Ranking, TemplateRange, best_prompts, rankings, template_ranges
@@ -81,35 +84,55 @@ class FewShot:
 
 
 class _Collector(Listener):
-    """Keeps a cell of every unit."""
+    """Keeps a cell of every unit, by its primary metric or the one of this name; ``without``: tasks that lack it."""
 
-    def __init__(self) -> None:
+    def __init__(self, metric: str = "") -> None:
+        self.metric = metric
         self.cells: list[Cell] = []
+        self.without: dict[str, None] = {}
         self._records: list[Record] = []  # of the unit that is being finished
 
     def unit_recorded(self, unit: Unit, info: ModelInfo, metrics: Sequence[Metric], records: Sequence[Record]) -> None:
         self._records += records
-        self._of = info, metrics[0]
+        self._of = info, counting(metrics, self.metric)
 
     def unit_done(self, unit: Unit, results: Sequence[Result]) -> None:
-        self.cells.append(make_cell(unit, *self._of, self._records))
+        info, metric = self._of
+        if metric is None or (self.metric and not any(metric.name in record.stats for record in self._records)):
+            self.without[unit.task.name] = None
+        else:
+            self.cells.append(make_cell(unit, info, metric, self._records))
         self._records = []
 
     def unit_failed(self, unit: Unit, failure: Failure) -> None:
         self._records = []
 
 
-def run_fewshot(config: RunConfig, listener: Listener | None = None) -> FewShot:
+def counting(metrics: Sequence[Metric], asked: str) -> Metric | None:
+    """Which of a task's metrics counts: its primary one, or the one of this name; None where it lacks that."""
+    return next((metric for metric in metrics if metric.name == asked), None) if asked else metrics[0]
+
+
+def run_fewshot(config: RunConfig, listener: Listener | None = None, metric: str = "") -> FewShot:
     """Run the experiment's units, and write ``fewshot.json`` beside the run's results.
 
+    ``metric``: takes the place of each task's own; tasks that cannot have it are left out, and a sentence says so.
     Tasks that score whole texts take no examples and are left out. Raises UsageError before any work when a name is
     unknown, the folder cannot be used, or nothing is left; what fails later is in ``failures``.
     """
-    config = replace(config, tasks_with_examples=True)
+    of_one(metric)
+    config = replace(config, tasks_with_examples=True, metrics=(metric,) if metric else config.metrics)
     refuse_others([config.folder / FILE], ANOTHER)
-    collector = _Collector()
+    collector = _Collector(metric)
     outcome = execute(config, Listeners(collector, listener or Listener()))
     found = analyse(collector.cells, seed=config.seed, per_item=config.shots_mode == "per-item")
+    if collector.without:
+        if not collector.cells:
+            raise UsageError(
+                f"none of these tasks can be scored by {metric}", "'gpteval tasks NAME' has a task's metrics"
+            )
+        left_out = f"{listed(list(collector.without))} cannot be scored by {metric}: left out."
+        found = replace(found, sentences=(*found.sentences, left_out))
     experiment = replace(found, folder=outcome.folder, failures=outcome.failures)
     write(experiment, config)
     return experiment
@@ -164,13 +187,15 @@ def fewshot(
     out: str | Path | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    metric: str = "",
     listener: Listener | None = None,
     **settings: Any,
 ) -> FewShot:
     """Curves of ``models`` on ``tasks`` over ``shots``; what ``gpteval fewshot`` does, without its report.
 
     ``seeds``: how many sets of examples. ``templates``: names, or ``all``. ``controls``: ``random-labels`` and
-    ``order``. ``settings`` are further fields of :class:`gpteval.run.config.RunConfig`. Raises as ``run_fewshot``.
+    ``order``. ``metric``: takes the place of each task's own. ``settings`` are further fields of
+    :class:`gpteval.run.config.RunConfig`. Raises as ``run_fewshot``.
     """
     config = RunConfig(
         models=(models,) if isinstance(models, str) else tuple(models),
@@ -187,6 +212,6 @@ def fewshot(
     )
     listener = listener or default_listener()
     try:
-        return run_fewshot(config, listener)
+        return run_fewshot(config, listener, metric)
     finally:
         listener.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from gpteval.core.show import listed
+from gpteval.core.show import listed, number
 from gpteval.experiments.curves import Curve
 from gpteval.experiments.sensitivity import Ranking
 from gpteval.stats.interval import Estimate
@@ -76,13 +76,19 @@ def _one_set(curves: Sequence[Curve]) -> str:
     parts = []
     for curve in curves:
         first, last = curve.points[0], curve.points[-1]
-        digits, factor = (1, 100) if curve.full == 1.0 else (2, 1)
-        values = [f"{factor * point.score.value:.{digits}f} with {point.shots}" for point in (first, last)]
+        values = [f"{_score(curve, point.score.value)} with {point.shots}" for point in (first, last)]
         parts.append(f"{curve.model} has {values[0]} and {values[1]}")
     return (
         f"On {curves[0].label}, {'; '.join(parts)}. That is a single set of examples: another may say otherwise, and "
         "--seeds 3 or more would tell."
     )
+
+
+def _score(curve: Curve, value: float) -> str:
+    """Shares in percent; of what has no perfect value as many digits as tell something."""
+    if curve.full is None:
+        return number(value)
+    return f"{100 * value:.1f}" if curve.full == 1.0 else f"{value:.2f}"
 
 
 def _labels(curves: Sequence[Curve], most: int) -> list[str]:
@@ -116,7 +122,7 @@ def _ranks(one: Ranking) -> str:
 def _most_more(curve: Curve) -> str:
     """``beyond`` in words, rounded up."""
     assert curve.beyond is not None
-    factor, digits = (100.0, 1) if curve.full == 1.0 else (1.0, 2)
+    factor, digits = (100.0, 1) if curve.full == 1.0 else (1.0, 2 if curve.full is not None else 3)
     value = math.ceil(factor * curve.beyond * 10**digits) / 10**digits
     return f"{value:.{digits}f} {'points' if curve.full is not None else curve.metric}"
 
@@ -136,6 +142,8 @@ def _points(curve: Curve, measure: Estimate) -> tuple[str, str]:
     """An amount without its sign, and its interval."""
     factor = 100.0 if curve.full == 1.0 else 1.0
     low, high = sorted(abs(factor * bound) for bound in (measure.ci_low, measure.ci_high))
+    if curve.full is None:
+        return f"{number(abs(measure.value))} {curve.metric}", f"{number(low)} to {number(high)}"
     digits = 0 if factor == 100.0 and abs(factor * measure.value) >= 10 else 1
     unit = "points" if curve.full is not None else curve.metric
     return f"{abs(factor * measure.value):.{digits}f} {unit}", f"{low:.{digits}f} to {high:.{digits}f}"

@@ -17,7 +17,7 @@ DASHES = ("solid", "dash", "dot", "longdash")  # by the place of a number of exa
 MOST_TICKS = 9
 SLOTS = 5  # places along the axis for the names of levels
 LONGEST = 18  # characters of a level's name, so that the next place stays free
-ALSO = "bits_per_byte"  # is shown where it is not the primary metric, too
+ALSO = ("bits_per_byte", "bpb", "prob")  # are shown where they are not the primary metric, too
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def training(loaded: Loaded) -> tuple[TaskSteps, ...]:
     rows = [row for row in loaded.rows if row.get("value") is not None and not row.get("part_of")]
     shown: dict[tuple[str, str], list[ResultRow]] = {}
     for row in rows:
-        if row.get("primary") or row["metric"] == ALSO:
+        if row.get("primary") or row["metric"] in ALSO:
             shown.setdefault((row["task"], row["metric"]), []).append(row)
     found: list[TaskSteps] = []
     for (task, metric), of_task in shown.items():

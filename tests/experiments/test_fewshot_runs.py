@@ -121,6 +121,8 @@ class TestRuns:
             (("--templates", "nope"), "unknown template of nano_topic"),
             (("--shots-mode", "all"), "--shots-mode is per-item or fixed"),
             (("--tasks", "nano_prose"), "none of these tasks takes examples"),
+            (("--metric", "ece"), "ece tells of one model"),
+            (("--metric", "nope"), "unknown metric"),
         ],
     )
     def test_what_cannot_be_is_refused(
@@ -130,6 +132,33 @@ class TestRuns:
         done = in_process(*common, *words)
         assert done.returncode == 2
         assert told in done.stderr
+
+    def test_by_another_metric_its_scores_are_those_of_the_results(self, tmp_path: Path, in_process: RunCli) -> None:
+        common = (
+            "fewshot",
+            "--models",
+            "gpt2-nano",
+            "--shots",
+            "0,2",
+            "--seeds",
+            "1",
+            "--limit",
+            "8",
+            "--out",
+            tmp_path,
+        )
+        done = in_process(*common, "--tasks", "nano_topic,nano_en_fr", "--metric", "bpb")
+        assert "nano_en_fr cannot be scored by bpb: left out." in done.stdout
+        document = json.loads((tmp_path / "fewshot.json").read_text())
+        rows = json.loads((tmp_path / "results.json").read_text())["results"]
+        values = {row["shots"]: row["value"] for row in rows if row["metric"] == "bpb"}
+        (curve,) = document["curves"]
+        assert (curve["metric"], curve["higher_is_better"]) == ("bpb", False)
+        assert {point["shots"]: point["score"]["value"] for point in curve["points"]} == pytest.approx(
+            values, abs=1e-12
+        )
+        refused = in_process(*common, "--tasks", "nano_en_fr", "--metric", "bpb")
+        assert (refused.returncode, "none of these tasks can be scored by bpb" in refused.stderr) == (2, True)
 
     def test_python_refuses_too(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="takes no examples|takes examples"):

@@ -38,6 +38,7 @@ def fewshot(
     controls: Annotated[
         str, typer.Option(help="random-labels: examples with answers at random; order: the same in other orders")
     ] = "",
+    metric: Annotated[str, typer.Option(help="this one in the place of each task's own, where a task has it")] = "",
     limit: Limit = None,
     seed: Annotated[int, typer.Option(help="the first seed of the examples; for the subset and the bootstrap")] = 0,
     out: Out = None,
@@ -84,7 +85,7 @@ def fewshot(
         command=command_line(),
     )
     with resumable(), document_only(as_json):
-        code = experiment_and_tell(config, report=not kept.no_report, as_json=as_json)
+        code = experiment_and_tell(config, metric=metric, report=not kept.no_report, as_json=as_json)
     if as_json:
         print_document(config.folder / FILE)
     raise typer.Exit(code)
