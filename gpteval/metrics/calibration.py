@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gpteval.core.errors import NotAvailable
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Choice, Request
-from gpteval.metrics.base import Floats, Mask, Metric, clustered, divide
+from gpteval.metrics.base import Floats, Metric, clustered, divide
 from gpteval.metrics.choice import choice_and_scores, logprob_of
 from gpteval.metrics.graded import probabilities
 
@@ -90,15 +90,12 @@ class Calibration(Metric):
         if len(scored.scores) < 2:
             raise NotAvailable(f"{self.name} needs wrong answers beside the right one", "ask for bpb instead")
         shares = probabilities(np.array([logprob_of(score) for score in scored.scores]))
-        found = np.zeros((5, BINS))
-        for place in self.answers(shares):
-            given, right = float(shares[place]), float(place == choice.gold)
-            found[:, bin_of(given)] += (1.0, given, right, given**2, given * right)
-        return tuple(found.ravel().tolist())
+        places = self.answers(shares)
+        return tuple(summed(shares[places], np.array(places) == choice.gold).tolist())
 
-    def answers(self, shares: Floats) -> Sequence[int]:
+    def answers(self, shares: Floats) -> list[int]:
         """Which answers of an item count: the one that is chosen."""
-        return (int(shares.argmax()),)
+        return [int(shares.argmax())]
 
     def value(self, sums: Floats) -> Floats:
         return self.of(groups(sums))
@@ -144,41 +141,43 @@ class DebiasedCalibrationError(Calibration):
         return np.sqrt(np.maximum(divide((each * weight).sum(axis=-1), weight.sum(axis=-1)), 0.0))
 
     def own_interval(self, stats: Floats, units: Sequence[str], level: float) -> tuple[float, float] | str:
-        """By the noncentral chi-square distribution of the sum of squares, as that of as many independent ones as have
-        its mean and variance (Satterthwaite 1946).
-        """
-        from scipy.special import chndtr, chndtrinc
-
-        if len(set(units)) < LEAST:
-            return f"an interval of {self.name} needs {LEAST} items or clusters"
-        found = groups(stats.sum(axis=0))
-        errors, known = _errors(stats, units, found)
-        weight = np.where(known, found.count, 0.0) / max(found.count[known].sum(), 1.0)
-        spread = np.sqrt(np.outer(weight, weight)) * (errors.T @ errors)
-        mean, squares = float(np.trace(spread)), float((spread**2).sum())
-        if mean == 0.0:
-            return "every item has the same score"
-        scale, freedom = squares / mean, mean**2 / squares
-        seen = float((weight * found.gap**2).sum()) / scale
-        tail = (1 - level) / 2
-        low, high = (
-            float(chndtrinc(seen, freedom, share)) if chndtr(seen, freedom, 0.0) > share else 0.0
-            for share in (1 - tail, tail)
-        )
-        return math.sqrt(scale * low), min(1.0, math.sqrt(scale * high))
+        count, given, right = np.split(stats, 5, axis=1)[:3]
+        return debiased_interval(count.argmax(axis=1), given.sum(axis=1), right.sum(axis=1), units, level)
 
 
-def _errors(stats: Floats, units: Sequence[str], found: Groups) -> tuple[Floats, Mask]:
-    """How much each unit moves each group's gap, [units, GROUPS], so that products sum to the gaps' covariance, and
-    which groups have two units or more.
+def debiased_interval(
+    bins: NDArray[np.int64], given: Floats, right: Floats, units: Sequence[str], level: float
+) -> tuple[float, float] | str:
+    """Of ``ece_debiased`` by one answer an item, arrays [n]: its bin, its probability, and 1 where it is right.
+
+    By the noncentral chi-square distribution of the groups' sum of squares, as that of as many independent ones as have
+    its mean and variance (Satterthwaite 1946); the covariance is that of sums over ``units``, each item's.
     """
-    joins = np.eye(GROUPS)[group_of(stats.sum(axis=0)[:BINS])]
-    count, given, right = (part @ joins for part in np.split(stats, 5, axis=1)[:3])
-    pulls = divide(given - right - count * found.gap, found.count)
-    _, pulls = clustered(units, _or_0(pulls))
-    _, count = clustered(units, count)
-    there = (count > 0).sum(axis=0)
-    return pulls * np.sqrt(_or_0(divide(there, there - 1.0))), there > 1
+    from scipy.special import chndtr, chndtrinc
+
+    if len(set(units)) < LEAST:
+        return f"an interval of ece_debiased needs {LEAST} items or clusters"
+    place = group_of(np.bincount(bins, minlength=BINS).astype(float))[bins]
+    joins: Floats = np.eye(GROUPS)[place]
+    count = joins.sum(axis=0)
+    gap = _or_0(divide((given - right) @ joins, count))
+    _, pulls = clustered(units, joins * (_or_0(divide(given - right - gap[place], count[place])))[:, None])
+    there = (clustered(units, joins)[1] > 0).sum(axis=0).astype(float)
+    pulls = pulls * np.sqrt(_or_0(divide(there, there - 1)))
+    weight = np.where(there > 1, count, 0.0)
+    weight /= weight.sum()
+    spread = np.sqrt(np.outer(weight, weight)) * (pulls.T @ pulls)
+    mean, squares = float(np.trace(spread)), float((spread**2).sum())
+    if mean == 0.0:
+        return "every item has the same score"
+    scale, freedom = squares / mean, mean**2 / squares
+    seen = float((weight * gap**2).sum()) / scale
+    tail = (1 - level) / 2
+    low, high = (
+        float(chndtrinc(seen, freedom, share)) if chndtr(seen, freedom, 0.0) > share else 0.0
+        for share in (1 - tail, tail)
+    )
+    return math.sqrt(scale * low), min(1.0, math.sqrt(scale * high))
 
 
 class BrierPart(Calibration):
@@ -188,8 +187,8 @@ class BrierPart(Calibration):
 
     no_interval = CHANCE
 
-    def answers(self, shares: Floats) -> Sequence[int]:
-        return range(len(shares))
+    def answers(self, shares: Floats) -> list[int]:
+        return list(range(len(shares)))
 
     def of(self, found: Groups) -> Floats:
         return divide(self.part(found), found.total(found.right))  # of an item one answer is right
@@ -238,12 +237,18 @@ def uncertainty(found: Groups) -> Floats:
     return right * (1 - _or_0(divide(right, found.total(found.count))))
 
 
-def bin_of(probability: float) -> int:
-    """Its bin; the outermost ones have no end."""
-    if probability >= 1:
-        return BINS - 1
-    logit = math.log(probability) - math.log1p(-probability) if probability > 0 else -math.inf
-    return int(min(max((logit - LOWEST) / WIDTH, 0), BINS - 1))
+def bins_of(probabilities: Floats) -> NDArray[np.int64]:
+    """The bin of each, shape [n]; the outermost ones have no end."""
+    with np.errstate(divide="ignore"):
+        logits = np.log(probabilities) - np.log1p(-probabilities)
+    return np.clip((logits - LOWEST) / WIDTH, 0, BINS - 1).astype(np.int64)
+
+
+def summed(given: Floats, right: NDArray[np.bool_]) -> Floats:
+    """The five sums by bin, [5 BINS], of answers' probabilities and of which are right, [n] each."""
+    bins = bins_of(given)
+    parts = (np.ones(len(given)), given, right, given**2, given * right)
+    return np.concatenate([np.bincount(bins, part, BINS) for part in parts])
 
 
 def _or_0(values: Floats) -> Floats:

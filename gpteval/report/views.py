@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gpteval.report.cost_view import cost_view
 from gpteval.report.leaderboard import Leaderboard
 from gpteval.report.matrix_view import matrix_view
+from gpteval.report.reliability_view import reliability_view
 from gpteval.report.scaling_view import scaling_view
 from gpteval.report.telling_view import telling_view
 from gpteval.report.time_view import time_view
@@ -16,7 +17,7 @@ from gpteval.store.runs import Loaded
 
 # What makes a view of the runs; None where they have nothing for it. In the order of the page.
 VIEWS: tuple[Callable[[Loaded, Leaderboard], View | None], ...] = (
-    *(matrix_view, telling_view, scaling_view, cost_view, time_view),
+    *(matrix_view, telling_view, scaling_view, reliability_view, cost_view, time_view),
     tuning_view,
 )
 
