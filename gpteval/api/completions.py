@@ -25,7 +25,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.kinds import UNFIT, UNREADABLE
 from gpteval.core.types import Prompt
 from gpteval.tokens.encode import Encoder
-from gpteval.tokens.queries import QueryResult, ScoreQuery, TokenQuery, sums_of_parts
+from gpteval.tokens.queries import QueryResult, ScoreQuery, TokenQuery, extra_of
 
 MOST_STOPS = 4  # that the protocol takes
 LOWEST = -1e5  # nats: no token is that unlikely
@@ -92,7 +92,7 @@ class CompletionsBackend(ApiBackend):
         if query.barred:
             return QueryResult(0, error="words that greedy decoding passes over cannot be asked of a server")
         greedy = all(n >= most - 1e-6 for n, most in zip(logprobs, likeliest, strict=True))
-        sums = sums_of_parts(logprobs, query.parts)
+        sums = extra_of(logprobs, query.parts)
         return QueryResult(len(query.targets), logprob=math.fsum(logprobs), greedy=greedy, extra=sums)
 
     def prepare(self, queries: Sequence[Any]) -> None:

@@ -19,6 +19,7 @@ class Computing:
     batch_tokens: int | None = None
     stride: int | None = None
     profile: str = "gpteval"
+    top_logprobs: int = 0
 
     @property
     def as_lm_eval(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gpteval.core.top_tokens import TopTokens
 from gpteval.core.types import Prompt
 
 Finish = Literal["stop", "eos", "length"]
@@ -52,13 +53,15 @@ class Scored:
 class Rolled:
     """Outcome of a Rolling. ``unscored`` tokens had nothing to be conditioned on (GPT-1's first).
 
-    ``blocks``: sum of log-probs and scored tokens of each block of the text (``core.blocks``).
+    ``blocks``: sum of log-probs and scored tokens of each block of the text (``core.blocks``). ``top``: the likeliest
+    tokens at each scored place, where they were asked for.
     """
 
     logprob: float
     tokens: int
     unscored: int = 0
     blocks: tuple[tuple[float, int], ...] = ()
+    top: TopTokens | None = None
     cost: Cost = field(default=Cost(), compare=False)
 
 

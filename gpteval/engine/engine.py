@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, WORKERS, Backend, CostEstimate
+from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, TOPS, WORKERS, Backend, CostEstimate
 from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError
@@ -38,10 +38,11 @@ GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as ot
 class Engine(Backend):
     """The backend of a model whose weights are here: runs queries through it.
 
-    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``as_lm_eval``: see ``Encoder``.
+    ``batch_tokens``: padded tokens a batch, None for a size that fits the free memory. ``as_lm_eval``,
+    ``top``: see ``Encoder``.
     """
 
-    can = frozenset({LOGPROBS, GREEDY, SAMPLING, WORKERS})
+    can = frozenset({LOGPROBS, GREEDY, SAMPLING, TOPS, WORKERS})
     model: HFModel
 
     def __init__(
@@ -52,10 +53,12 @@ class Engine(Backend):
         stride: int | None = None,
         sampling: Sampling | None = None,
         as_lm_eval: bool = False,
+        top: int = 0,
     ) -> None:
         self.model = model
         vocabulary = model.config.get_text_config().vocab_size
-        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, as_lm_eval)
+        most = min(top, vocabulary)
+        self.encoder = Encoder(model.codec, model.window, stride, sampling or Sampling(), vocabulary, as_lm_eval, most)
         self.batch_tokens = batch_tokens
         self._limit = sys.maxsize  # padded tokens that are known not to fit
         self.backoffs = 0
@@ -71,7 +74,13 @@ class Engine(Backend):
     @classmethod
     def of(cls, model: HFModel, computing: Computing) -> Self:
         """The engine of a model as a run wants it."""
-        return cls(model, batch_tokens=computing.batch_tokens, stride=computing.stride, as_lm_eval=computing.as_lm_eval)
+        return cls(
+            model,
+            batch_tokens=computing.batch_tokens,
+            stride=computing.stride,
+            as_lm_eval=computing.as_lm_eval,
+            top=computing.top_logprobs,
+        )
 
     @property
     def ready(self) -> bool:

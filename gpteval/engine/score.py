@@ -12,9 +12,10 @@ from gpteval.engine.cache import Prefixes
 from gpteval.engine.head import Logits, find_head, trunk_states
 from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
+from gpteval.engine.tops import Tops
 from gpteval.engine.trees import BEGINNING, FAMILY, local_window
 from gpteval.models.causal_lm import CausalLM
-from gpteval.tokens.queries import QueryResult, ScoreQuery, Tokens, sums_of_parts
+from gpteval.tokens.queries import QueryResult, ScoreQuery, Tokens, extra_of
 
 # float32 logits turned into log-probabilities at a time. Not less than 32 MiB: what is smaller, glibc takes from its
 # heap, which small tensors that stay split up until it holds gigabytes.
@@ -56,6 +57,7 @@ class Scorer:
         places, targets = packed.places.to(self.model.device), packed.targets.to(self.model.device)
         barring = [(int(packed.begins[n]), list(query.barred)) for n, query in enumerate(queries) if query.barred]
         logprobs, greedy = [], []
+        tops = Tops(queries, packed)
         begin = 0
         for logits in self._logits(packed):
             end = begin + len(logits)
@@ -68,25 +70,29 @@ class Scorer:
                     line = chosen[place[at - part.start]].clone()
                     line[barred] = float("-inf")
                     greedy[-1][at - part.start] = line.argmax() == target[at - part.start]
+            tops.take(chosen, part, place)
             below = chosen.sub_(top[:, None])
             picked = below[place, target]
-            logprobs.append(torch.stack([picked, below.exp_().sum(dim=1)[place]]))
+            normaliser = below.exp_().sum(dim=1)
+            tops.normalise(top, normaliser)
+            logprobs.append(torch.stack([picked, normaliser[place]]))
             begin = end
         found, matches = torch.cat(logprobs, dim=1), torch.cat(greedy)
-        return lambda: self._results(queries, packed, found, matches)
+        return lambda: self._results(queries, packed, found, matches, tops)
 
     @staticmethod
     def _results(
-        queries: Sequence[ScoreQuery], packed: Packed, found: torch.Tensor, matches: torch.Tensor
+        queries: Sequence[ScoreQuery], packed: Packed, found: torch.Tensor, matches: torch.Tensor, tops: Tops
     ) -> list[QueryResult]:
         """``found``: the targets' logits and normalisers, [2, all]; ``matches``: whether each is the likeliest."""
         picked, normaliser = found.cpu().double()  # not every device has float64
         logprobs = picked - normaliser.log()
         sums = torch.zeros(len(queries), dtype=torch.float64).index_add_(0, packed.owners, logprobs)
-        parts = {
-            number: sums_of_parts(logprobs[packed.owners == number].tolist(), query.parts)
+        top = tops.of_queries()
+        extra = {
+            number: extra_of(logprobs[packed.owners == number].tolist(), query.parts, top.get(number, ()))
             for number, query in enumerate(queries)
-            if query.parts
+            if query.parts or query.top
         }
         missed = torch.zeros(len(queries)).index_add_(0, packed.owners, (~matches.cpu()).float())
         return [
@@ -96,7 +102,7 @@ class Scorer:
                 greedy=misses == 0,
                 error="" if finite else NOT_FINITE,
                 processed=processed,
-                extra=parts.get(number, "") if finite else "",
+                extra=extra.get(number, "") if finite else "",
             )
             for number, (query, total, misses, finite, processed) in enumerate(
                 zip(queries, sums.tolist(), missed.tolist(), sums.isfinite().tolist(), packed.processed, strict=True)

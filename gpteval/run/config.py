@@ -30,6 +30,7 @@ class RunConfig:
     ``templates``: which of the tasks' prompts, or ``all``. ``seeds`` and ``controls`` are those of an experiment: so
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.prompts.controls``).
     ``metrics``: further ones, for all tasks whose requests they can score.
+    ``top_logprobs``: how many of the likeliest tokens are kept at each place of texts that are scored whole.
     ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``).
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
@@ -55,6 +56,7 @@ class RunConfig:
     metrics: tuple[str, ...] = ()
     stride: int | None = None
     batch_tokens: int | None = None
+    top_logprobs: int = 0
     max_bad_rows: float = MAX_BAD_ROWS
     locked: Path | None = None
     load: LoadOptions = field(default_factory=LoadOptions)
@@ -86,6 +88,7 @@ class RunConfig:
                 f"--controls are {' and '.join(CONTROLS)}, not {', '.join(self.controls)}",
             ),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
+            (self.top_logprobs >= 0, f"--top-logprobs must be at least 1, not {self.top_logprobs}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),
             (
                 self.executor in (AUTO, *executors()),
@@ -163,7 +166,7 @@ class RunConfig:
         """What workers need of it, wherever they were started."""
         path = self.load.tokenizer
         load = replace(self.load, tokenizer=os.path.abspath(path)) if path and Path(path).exists() else self.load
-        return Computing(load, self.batch_tokens, self.stride, self.profile)
+        return Computing(load, self.batch_tokens, self.stride, self.profile, self.top_logprobs)
 
     def opening(self, budget: Budget, waiting: Callable[[str], None]) -> Opening:
         """With what models are opened. ``waiting`` is told what is waited for."""

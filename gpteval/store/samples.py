@@ -49,6 +49,9 @@ def samples_schema() -> Any:
             ("values", pa.string()),
             ("stats", pa.string()),
             ("blocks", pa.string()),
+            ("tokens", pa.list_(pa.int32())),
+            ("top_tokens", pa.list_(pa.int32())),
+            ("top_logprobs", pa.list_(pa.float32())),
         ]
     )
 
@@ -97,6 +100,8 @@ def _sample(record: Record) -> dict[str, Any]:
             }
         case Rolled():
             row |= {"logprobs": [outcome.logprob], "token_counts": [outcome.tokens]}
+            if (top := outcome.top) is not None:
+                row |= {"tokens": top.tokens, "top_tokens": top.ids, "top_logprobs": top.logprobs}
         case Generated():
             row |= {"generated": outcome.text, "finish": outcome.finish, "tokens_cut": outcome.tokens_cut}
             row["token_counts"] = [outcome.tokens]

@@ -11,6 +11,7 @@ from typing import cast
 from gpteval.core.blocks import block_starts, blocks_of
 from gpteval.core.errors import ItemError
 from gpteval.core.outcomes import Cost, Failed, Finish, Generated, Outcome, Rolled, Score, Scored
+from gpteval.core.top_tokens import TopTokens, loaded
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.tokens.queries import GenerateQuery, Query, QueryResult, Sampling, ScoreQuery, Tokens
 from gpteval.tokens.tokenizer import Codec
@@ -46,7 +47,7 @@ class Encoded:
             return Failed(error, cost)
         if isinstance(self.request, Rolling):
             whole = sum(r.logprob for r in found), sum(r.tokens for r in found)
-            return Rolled(*whole, self.unscored, self._of_blocks(found), cost)
+            return Rolled(*whole, self.unscored, self._of_blocks(found), self._top(found), cost)
         if isinstance(self.request, Generate):
             (result,) = found
             finish = cast(Finish, result.finish)
@@ -55,6 +56,12 @@ class Encoded:
         scores = tuple(Score(r.logprob, r.tokens, r.greedy) if r else Score(0.0, 0, False) for r in results)
         count = len(self.request.continuations)
         return Scored(scores[:count], scores[count:], self.shots_dropped, self.tokens_cut, cost)
+
+    def _top(self, results: Sequence[QueryResult]) -> TopTokens | None:
+        asked = [query for query in self.queries if isinstance(query, ScoreQuery)]
+        if not any(query.top for query in asked):
+            return None
+        return TopTokens.joined([loaded(q.targets, r.top) for q, r in zip(asked, results, strict=True)])
 
     def _of_blocks(self, results: Sequence[QueryResult]) -> tuple[tuple[float, int], ...]:
         """Sum of log-probs and tokens of each block, from the sums of the queries' parts."""
@@ -74,7 +81,8 @@ class Encoder:
     ``stride``: new tokens a window of a rolling text; None is the whole window (disjoint windows
     with one token of carry-over, as lm-evaluation-harness). ``vocabulary``: rows of the model's embedding; a prompt
     with a token beyond them fails. ``as_lm_eval``: what is too long is cut as lm-evaluation-harness does, each request
-    by itself from its start, without dropping whole examples.
+    by itself from its start, without dropping whole examples. ``top``: how many of the likeliest tokens are wanted at
+    each place of a text that is scored whole.
     """
 
     codec: Codec
@@ -83,6 +91,7 @@ class Encoder:
     sampling: Sampling = field(default_factory=Sampling)
     vocabulary: int | None = None
     as_lm_eval: bool = False
+    top: int = 0
     _words: dict[Sequence[str], Tokens] = field(default_factory=lambda: {(): Tokens()}, init=False, repr=False)
 
     def encode(self, prompts: Sequence[Prompt]) -> Iterator[Encoded]:
@@ -231,6 +240,7 @@ class Encoder:
         queries = windows(sequence, first, self.window, stride)
         places = blocks_of(self.codec.starts(request.text, len(ids)), block_starts(request.text))
         queries, blocks = _in_parts(queries, places[len(places) - len(sequence) + first :])
+        queries = [replace(query, top=self.top) for query in queries] if self.top else queries
         return Encoded(request, tuple(queries), unscored=0 if start else 1, own_bos=own, blocks=blocks)
 
     def _generate(self, request: Generate, ids: Tokens, dropped: int) -> Encoded:

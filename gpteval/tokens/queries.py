@@ -91,13 +91,15 @@ class ScoreQuery:
     """Score ``targets`` after ``context`` (at least one token): the model reads context + targets[:-1].
 
     ``barred``: tokens that the greedy flag passes over at the first target. ``parts``: how many targets each part of a
-    long text has, where their sums are wanted one by one.
+    long text has, where their sums are wanted one by one. ``top``: how many of the likeliest tokens of each target's
+    place are wanted.
     """
 
     context: Tokens
     targets: Tokens
     barred: Tokens = NONE
     parts: Tokens = NONE
+    top: int = 0
 
     @property
     def input(self) -> Tokens:
@@ -115,6 +117,7 @@ class ScoreQuery:
     def key(self, model_key: str) -> bytes:
         rest: object = list(self.barred) or ""
         rest = {"barred": rest, "parts": list(self.parts)} if self.parts else rest
+        rest = [rest, {"top": self.top}] if self.top else rest
         return _address(model_key, "ScoreRow", rest, self.context.tobytes(), self.targets.tobytes())
 
 
@@ -167,7 +170,8 @@ class QueryResult:
     """What the model gave for a query: ``logprob`` and ``greedy`` of a score query, ``text`` and ``finish`` of another.
 
     ``tokens``: scored or generated. ``seconds`` and ``processed`` (tokens through the model) are its cost.
-    ``extra``: what an engine notes besides, a JSON object; of a query in parts, their sums.
+    ``extra``: what an engine notes besides, a JSON object; of a query in parts, their sums, and the likeliest tokens of
+    one that asks for them.
     """
 
     tokens: int
@@ -184,6 +188,11 @@ class QueryResult:
     def parts(self) -> list[float]:
         """Sums of log-probabilities of a query's parts."""
         return [float(total) for total in json.loads(self.extra).get("parts", ())] if self.extra else []
+
+    @property
+    def top(self) -> list[str]:
+        """The likeliest tokens, as ``core.top_tokens`` writes them; empty where none were asked for."""
+        return [str(text) for text in json.loads(self.extra).get("top", ())] if self.extra else []
 
     def as_stored(self) -> QueryResult:
         """As ``loads`` gives it back: halves of surrogate pairs, which a server may write, are stored as "?"."""
@@ -206,8 +215,9 @@ class QueryResult:
         return result
 
 
-def sums_of_parts(logprobs: Sequence[float], parts: Tokens) -> str:
-    """The sums of a query's parts, as ``QueryResult.extra`` keeps them; "" for a query without."""
+def extra_of(logprobs: Sequence[float], parts: Tokens, top: Sequence[str] = ()) -> str:
+    """The sums of a query's parts and the likeliest tokens, as ``QueryResult.extra`` keeps them; "" without either."""
     ends = list(accumulate(parts))
     sums = [math.fsum(logprobs[begin:end]) for begin, end in pairwise([0, *ends])]
-    return json.dumps({"parts": sums}) if sums else ""
+    found = {"parts": sums, "top": list(top)}
+    return json.dumps({name: value for name, value in found.items() if value}) if sums or top else ""

@@ -49,6 +49,9 @@ def compare(
     anytime: Annotated[
         bool, typer.Option("--anytime", help="intervals and e-values that may be looked at while a run still grows")
     ] = False,
+    kl: Annotated[
+        bool, typer.Option("--kl", help="how far apart at each token of the texts; needs run --top-logprobs")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="every row of the text, with its test")] = False,
     junit: Annotated[
         Path | None, typer.Option(help="also write what was asked by --gate and --no-worse-than to this XML file")
@@ -80,6 +83,14 @@ def compare(
         raise UsageError("--junit writes what --gate and --no-worse-than ask", "name one of these, too")
     refuse_others([junit] if junit else [], "name another file with --junit")
     data = read_runs(runs)
+    if kl:
+        if metric is not None or gate or no_worse_than is not None or side or anytime or kind not in ("text", "json"):
+            raise UsageError("--kl is a comparison by itself, as text or json", "with --baseline and --json alone")
+        from gpteval.cli.divergence_console import show_divergences
+        from gpteval.comparison.divergence import divergences
+
+        show_divergences(divergences(data, baseline=baseline), kind == "json")
+        raise typer.Exit(0)
     comparison = compared(
         data,
         baseline=baseline,

@@ -58,6 +58,9 @@ def run(
     metrics: Annotated[
         str, typer.Option(help="further metrics for tasks that they can score: names of gpteval's, evaluate:NAME")
     ] = "",
+    top_logprobs: Annotated[
+        int, typer.Option(min=0, help="keep so many of the likeliest tokens at each place of a text, for compare --kl")
+    ] = 0,
     choices: Annotated[
         str,
         typer.Option("--choices", "--protocol", help="asked as text, by letters as chat models need it, or both ways"),
@@ -115,6 +118,7 @@ def run(
         templates=names(templates),
         profile=profile,
         metrics=names(metrics),
+        top_logprobs=top_logprobs,
         choices="text" if choices == "default" else choices,
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),

@@ -28,7 +28,8 @@ def load_queries(text: str) -> dict[bytes, Query]:
 def _query(query: Any) -> list[Any]:
     match query:
         case ScoreQuery():
-            return ["score", *map(_text, (query.context, query.targets, query.barred, query.parts))]
+            tokens = map(_text, (query.context, query.targets, query.barred, query.parts))
+            return ["score", *tokens, *([query.top] if query.top else ())]
         case GenerateQuery():
             return ["generate", _text(query.prompt), query.max_new_tokens, query.stop, asdict(query.sampling)]
         case HeadQuery():
@@ -40,7 +41,8 @@ def _query(query: Any) -> list[Any]:
 
 def _query_of(kind: str, *values: Any) -> Any:
     if kind == "score":
-        return ScoreQuery(*map(_tokens, values))
+        context, targets, barred, parts = map(_tokens, values[:4])
+        return ScoreQuery(context, targets, barred, parts, *values[4:])
     if kind == "generate":
         prompt, most, stop, sampling = values
         return GenerateQuery(_tokens(prompt), most, tuple(stop), Sampling(**sampling))
