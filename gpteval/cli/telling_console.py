@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import fill
 
 from gpteval.cli.console import say
 from gpteval.comparison.telling import TaskTelling, Telling, how_to_see, telling
@@ -13,6 +14,14 @@ from gpteval.core.show import with_shots
 from gpteval.core.strict import strict_json
 from gpteval.report.leaderboard import show
 from gpteval.store.runs import read_runs
+
+WIDTH = 110  # characters of a paragraph's line
+COLUMNS = (
+    "Signal: largest minus smallest score (shares in percent). Noise: a score's standard error over items, or how "
+    "checkpoints of a training scatter, where that is more. At chance: models that are not above guessing. Pairs told: "
+    "of models, by the paired test (Holm). A second line is a metric that tells more: bpb, bits per byte of the right "
+    "answer (any text of its kind may get likelier, wrong answers too), or prob, its share of the choices' probability."
+)
 
 
 def show_telling(folders: Sequence[Path], name: str | None, as_json: bool) -> None:
@@ -34,12 +43,7 @@ def show_telling(folders: Sequence[Path], name: str | None, as_json: bool) -> No
                 label = with_shots(one.task, one.shots) if metric.primary else ""
                 add_row(table, label, *_cells(metric))
     show_table(table)
-    say("\nsignal: largest minus smallest score (shares in percent); noise: a score's standard error over items, or")
-    say(
-        "from one checkpoint to the next where that is more; at chance: models that are not above guessing; pairs told:"
-    )
-    say("of models, by the paired test (Holm). A second line is a metric that tells more: bpb, bits per byte of the")
-    say("right answer, or prob, its share of the choices' probability.")
+    say("\n" + fill(COLUMNS, WIDTH))
     for one in found:
         if one.better is not None or not one.primary.told:
             say(f"- {with_shots(one.task, one.shots)}: {one.verdict}")

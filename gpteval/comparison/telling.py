@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 from statistics import fmean
 from typing import Any
 
@@ -30,7 +30,7 @@ from gpteval.store.documents import read_samples
 from gpteval.store.runs import RunNames, Runs, read_runs
 
 GRADED = ("bpb", "prob")  # what is tried in the place of right and wrong; of wrong answers neither says how sure
-LAST = 5  # checkpoints of a training, whose differences from one to the next are noise
+LAST = 5  # checkpoints of a training, whose scatter is noise
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Telling:
     """What a metric tells of the models that ran a task.
 
     ``signal``: the largest minus the smallest value. ``noise``: the standard error over items, root mean square over
-    models. ``by_step``: the standard deviation from one checkpoint to the next, over the last five of each training;
-    None without a training. Of metrics that are compared by ratio all three are of logarithms.
+    models. ``by_step``: the standard deviation of a checkpoint about the line of its neighbours, over the last five of
+    each training; None without a training. Of metrics that are compared by ratio all three are of logarithms.
     ``at_chance``: how many models' intervals hold what guessing has, or lie below; None where nobody can guess.
     ``told``: pairs of models that the paired test tells apart, of ``pairs``, by Holm's method over all of the task:
     those of the primary metric together, and those of all the others together.
@@ -93,7 +93,7 @@ class TaskTelling:
         if not own.pairs:
             return "one model, nothing to tell apart"
         if self.better is not None:
-            less = f"{own.metric} {own.told or 'none'}"
+            less = ", ".join(f"{one.metric} {one.told or 'none'}" for one in self.metrics if one is not self.better)
             use = "" if own.told else f"use {self.better.metric} here: "
             return f"{use}{self.better.metric} tells {self.better.told} of {own.pairs} pairs apart, {less}"
         if own.told:
@@ -201,15 +201,16 @@ def _scaled(metric: Metric, value: float) -> float:
 
 
 def _by_step(rows: Sequence[Mapping[str, Any]], values: Sequence[float]) -> float | None:
-    """By half the mean square of differences from one checkpoint to the next, which a steady rise hardly moves (von
-    Neumann et al. 1941).
+    """By second differences of neighbouring checkpoints, whose mean square is six times the variance where they
+    scatter independently, whatever the slope (Gasser, Sroka and Jennen-Steinmetz 1986).
     """
     lines: dict[str, list[tuple[int, float]]] = {}
     for row, value in zip(rows, values, strict=True):
         if row.get("step") is not None:
             lines.setdefault(row.get("model_family") or "", []).append((row["step"], value))
     long = [sorted(line)[-LAST:] for line in lines.values() if len(line) > 2]
-    squares = [(b - a) ** 2 / 2 for line in long for (_, a), (_, b) in pairwise(line)]
+    triples = [triple for line in long for triple in zip(line, line[1:], line[2:], strict=False)]
+    squares = [(a - 2 * b + c) ** 2 / 6 for (_, a), (_, b), (_, c) in triples]
     return math.sqrt(fmean(squares)) if squares else None
 
 

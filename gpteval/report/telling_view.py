@@ -31,11 +31,11 @@ def telling_view(loaded: Loaded, board: Leaderboard) -> View | None:
         id="telling",
         title="What tasks can tell",
         intro="Signal: the largest minus the smallest score of the models here. Noise: a score's standard error over "
-        "items, or what it moves by from one checkpoint of a training to the next, where that is more. A task with "
-        "little signal for its noise ranks models by chance. At chance: models whose score is not above guessing; "
-        "there bpb, bits per byte of the right answer, or prob, its share of the choices' probability, may tell what "
-        "right and wrong do not. 'gpteval tasks --run' tries both on this run, and says how many pairs each tells "
-        "apart.",
+        "items, or how checkpoints of a training scatter about their line, where that is more. A task with little signal "
+        "for its noise ranks models by chance. At chance: models whose score is not above guessing; there bpb, bits per "
+        "byte of the right answer (any text of its kind may get likelier), or prob, its share of the choices' "
+        "probability, may tell what right and wrong do not. 'gpteval tasks --run' tries both on this run, and says how "
+        "many pairs each tells apart.",
         charts=(),
         header=("Task", "Metric", "Models", "Items", "Signal", "Noise", "Signal by noise", "At chance"),
         rows=tuple(rows),

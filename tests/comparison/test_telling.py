@@ -54,14 +54,15 @@ def test_metrics_that_are_compared_by_ratio_have_signal_and_noise_of_logarithms(
     assert found.at_chance is None
 
 
-def test_between_checkpoints_a_steady_rise_is_little_noise_and_jumps_are_much() -> None:
+def test_of_checkpoints_a_steady_rise_is_no_noise_and_scatter_is() -> None:
     def by_step(values: list[float]) -> float:
         rows = [_row(v, v, v, model_family="mine", step=n) for n, v in enumerate(values)]
         found = signal_and_noise(metric_registry()["acc"], list(reversed(rows)), primary=True)
         assert found.by_step is not None
         return found.by_step
 
-    assert by_step([0.1, 0.2, 0.3]) == pytest.approx(0.1 / math.sqrt(2))
+    assert by_step([0.1, 0.2, 0.3, 0.4]) == pytest.approx(0.0, abs=1e-12)
+    assert by_step([0.1, 0.2, 0.1]) == pytest.approx(0.2 / math.sqrt(6))
     draw = np.random.default_rng(0)
     seen = [by_step(draw.normal(0.5, 0.1, 5).tolist()) ** 2 for _ in range(2000)]
     assert math.sqrt(np.mean(seen)) == pytest.approx(0.1, rel=0.05), "independent checkpoints: their own spread"
