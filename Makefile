@@ -37,6 +37,7 @@ docs: $(READY)  ## write the generated parts of the docs anew
 
 docs-demo: $(READY)  ## run the demo, keep its numbers and a picture of its report for the docs (needs Chromium)
 	$(BIN)/python scripts/make_demo.py
+	$(BIN)/python scripts/make_steps.py
 	$(BIN)/python scripts/make_docs.py
 
 # torch first and by its exact version: a plain install could take a build for other hardware.

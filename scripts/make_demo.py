@@ -24,11 +24,15 @@ PICTURES = (  # view, file, width, theme
 )
 
 
+def chromium_or_exit() -> str:
+    """Where it is."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return found or sys.exit("the pictures need Chromium on the PATH; on Debian: apt-get install chromium")
+
+
 def main() -> int:
     """Run the demo, and keep its numbers and pictures of its report for the docs."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("the pictures need Chromium on the PATH; on Debian: apt-get install chromium")
+    chromium = chromium_or_exit()
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "GPTEVAL_CACHE": str(Path(folder, "cache"))}
         subprocess.run([sys.executable, "-m", "gpteval", *COMMAND], cwd=folder, env=environment, check=True)

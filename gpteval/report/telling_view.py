@@ -31,9 +31,9 @@ def telling_view(loaded: Loaded, board: Leaderboard) -> View | None:
         id="telling",
         title="What tasks can tell",
         intro="Signal: the largest minus the smallest score of the models here. Noise: a score's standard error over "
-        "items, or how checkpoints of a training scatter about their line, where that is more. A task with little signal "
-        "for its noise ranks models by chance. At chance: models whose score is not above guessing; there bpb, bits per "
-        "byte of the right answer (any text of its kind may get likelier), or prob, its share of the choices' "
+        "items, or how checkpoints of a training scatter about their line, where that is more. A task with little "
+        "signal for its noise ranks models by chance. At chance: models whose score is not above guessing; there bpb, "
+        "bits per byte of the right answer (any text of its kind may get likelier), or prob, its share of the choices' "
         "probability, may tell what right and wrong do not. 'gpteval tasks --run' tries both on this run, and says how "
         "many pairs each tells apart.",
         charts=(),
