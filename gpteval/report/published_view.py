@@ -32,8 +32,8 @@ class Beside:
 
 
 def beside(loaded: Loaded) -> tuple[Beside, ...]:
-    """The primary results that have a published number, comparable ones first."""
-    rows = [row for row in loaded.rows if row.get("primary") and _number(row)]
+    """The results that have a published number, comparable ones first."""
+    rows = [row for row in loaded.rows if _number(row)]
     found = [_beside(row) for row in rows if row.get("value") is not None]
     return tuple(sorted(found, key=lambda one: not one.comparable))
 

@@ -153,7 +153,7 @@ def make_results(
 ) -> list[Result]:
     """A result a metric. ``common`` holds the fields that all of them share.
 
-    ``published``: what was published by a metric, asked for the primary one.
+    ``published``: what was published by a metric, asked for the primary one and those that publish another number.
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
     results = []
@@ -176,12 +176,19 @@ def make_results(
                 truncated=tally.truncated,
                 chance=chance,
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
-                published=published(metric.name) if number == 0 else None,
+                published=published(metric.name) if number == 0 or other_number(metric, tally.metrics[0]) else None,
                 judged=f"{definition(metric, data.task.chance, guessed)}-{right}",
                 notes=(*data.notes, *notes, *metric.notes(requests), *scored, *without),
             )
         )
     return results
+
+
+def other_number(metric: Metric, primary: Metric) -> bool:
+    """Whether sources that have the primary metric's number have another one for this metric: LAMBADA's perplexity
+    beside its accuracy.
+    """
+    return bool(metric.published_as) and not set(metric.published_as) & set(primary.published_as)
 
 
 def fewer_scored(scored: int, answered: int) -> list[str]:

@@ -21,17 +21,20 @@ from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import AnyGreedy, GreedyAccuracy
 from gpteval.metrics.from_samples import not_in, request_of, statistics_of
 from gpteval.metrics.named import metric_registry
+from gpteval.models.catalogue import model_registry
+from gpteval.reference.counterpart import beside
 from gpteval.run.finish import STRETCH
 from gpteval.run.identity import definition
-from gpteval.run.records import fewer_scored
+from gpteval.run.records import fewer_scored, other_number
 from gpteval.stats.interval import estimate
 from gpteval.store.documents import read_document, read_samples
 from gpteval.store.folder import RunFolder
 from gpteval.store.samples import samples_schema
 from gpteval.tasks.registry import task_registry
-from gpteval.tasks.task import Task
+from gpteval.tasks.task import DEFAULT, Task
 
 _Row = dict[str, Any]
+LOCAL = "local"  # the location of a model that is no model of the Hub, as manifests have it
 _NOT_STORED = (GreedyAccuracy, AnyGreedy)  # whether an answer is what greedy decoding gives
 _WITHOUT = "no interval: "  # so a note begins
 
@@ -63,7 +66,7 @@ def rescore(
         document, manifest = read_document(run / "results.json"), read_document(run / "manifest.json")
         made = 0
         for listed in manifest.get("samples") or []:
-            unit = _Unit.of(run, listed, document["results"], tasks)
+            unit = _Unit.of(run, listed, document["results"], tasks, manifest)
             added = [row for metric in metrics if (row := unit.with_metric(metric, tell)) is not None]
             if added:
                 with folder.writing(f"samples/{Path(listed['file']).name}") as handle:
@@ -84,13 +87,21 @@ class _Unit:
     samples: list[_Row]
     rows: list[_Row]
     task: Task | None
+    manifest: Mapping[str, Any]
 
     @classmethod
-    def of(cls, run: Path, listed: Mapping[str, Any], rows: Sequence[_Row], tasks: Mapping[str, Task]) -> _Unit:
+    def of(
+        cls,
+        run: Path,
+        listed: Mapping[str, Any],
+        rows: Sequence[_Row],
+        tasks: Mapping[str, Task],
+        manifest: Mapping[str, Any],
+    ) -> _Unit:
         place = (listed["model"], listed["task"], listed.get("shots", 0))
         own = [row for row in rows if (row["model"], row["task"], row.get("shots", 0)) == place]
         task = str(listed["task"]).partition(":")[0]
-        return cls(read_samples(run / "samples" / Path(listed["file"]).name), own, tasks.get(task))
+        return cls(read_samples(run / "samples" / Path(listed["file"]).name), own, tasks.get(task), manifest)
 
     def with_metric(self, metric: Metric, tell: Callable[[str], None]) -> _Row | None:
         """The metric's result, once the samples have it; None where it is there already, or cannot be."""
@@ -130,10 +141,30 @@ class _Unit:
             **found.fields(),
             "chance": guessed,
             "signature": "|".join(filter(None, [metric.signature(requests), primary.get("signature")])),
-            "published": None,
+            "published": self._published(metric, known.get(primary["metric"])),
             "judged": f"{judged}-{str(primary.get('judged', '')).partition('-')[2]}",
             "notes": [*notes, *metric.notes(requests), *fewer_scored(len(stats), answered), *without],
         }
+
+    def _published(self, metric: Metric, primary: Metric | None) -> Mapping[str, Any] | None:
+        """As a new run finds it: of models of the Hub, under the task's own template."""
+        row = self.rows[0]
+        about = (self.manifest.get("models") or {}).get(row["model"]) or {}
+        location, (name, _, revision) = about.get("location") or LOCAL, row["model"].partition("@")
+        own = row.get("template", DEFAULT) == DEFAULT and self.task is not None and location != LOCAL
+        if not own or primary is None or not other_number(metric, primary):
+            return None
+        known, config = model_registry(), self.manifest.get("config") or {}
+        return beside(
+            {row["model"], location, *(known[name].aliases if name in known else ())},
+            row["task"],
+            metric.name,
+            row["shots"],
+            split=getattr(self.task.source, "split", "test") if self.task else "",
+            limit=config.get("limit"),
+            revision=revision or None,
+            profile=row["profile"],
+        )
 
 
 def _declared_chance(primary: Mapping[str, Any], requests: Sequence[Choice], task: Task | None) -> float | None:

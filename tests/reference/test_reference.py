@@ -19,6 +19,7 @@ from gpteval.reference.counterpart import beside
 from gpteval.reference.published import ALIASES, published
 from gpteval.report.published_view import agreement
 from gpteval.report.published_view import beside as rows_beside
+from gpteval.run.rescore import rescore
 from gpteval.store.runs import read_runs
 from gpteval.tasks.registry import task_registry, task_suites
 from tests.conftest import RunCli
@@ -161,10 +162,42 @@ def test_a_run_stands_beside_what_was_published(hub_server: HubServer, tmp_path:
     rows = json.loads((tmp_path / "run/results.json").read_text())["results"]
     (primary,) = [row for row in rows if row["primary"]]
     assert (primary["published"]["value"], primary["published"]["comparable"]) == (0.752, True)
-    assert all(row["published"] is None for row in rows if not row["primary"])
-    (one,) = rows_beside(read_runs([tmp_path / "run"]).merged)
+    others = {row["metric"]: row["published"] for row in rows if not row["primary"]}
+    assert others.pop("acc_char")["metric"] == "accuracy_norm", "another number of the same sources"
+    assert set(others.values()) == {None}
+    one, _ = rows_beside(read_runs([tmp_path / "run"]).merged)
     assert one.errors == pytest.approx((primary["value"] - 0.752) / primary["stderr"])
     assert agreement((one,)).startswith(f"{int(abs(one.errors) <= 2)} of 1 comparable number lies within 2")
     page = (tmp_path / "run/report.html").read_text()
     assert "Measured beside published" in page
     assert "EleutherAI/gpt-neox-20b model card" in page
+
+
+def test_a_number_of_another_kind_stands_beside_what_was_published_too_and_rescored_as_well(
+    hub_server: HubServer, tmp_path: Path, run_cli: RunCli
+) -> None:
+    publish_model(hub_server.root, "EleutherAI/pythia-160m", save_tiny(tmp_path / "model", "gpt_neox"))
+    for name, split, rows in (
+        ("baber/piqa", "validation", ROWS),
+        ("EleutherAI/lambada_openai", "test", [{"text": f"the {n} old man sleeps"} for n in range(6)]),
+    ):
+        folder = tmp_path / "data" / name / "default"
+        folder.mkdir(parents=True)
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    env = hub_server.env(tmp_path / "home", GPTEVAL_DATA=str(tmp_path / "data"))
+    run, names = tmp_path / "run", ("--models", "pythia-160m", "--tasks", "piqa,lambada_openai", "--no-report")
+    done = run_cli("run", *names, "--out", run, env=env)
+    assert done.returncode == 0, done.stderr
+    text = (run / "results.json").read_text()
+    rows = {(row["task"], row["metric"]): row for row in json.loads(text)["results"]}
+    perplexity = rows["lambada_openai", "target_perplexity"]["published"]
+    assert (perplexity["value"], perplexity["metric"]) == (38.0648770178, "perplexity")
+    assert rows["piqa", "acc_char"]["published"]["metric"] == "accuracy_norm"
+    assert rows["piqa", "acc_token"]["published"] is None, "it is the primary metric's number"
+    document = json.loads(text)
+    document["results"] = [row for row in document["results"] if row["metric"] != "acc_char"]
+    (run / "results.json").write_text(json.dumps(document))
+    assert rescore(run, ["acc_char"]) == 2
+    again = {(row["task"], row["metric"]): row for row in json.loads((run / "results.json").read_text())["results"]}
+    assert again.pop(("lambada_openai", "acc_char"))["published"] is None
+    assert again == rows
