@@ -16,12 +16,13 @@ from gpteval.run.facts import LOSSY, Notes
 from gpteval.run.ledger import Ledger
 from gpteval.run.marks import Marks
 from gpteval.run.parts import Job, Work
-from gpteval.run.records import Tally, judged_by, make_records, make_results, protocol
+from gpteval.run.records import judged_by, make_records, make_results, protocol
 from gpteval.run.spans import Spans
 from gpteval.store.documents import sample_file
 from gpteval.store.folder import list_samples
 from gpteval.store.journal import ResultStore
 from gpteval.store.samples import samples_writer
+from gpteval.store.tally import Tally
 from gpteval.tokens.queries import QueryResult
 
 STRETCH = 4096  # items whose records are held at a time

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpteval.backends.interface import TextCodec
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, PluginError, TaskError
@@ -17,9 +16,7 @@ from gpteval.core.types import Choice, Generate, Prompt, Request
 from gpteval.metrics.base import Metric
 from gpteval.prompts.build import TaskData
 from gpteval.run.identity import definition, golds
-from gpteval.stats.interval import Estimate, estimate
-from gpteval.stats.jackknife import TEXTS
-from gpteval.store.samples import is_truncated
+from gpteval.store.tally import Tally, fewer_scored
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -96,51 +93,6 @@ def _stats_of(metric: Metric, item: str, request: Request, outcome: Outcome) -> 
         ) from error
 
 
-class Tally:
-    """What records come to, as far as results need it: their statistics and some counts, not the records."""
-
-    def __init__(self, metrics: Sequence[Metric], *, clustered: bool) -> None:
-        self.metrics, self.clustered = metrics, clustered
-        self.items = self.truncated = self.failed = 0
-        self.first_error = ""
-        self._stats: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in metrics}
-        self._clusters: dict[str, list[str]] = {metric.name: [] for metric in metrics}
-        self._blocks: list[tuple[tuple[float, ...], ...]] = []  # of the first few texts
-
-    def add(self, records: Sequence[Record]) -> None:
-        self.items += len(records)
-        self.truncated += sum(is_truncated(record.outcome) for record in records)
-        failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
-        self.failed += len(failed)
-        self.first_error = self.first_error or next((outcome.error for outcome in failed), "")
-        if len(self._blocks) < TEXTS:
-            self._blocks += [record.blocks for record in records if record.blocks][:TEXTS]
-        for metric in self.metrics:
-            scored = [record for record in records if metric.name in record.stats]
-            if scored:
-                self._stats[metric.name].append(np.array([r.stats[metric.name] for r in scored], dtype=float))
-                self._clusters[metric.name] += [r.prompt.cluster for r in scored] if self.clustered else []
-
-    def check(self) -> None:
-        """Raise GptevalError when every single item failed."""
-        if self.failed == self.items:
-            raise GptevalError(f"all {self.items} items failed, the first with: {self.first_error}")
-
-    def scored(self, metric: Metric) -> int:
-        """How many items it has a score of."""
-        return sum(map(len, self._stats[metric.name]))
-
-    def interval(self, metric: Metric) -> Estimate:
-        """The metric's value and its interval."""
-        stats = self._stats[metric.name]
-        if 0 < len(self._blocks) < TEXTS and type(metric).blocks is not Metric.blocks:
-            texts = [number for number, blocks in enumerate(self._blocks) for _ in blocks]
-            found = estimate(metric, np.concatenate(self._blocks), texts=texts)
-            return replace(found, n=len(self._blocks))
-        clusters = self._clusters[metric.name] if self.clustered else None
-        return estimate(metric, np.concatenate(stats) if stats else np.array([]), clusters=clusters)
-
-
 def make_results(
     tally: Tally,
     requests: Sequence[Request],
@@ -189,13 +141,6 @@ def other_number(metric: Metric, primary: Metric) -> bool:
     beside its accuracy.
     """
     return bool(metric.published_as) and not set(metric.published_as) & set(primary.published_as)
-
-
-def fewer_scored(scored: int, answered: int) -> list[str]:
-    """What to say where a metric has no score of some items that were answered."""
-    return [f"{scored} of {answered} answers have this score: what it needs is not told of the others"] * (
-        scored < answered
-    )
 
 
 def protocol(shots: int) -> str:

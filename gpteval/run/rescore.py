@@ -25,11 +25,12 @@ from gpteval.models.catalogue import model_registry
 from gpteval.reference.counterpart import beside
 from gpteval.run.finish import STRETCH
 from gpteval.run.identity import definition
-from gpteval.run.records import fewer_scored, other_number
+from gpteval.run.records import other_number
 from gpteval.stats.interval import estimate
 from gpteval.store.documents import read_document, read_samples
 from gpteval.store.folder import RunFolder
 from gpteval.store.samples import samples_schema
+from gpteval.store.tally import fewer_scored
 from gpteval.tasks.registry import task_registry
 from gpteval.tasks.task import DEFAULT, Task
 
