@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--noise", type=float, default=0.05, help="of a matrix' standard deviation")
     parser.add_argument("--tasks", default="piqa,arc_easy")
     parser.add_argument("--texts", default="", help="a task that scores texts, for the divergence")
+    parser.add_argument("--pages", type=int, default=10, help="texts")
     parser.add_argument("--limit", type=int, default=1000, help="items a task")
     parser.add_argument("--out", type=Path, default=Path("runs/telling"))
     asked = parser.parse_args()

@@ -21,6 +21,7 @@ from gpteval.cli.commands.doctor_command import doctor
 from gpteval.cli.commands.fewshot_command import fewshot
 from gpteval.cli.commands.finetune_command import finetune
 from gpteval.cli.commands.generate_command import generate
+from gpteval.cli.commands.import_command import import_
 from gpteval.cli.commands.lock_command import lock
 from gpteval.cli.commands.models_command import models
 from gpteval.cli.commands.place_command import place
@@ -43,7 +44,7 @@ from gpteval.cli.option_groups import grouped
 from gpteval.core.errors import UnknownNameError
 
 GROUPS: dict[str, list[Callable[..., None]]] = {
-    "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan, rescore],
+    "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan, rescore, import_],
     "Look": [table, samples, report, view, show],
     "Compare": [compare, place, reference],
     "Train": [finetune, pretrain, convert, generate],
@@ -91,7 +92,7 @@ class _Grouped(TyperGroup):
 
 def name_of(command: Callable[..., None]) -> str:
     """As it is typed."""
-    return command.__name__.replace("_", "-")
+    return command.__name__.strip("_").replace("_", "-")
 
 
 def first_sentence(command: Callable[..., None]) -> str:

@@ -49,13 +49,13 @@ def run_and_tell(config: RunConfig, *, report: bool, as_json: bool, margin: floa
     if decided:
         done = f"{sum(not one.open for one in decided)} of {counted(len(decided), 'task')} done"
     if sum(result.primary for result in outcome.results) > 1:
-        _tell_scores(outcome.folder)
+        _tell_scores(outcome.folder, config.logs)
     dollars, models = _dollars(outcome.results), len({result.model for result in outcome.results})
     tell(f"{done} in {time.perf_counter() - begin:.1f} s{dollars}", "done")
     tell_failures(outcome.failures)
     _tell_what_next(outcome.folder, models)
     if report and outcome.results:
-        code = report_folder(outcome.folder) or code
+        code = report_folder(outcome.folder, config.logs) or code
     if code:
         tell("mend the causes and run the same command again: finished results are kept")
     elif is_whole(outcome):
@@ -71,7 +71,7 @@ def _tell_again(config: RunConfig, said: Said, listener: ConsoleListener, *, rep
     for result in said.results:
         listener.show(result)
     if len(said.results) > 1:
-        _tell_scores(config.folder)
+        _tell_scores(config.folder, config.logs)
     are = "is" if len(said.results) == 1 else "are"
     tell(f"nothing to do: {counted(len(said.results), 'result')} {are} there{said.dollars}", "done")
     _tell_what_next(config.folder, said.models)
@@ -85,8 +85,8 @@ def _tell_what_next(folder: Path, models: int) -> None:
         tell(f"which differences are real: gpteval compare {folder}")
 
 
-def _tell_scores(folder: Path) -> None:
-    """All scores that the folder has, in one table for people."""
+def _tell_scores(folder: Path, logs: Sequence[Path] = ()) -> None:
+    """All scores that the folder has, in one table for people, and beside them those of logs that were asked again."""
     from gpteval.cli.score_console import terminal_table
     from gpteval.report.score_table import score_table
     from gpteval.store.runs import read_runs
@@ -94,7 +94,7 @@ def _tell_scores(folder: Path) -> None:
     if not is_plain():
         return
     try:
-        print_lines(f"\n{terminal_table(score_table(read_runs(folder)), sys.stderr)}\n", sys.stderr)
+        print_lines(f"\n{terminal_table(score_table(read_runs([*logs, folder])), sys.stderr)}\n", sys.stderr)
     except GptevalError as error:
         tell(f"the scores could not be read: {error}\n  try: gpteval table {folder}", "warning")
 
@@ -127,12 +127,12 @@ def tell_failures(failures: Sequence[Failure]) -> None:
         tell(f"{word}: {', '.join(pairs[:3])}{more}\n  {error}", "failure", error=error, of=pairs)
 
 
-def report_folder(folder: Path) -> int:
-    """Write the run's report, and return the exit code."""
+def report_folder(folder: Path, logs: Sequence[Path] = ()) -> int:
+    """Write the run's report, with logs that were asked again beside it, and return the exit code."""
     from gpteval.report import build_report
 
     try:
-        path = build_report([folder], folder / "report.html")
+        path = build_report([*logs, folder], folder / "report.html")
     except GptevalError as error:
         tell(f"the report could not be written: {error}\n  try: gpteval report {folder}", "failure")
         return 1

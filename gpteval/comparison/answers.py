@@ -23,6 +23,7 @@ PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make pr
 NOTED = ("seed", "limit", "stride", "dtype", "signature", "stale")  # facts that may differ, and are then told
 FACTS = (*PROMPTS, *NOTED, "judged", "until_decided")  # ``Answers.facts`` has these
 
+LOG = "log:"  # begins the profile of what a log of another harness tells
 TaskShots = tuple[str, int]  # what is run: a task and its number of examples
 
 
@@ -208,6 +209,7 @@ class Match:
 def match(a: Answers, b: Answers) -> Match:
     """Join by item and prompt; items whose prompts differ are told in ``differ`` and are then joined by item alone."""
     noted = [_both(fact, a, b) for fact in NOTED if a.facts[fact] != b.facts[fact]]
+    noted += [f"{one.model} was not run here" for one in (a, b) if of_log(one)]
     if a.ids == b.ids and a.hashes == b.hashes and a.golds == b.golds:
         everywhere = np.arange(len(a.ids))
         return Match(everywhere, everywhere, tuple(_differ(a, b, ())), tuple(noted))
@@ -219,9 +221,15 @@ def match(a: Answers, b: Answers) -> Match:
     return Match(places[:, 0], places[:, 1], tuple(_differ(a, b, shared)), tuple(noted))
 
 
+def of_log(one: Answers) -> bool:
+    """Whether they were read from a log of another harness."""
+    return str(one.facts["profile"]).startswith(LOG)
+
+
 def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[str]:
     """What makes answers to shared items answers to other questions, or judged otherwise."""
-    found = [_both(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact]]
+    same_words = of_log(a) != of_log(b)  # by which they were joined
+    found = [_both(fact, a, b) for fact in PROMPTS if a.facts[fact] != b.facts[fact] and not same_words]
     prompts = sum(a.hashes[x] != b.hashes[y] for x, y in shared)
     right = [(a.golds[x], b.golds[y]) for x, y in shared]
     golds = sum(None not in both and both[0] != both[1] for both in right)

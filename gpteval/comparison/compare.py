@@ -8,6 +8,7 @@ from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from gpteval.comparison.alignment import aligned
 from gpteval.comparison.answers import Answers, read_answers
 from gpteval.comparison.by_generation import statements, with_figures
 from gpteval.comparison.means import Counted, mean
@@ -196,7 +197,7 @@ def load(runs: Runs | RunNames, metric: str | None, remarks: list[str] | None = 
     if not found:
         named = f"no results by {metric!r}" if metric else "no results to compare"
         raise UsageError(f"these runs have {named}", "'gpteval tasks' lists each task's metrics")
-    return list(found.values())
+    return aligned(list(found.values()))
 
 
 def of_one(metric: str | None) -> None:

@@ -141,6 +141,8 @@ def how_to_see(runs: Runs, metric: str) -> str:
         for folder, each in zip(runs.folders, runs.each, strict=True)
         if not any(row["metric"] == metric for row in each.rows)
     ]
+    if any(manifest.get("logs") for each in runs.each for manifest in each.manifests):
+        return f"gpteval import LOG --out runs/NAME, gpteval rescore runs/NAME --metrics {metric}, and compare by it"
     before = "".join(f"gpteval rescore {folder} --metrics {metric}; " for folder in lacking)
     return f"{before}gpteval compare {' '.join(map(str, runs.folders))} --metric {metric}"
 

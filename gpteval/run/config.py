@@ -19,6 +19,7 @@ from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
 from gpteval.prompts.controls import CONTROLS
 from gpteval.prompts.letters import CHOICES
 from gpteval.run.executors.names import AUTO, executors
+from gpteval.tasks.log_task import PREFIX as LOGGED
 from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.tasks.task import DEFAULT
 
@@ -117,6 +118,11 @@ class RunConfig:
         for fine, message in checks:
             if not fine:
                 raise UsageError(message)
+
+    @property
+    def logs(self) -> list[Path]:
+        """Logs of other harnesses whose requests are asked again."""
+        return [Path(name.removeprefix(LOGGED)).expanduser() for name in self.tasks if name.startswith(LOGGED)]
 
     @property
     def items(self) -> int | None:

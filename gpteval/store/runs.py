@@ -15,6 +15,7 @@ from gpteval.metrics.stored import FACTS
 from gpteval.store.apart import names_apart
 from gpteval.store.documents import read_document, sample_file
 from gpteval.store.judged import judged_apart
+from gpteval.store.logged import as_run
 from gpteval.store.same import same_weights
 
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "wall_seconds", "tokens")
@@ -65,20 +66,21 @@ class Runs:
 
 
 def read_runs(runs: Runs | RunNames) -> Runs:
-    """Read run folders; what is read already is given back. Keys that a row lacks get a default, so that the files of
-    another version can be shown too.
+    """Read run folders, and logs of other harnesses; what is read already is given back. Keys that a row lacks get a
+    default, so that the files of another version can be shown too.
 
     Raises UsageError for what is not the folder of a run, StoreError for a damaged file.
     """
     if isinstance(runs, Runs):
         return runs
-    folders = tuple(map(Path, [runs] if isinstance(runs, str | os.PathLike) else runs))
+    folders = tuple(as_run(Path(run)) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs))
     documents: list[dict[str, Any]] = []
     manifests: list[Mapping[str, Any]] = []
     for run in folders:
         if not (run / "results.json").is_file():
             raise UsageError(
-                f"{run} is not the folder of a run: it has no results.json", "give the folder of a gpteval run"
+                f"{run} is not the folder of a run: it has no results.json",
+                "give the folder of a gpteval run, or a log of another harness (docs/logs.md)",
             )
         document = read_document(run / "results.json", members=False)
         documents.append(document)

@@ -18,6 +18,8 @@ from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry, reason
 from gpteval.core.types import FAMILIES
+from gpteval.tasks.log_task import PREFIX as LOGGED
+from gpteval.tasks.log_task import log_tasks
 from gpteval.tasks.suites import SUITES
 from gpteval.tasks.task import DEFAULT, Task, gathered
 from gpteval.tasks.text_file import PREFIX, text_task
@@ -144,7 +146,8 @@ def task_suites(registry: Registry[Task]) -> dict[str, list[Task]]:
 
 
 def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
-    """Tasks by name, ``name:template``, ``text:PATH``, family, suite or ``all``, each once, in the order asked.
+    """Tasks by name, ``name:template``, ``text:PATH``, ``log:PATH``, family, suite or ``all``, each once, in the order
+    asked.
 
     Raises UnknownNameError, or UsageError for two files of one name.
     ``all`` and families are the real tasks: those of the generated world are named by task or by their suite.
@@ -155,6 +158,8 @@ def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
         base, _, template = name.partition(":")
         if name.startswith(PREFIX):
             group = [text_task(name.removeprefix(PREFIX))]
+        elif name.startswith(LOGGED):
+            group = log_tasks(name.removeprefix(LOGGED))
         elif name in registry:
             group = [registry[name]]
         elif template and base in registry:

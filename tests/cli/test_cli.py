@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpteval.cli import _run
-from gpteval.cli.app import GROUPS, program
+from gpteval.cli.app import GROUPS, name_of, program
 from tests import forks
 from tests.conftest import RunCli
 from tests.tiny import save_tiny
@@ -56,9 +56,7 @@ def test_each_command_is_told_in_one_whole_sentence_by_its_purpose(run_cli: RunC
     assert re.findall(r"^(\w+):$", text, re.MULTILINE)[1:] == list(GROUPS)
     lines = text.partition("Evaluate:")[2].splitlines()
     told = [line.split(maxsplit=1) for line in lines if line.startswith("  ")]
-    assert [name for name, _ in told] == [
-        member.__name__.replace("_", "-") for members in GROUPS.values() for member in members
-    ]
+    assert [name for name, _ in told] == [name_of(member) for members in GROUPS.values() for member in members]
     assert len(told) == len({name for name, _ in told}) == len(program.commands) - 1, "one name before is hidden"
     for _, sentence in told:
         assert re.fullmatch(r"[A-Z][^.]*\.", sentence), sentence
