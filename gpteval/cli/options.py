@@ -10,6 +10,7 @@ import typer
 
 from gpteval.cli.completion import complete_models
 from gpteval.core.errors import UsageError
+from gpteval.logs.log import PREFIX
 
 Models = Annotated[
     list[str],
@@ -79,3 +80,15 @@ def batch_tokens_of(text: str) -> int | None:
     if text != "auto" and not (text.isascii() and text.isdigit()):
         raise UsageError(f"--batch-tokens takes auto or a number, not {text!r}")
     return None if text == "auto" else int(text)
+
+
+def task_names(text: str) -> tuple[str, ...]:
+    """Names separated by commas; the path of a log may hold some itself, as HELM's do."""
+    found: list[str] = []
+    for part in names(text):
+        before = found[-1] if found else ""
+        if before.startswith(PREFIX) and not Path(before.removeprefix(PREFIX)).expanduser().exists():
+            found[-1] = f"{before},{part}"
+        else:
+            found.append(part)
+    return tuple(found)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gpteval.comparison.item_scores import ItemScores, resampled_units
 from gpteval.core.errors import StoreError, UsageError
+from gpteval.logs.log import PREFIX
 from gpteval.metrics.base import Metric
 from gpteval.metrics.stored import metric_of
 from gpteval.stats.jackknife import TEXTS
@@ -23,7 +24,6 @@ PROMPTS = ("version", "revision", "profile", "shots_mode")  # facts that make pr
 NOTED = ("seed", "limit", "stride", "dtype", "signature", "stale")  # facts that may differ, and are then told
 FACTS = (*PROMPTS, *NOTED, "judged", "until_decided")  # ``Answers.facts`` has these
 
-LOG = "log:"  # begins the profile of what a log of another harness tells
 TaskShots = tuple[str, int]  # what is run: a task and its number of examples
 
 
@@ -223,7 +223,7 @@ def match(a: Answers, b: Answers) -> Match:
 
 def of_log(one: Answers) -> bool:
     """Whether they were read from a log of another harness."""
-    return str(one.facts["profile"]).startswith(LOG)
+    return str(one.facts["profile"]).startswith(PREFIX)
 
 
 def _differ(a: Answers, b: Answers, shared: Sequence[tuple[int, int]]) -> list[str]:

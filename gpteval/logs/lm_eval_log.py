@@ -193,6 +193,8 @@ def _of_size(whole: object, words: float | None, size: float | None) -> bool:
 
 def _chosen(line: Mapping[str, Any], arguments: Sequence[Mapping[str, Any]]) -> tuple[Request, Outcome, Any]:
     scores = tuple(_score(one) for one in line["resps"])
+    if len(scores) != len(arguments):
+        raise ValueError(f"{len(scores)} answers to {len(arguments)} requests")
     half = len(arguments) // 2 if "acc_mutual_info" in (line.get("metrics") or ()) else len(arguments)
     contexts, texts = ([text(one[key], key) for one in arguments[:half]] for key in ("arg_0", "arg_1"))
     shared = _common_start(contexts)

@@ -10,6 +10,7 @@ from typing import Protocol
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Family, Request
 
+PREFIX = "log:"  # before the path of a log whose requests are asked again, and before its harness in a row's profile
 Numbers = tuple[float, ...]
 
 

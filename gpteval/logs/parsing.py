@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,13 +33,13 @@ def lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield where, parsed(line, where)
 
 
-def document(path: Path) -> dict[str, Any]:
-    """A whole file of JSON, an object. Raises LogError."""
+def document(path: Path, of: type = dict) -> Any:
+    """A whole file of JSON, an object or another type. Raises LogError."""
     with open_log(path) as handle:
         data = handle.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise LogError(f"{path.name} is larger than {LARGEST // 2**30} GiB", "part it into runs of their own")
-    return parsed(data, path.name)
+    return parsed(data, path.name, of)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -50,15 +50,15 @@ def open_log(path: Path) -> IO[bytes]:
         raise LogError(f"cannot read {path.name}: {error.strerror}") from error
 
 
-def parsed(data: bytes, where: str) -> dict[str, Any]:
-    """Raises LogError for what is no JSON object."""
+def parsed(data: bytes, where: str, of: type = dict) -> Any:
+    """Raises LogError for what is no JSON of this type."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError) as error:
         cut = "; it ends too early: was the log cut?" if not data.rstrip().endswith((b"}", b"]")) else ""
         raise LogError(f"{where} is not JSON: {error}{cut}", "take the line away, or write the log anew") from error
-    if not isinstance(found, dict):
-        raise LogError(f"{where} holds {type(found).__name__}, not an object")
+    if not isinstance(found, of):
+        raise LogError(f"{where} holds {type(found).__name__}, not {of.__name__}")
     return found
 
 
@@ -82,6 +82,11 @@ def text(value: object, what: str) -> str:
 def mapping(value: object) -> Mapping[str, Any]:
     """An object, or an empty one where there is none."""
     return value if isinstance(value, dict) else {}
+
+
+def listing(value: object) -> Sequence[Any]:
+    """A list, or an empty one where there is none."""
+    return value if isinstance(value, list) else []
 
 
 def named(value: object) -> str:

@@ -6,6 +6,9 @@ from functools import cache
 from pathlib import Path
 
 from gpteval.core.plugins import Registry
+from gpteval.logs.helm_log import Helm
+from gpteval.logs.inspect_log import Inspect
+from gpteval.logs.lighteval_log import Lighteval
 from gpteval.logs.lm_eval_log import LmEval
 from gpteval.logs.log import LogReader
 
@@ -13,7 +16,7 @@ from gpteval.logs.log import LogReader
 @cache
 def log_registry() -> Registry[LogReader]:
     """Every reader, by the harness' name."""
-    return Registry("log", [LmEval()])
+    return Registry("log", [LmEval(), Helm(), Inspect(), Lighteval()])
 
 
 def reader_of(path: Path) -> tuple[LogReader, tuple[Path, ...]] | None:

@@ -155,8 +155,8 @@ def _pool(task: Task, every: Sequence[Item], loaded: Rows) -> tuple[Sequence[Ite
 
 
 def takes_examples(data: TaskData) -> bool:
-    """Whether examples can go before this task's prompts: not where whole texts are scored."""
-    return not isinstance(data.requests.of(data.task, data.items[0]), Rolling)
+    """Whether examples can go before this task's prompts: not where whole texts are scored, or prompts are whole."""
+    return data.task.shots_inside is None and not isinstance(data.requests.of(data.task, data.items[0]), Rolling)
 
 
 def build_prompts(
@@ -172,6 +172,8 @@ def build_prompts(
     Raises TaskError when the pool is too small, ItemError or ColumnError naming the item.
     """
     task, requests = data.task, data.requests
+    if task.shots_inside is not None:
+        return [Prompt(item.id, requests.of(task, item), (), task.preamble) for item in data.items]
     if shots and not takes_examples(data):
         raise TaskError(f"task {task.name} scores whole texts and takes no examples", "run it with --shots 0")
     if task.profile == LM_EVAL:

@@ -14,6 +14,7 @@ from gpteval.core.generations import GENERATIONS, generation_of
 from gpteval.core.show import size, with_shots
 from gpteval.core.text import natural
 from gpteval.core.types import FAMILIES
+from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.metrics.named import metric_registry
 from gpteval.metrics.stored import metric_of
 from gpteval.stats.interval import Z, normal_error
@@ -87,7 +88,8 @@ class ScoreCell:
 @dataclass(frozen=True)
 class RankedModel:
     """A row of the leaderboard. ``centred``: mean of (score - chance) / (perfect - chance) over ``tasks`` tasks, those
-    of the whole board where all its models ran some, else its own.
+    of the whole board where all its models ran some, else its own. ``elsewhere``: which harness' log has it, where it
+    was not run here.
     """
 
     name: str
@@ -96,6 +98,7 @@ class RankedModel:
     centred: float | None
     tasks: int
     cells: tuple[ScoreCell, ...] = ()
+    elsewhere: str = ""
 
     @property
     def is_nano(self) -> bool:
@@ -258,8 +261,12 @@ def _model(
         _cell(name, c, row, primary, loaded, remarks.get((name, c.id))) for c, row in zip(columns, rows, strict=True)
     )
     mean = mean_of_tasks(found) if found else None
+    profile = str(facts.get("profile") or "")
     return RankedModel(
-        name, generation_of(facts.get("generation")), facts.get("n_params"), mean, len({c.base for c in found}), cells
+        *(name, generation_of(facts.get("generation")), facts.get("n_params"), mean),
+        tasks=len({c.base for c in found}),
+        cells=cells,
+        elsewhere=profile.removeprefix(LOGGED) if profile.startswith(LOGGED) else "",
     )
 
 
@@ -293,7 +300,7 @@ def _cell(
         marks.append(f"{row.get('n') or 0:,} items, where others have {most:,}")
     if row.get("truncated"):
         marks.append(f"{row['truncated']} of {row['n']} prompts shortened to the window")
-    if row.get("profile", GPTEVAL) != GPTEVAL:
+    if row.get("profile", GPTEVAL) != GPTEVAL and not str(row["profile"]).startswith(LOGGED):  # a note says that
         marks.append(f"profile {row['profile']}")
     marks += row.get("notes", [])
     marks += [remark] if remark else []

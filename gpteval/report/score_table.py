@@ -82,7 +82,7 @@ def score_table(
         tasks=tuple(
             TaskHead(c.label, f"{c.metric} %" if is_fraction(c.metric) else c.metric, c.higher) for c in columns
         ),
-        models=tuple(model.name for model in board.models),
+        models=tuple(f"{model.name} [log]" if model.elsewhere else model.name for model in board.models),
         scores=scores,
         groups=tuple(sum(sizes[: n + 1]) for n in range(len(sizes))),
         notes=tuple(notes),
@@ -146,6 +146,8 @@ def _caption(board: Leaderboard, columns: Sequence[Column], interval: str) -> st
         said.append({"half": "± half of the 95 % interval", "range": "95 % intervals in brackets"}[interval])
     if guessed := [column.label for column in columns if column.at_chance]:
         said.append(f"no score is clearly above guessing on {listed(guessed)}")
+    if any(model.elsewhere for model in board.models):
+        said.append("[log]: not run here, but read from another harness' log")
     if any(":letters" in column.label for column in columns):
         said.append("of ':letters' the choices stand in the prompt and are answered by letter")
     return "; ".join([*said, "the best of each task in bold"]) + "."

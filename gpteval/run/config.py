@@ -14,12 +14,12 @@ from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.prices import Budget
 from gpteval.core.errors import OutputError, UsageError
 from gpteval.core.types import digest
+from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.models.loader import LoadOptions
 from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
 from gpteval.prompts.controls import CONTROLS
 from gpteval.prompts.letters import CHOICES
 from gpteval.run.executors.names import AUTO, executors
-from gpteval.tasks.log_task import PREFIX as LOGGED
 from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.tasks.task import DEFAULT
 

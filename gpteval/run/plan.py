@@ -109,11 +109,11 @@ class RunPlan:
         """What to run of a task; of one that scores whole texts, without examples."""
         config, data = self.config, self.data[task.label]
         takes = not isinstance(data, TaskData) or takes_examples(data)
-        numbers = dict.fromkeys(config.shots or (task.shots,)) if takes else (0,)
+        numbers = dict.fromkeys(config.shots or (task.shots,)) if takes else (task.shots_inside or 0,)
         units = []
         for shots in numbers:
             units.append(Unit(model, task, shots, config.seed))
-            if not shots:
+            if not shots or not takes:
                 continue  # no examples: nothing that a seed or a control could change
             for seed in range(config.seed, config.seed + config.seeds):
                 further = partial(Unit, model, task, shots, seed, is_result=False)

@@ -7,10 +7,12 @@ from typing import Any
 
 from gpteval.core.errors import UnknownNameError, UsageError
 from gpteval.store.documents import read_document, read_samples
+from gpteval.store.logged import as_run
 
 
 def rows_of(run: Path, model: str, task: str, shots: int | None) -> list[dict[str, Any]]:
     """The rows of one sample file. Raises UsageError where the run has none, or several, with what there is."""
+    run = as_run(run)
     if not (run / "manifest.json").is_file():
         raise UsageError(f"{run} is not the folder of a run: it has no manifest.json")
     listed = read_document(run / "manifest.json").get("samples") or []

@@ -22,7 +22,7 @@ from gpteval.core.outcomes import Record, Result
 from gpteval.core.text import natural
 from gpteval.core.types import Choice, Prompt, Request
 from gpteval.data.files import cache_root
-from gpteval.logs.log import BadItem, Log, LogItem, LogTask
+from gpteval.logs.log import PREFIX, BadItem, Log, LogItem, LogTask
 from gpteval.logs.readers import reader_of
 from gpteval.metrics.base import Metric
 from gpteval.metrics.named import metric_registry
@@ -34,7 +34,6 @@ from gpteval.store.samples import samples_writer
 from gpteval.store.tally import Tally
 
 VERSION = 1  # raise when what is made of a log changes
-PREFIX = "log:"  # of a row's profile
 STRETCH = 4096  # items that are written at a time
 MAX_BAD = 0.01  # share of items that may be unreadable
 SHOWN = 3

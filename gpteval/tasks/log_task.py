@@ -11,12 +11,11 @@ from typing import Any
 from gpteval.core.errors import UsageError
 from gpteval.core.types import Choice, Family, Generate, Item, Request, Rolling, digest
 from gpteval.data.sources import Rows
-from gpteval.logs.log import LogItem
+from gpteval.logs.log import PREFIX, LogItem
 from gpteval.logs.readers import reader_of
 from gpteval.metrics.named import metric_registry
 from gpteval.tasks.task import Task
 
-PREFIX = "log:"
 _KINDS: Mapping[str, type[Choice | Generate | Rolling]] = {"choice": Choice, "generate": Generate, "text": Rolling}
 _OF_TEXTS = ("word_perplexity", "byte_perplexity", "bits_per_byte")
 
@@ -40,9 +39,10 @@ class LogSource:
 
 @dataclass
 class _Asked:
-    """What the log asked in a task: its family, the metrics that gpteval has, the requests by digest."""
+    """What the log asked in a task: its family, its examples, the metrics that gpteval has, the requests by digest."""
 
     family: Family
+    shots: int
     metrics: tuple[str, ...]
     rows: dict[str, Mapping[str, Any]]
 
@@ -64,6 +64,8 @@ def log_tasks(path: str) -> list[Task]:
             prompt=_request,
             metric=asked.metrics[0],
             metrics=asked.metrics[1:],
+            shots=asked.shots,
+            shots_inside=asked.shots,
             licence="that of the log's data",
             description=f"What {place.name} asked.",
         )
@@ -87,7 +89,7 @@ def _read(path: str) -> dict[str, _Asked]:
         if isinstance(item, LogItem):
             name = item.task.name.partition(":")[0]
             if name not in found:
-                found[name] = _Asked(item.task.family, _metrics(item), {})
+                found[name] = _Asked(item.task.family, item.task.shots, _metrics(item), {})
             row = _row(item.request)
             found[name].rows.setdefault(digest(row, size=12), row)
     if not found:

@@ -18,7 +18,7 @@ from gpteval.core.content import content_dir
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry, reason
 from gpteval.core.types import FAMILIES
-from gpteval.tasks.log_task import PREFIX as LOGGED
+from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.tasks.log_task import log_tasks
 from gpteval.tasks.suites import SUITES
 from gpteval.tasks.task import DEFAULT, Task, gathered

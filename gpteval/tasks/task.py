@@ -40,6 +40,8 @@ class Task:
     sentences of one document): intervals and tests then resample clusters.
     Raise ``version`` when a change alters results.
 
+    ``shots_inside``: of prompts that are given whole, how many examples stand in them; no others can.
+
     ``templates`` are other prompts for the same rows, by name, among them ``default``, the task's own; they are
     declared with :meth:`template`. ``template_name`` is the one that is in force.
 
@@ -59,6 +61,7 @@ class Task:
     shots_from: str | None = None
     shots_group: str | None = None
     shots_may_repeat: bool = False
+    shots_inside: int | None = None
     separator: str = "\n\n"
     preamble: str = ""
     prepare: Prepare | None = None

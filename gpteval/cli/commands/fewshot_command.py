@@ -23,6 +23,7 @@ from gpteval.cli.options import (
     model_names,
     names,
     numbers,
+    task_names,
 )
 from gpteval.core.errors import UsageError
 
@@ -69,7 +70,7 @@ def fewshot(
         raise UsageError("--shots takes two numbers of examples or more, such as 0,1,2,4,8")
     config = RunConfig(
         models=model_names(models),
-        tasks=names(tasks),
+        tasks=task_names(tasks),
         shots=tuple(sorted(set(counts))),
         limit=limit,
         seed=seed,

@@ -25,6 +25,7 @@ from gpteval.cli.options import (
     model_names,
     names,
     numbers,
+    task_names,
 )
 from gpteval.core.strict import strict_json
 
@@ -110,7 +111,7 @@ def run(
 
     config = RunConfig(
         models=model_names(models),
-        tasks=names(tasks),
+        tasks=task_names(tasks),
         shots=numbers(shots),
         limit=limit,
         seed=seed,
