@@ -17,7 +17,7 @@ from gpteval.metrics.base import Floats, Mask
 from gpteval.stats.anytime import of_sequence
 from gpteval.stats.evidence import Evidence, exp, of_answers, of_pair
 from gpteval.stats.jackknife import PseudoValues, pseudo_values
-from gpteval.stats.resample import resampled, resampled_all, weights
+from gpteval.stats.resample import bags, resampled_all, weights
 from gpteval.stats.significance import LEVEL, probability_better, sacrebleu_p
 
 
@@ -72,16 +72,18 @@ class PairedAnswers:
         """The metric's value on each resample of the masked items, [draws]."""
         key = (*one.unit, one.model, mask.tobytes())
         if key not in self._drawn:
-            if self._weights[0] != one.units:
-                self._weights = one.units, weights(one.units, seed=self.seed, draws=self.draws)
+            alike = [other for other in self.of[one.unit].values() if other.units == one.units and mask.all()]
+            asked = alike or [one]  # all models that answered the same items at once
+            kept = [np.where(mask[:, None], other.stats, 0.0) for other in asked]
+            names, stats = bags(one.units, *kept)
+            if self._weights[0] != names:
+                self._weights = names, weights(names, seed=self.seed, draws=self.draws)
             drawn = self._weights[1]
-            if mask.all():  # for all models that answered the same items at once
-                alike = [other for other in self.of[one.unit].values() if other.units == one.units]
-                found = resampled_all([(other.metric, other.stats) for other in alike], drawn)
-                whole = mask.tobytes()
-                self._drawn |= {(*o.unit, o.model, whole): draws for o, draws in zip(alike, found, strict=True)}
-            else:
-                self._drawn[key] = resampled(one.metric, one.stats[mask], drawn[mask])
+            if names == one.units and not alike:
+                stats, drawn = [one.stats[mask]], drawn[mask]
+            found = resampled_all([(o.metric, of) for o, of in zip(asked, stats, strict=True)], drawn)
+            whole = mask.tobytes()
+            self._drawn |= {(*o.unit, o.model, whole): draws for o, draws in zip(asked, found, strict=True)}
         return self._drawn[key]
 
     def pseudo(self, one: Answers, mask: Mask, *, turned: bool, weight: float = 1.0) -> PseudoValues:

@@ -30,6 +30,7 @@ from gpteval.store.documents import read_samples
 from gpteval.store.runs import RunNames, Runs, read_runs
 
 GRADED = ("bpb", "prob")  # what is tried in the place of right and wrong; of wrong answers neither says how sure
+MOST = 20_000  # items of which graded metrics are made by the way
 LAST = 5  # checkpoints of a training, whose scatter is noise
 
 
@@ -101,8 +102,9 @@ class TaskTelling:
         return "tells nothing on these items" + (": all are at chance" if self.all_at_chance else "")
 
 
-def telling(runs: Runs | RunNames, *, tasks: Sequence[str] = ()) -> tuple[TaskTelling, ...]:
-    """Each task of the runs, in their order; ``tasks``: those of these names or families alone.
+def telling(runs: Runs | RunNames, *, tasks: Sequence[str] = (), tried: bool = True) -> tuple[TaskTelling, ...]:
+    """Each task of the runs, in their order; ``tasks``: those of these names or families alone. ``tried``: graded
+    metrics are, also on many thousand items, where that takes a while.
 
     Raises what ``compare`` raises of runs that cannot be read.
     """
@@ -111,7 +113,7 @@ def telling(runs: Runs | RunNames, *, tasks: Sequence[str] = ()) -> tuple[TaskTe
     for one in load(data, None):
         if not tasks or {one.task, one.base, one.family} & set(tasks):
             units.setdefault(one.unit, []).append(one)
-    return tuple(_of_task(data, answers) for answers in units.values())
+    return tuple(_of_task(data, answers, tried=tried) for answers in units.values())
 
 
 def hints(runs: Runs) -> list[str]:
@@ -122,7 +124,7 @@ def hints(runs: Runs) -> list[str]:
             by_unit.setdefault((row["task"], row["shots"]), []).append(row)
     guessed = [unit for unit, own in by_unit.items() if len(own) > 1 and all(map(is_at_chance, own))]
     found = []
-    for one in telling(runs, tasks=[task for task, _ in guessed]) if guessed else ():
+    for one in telling(runs, tasks=[task for task, _ in guessed], tried=False) if guessed else ():
         if (one.task, one.shots) in guessed:
             better = ""
             if one.better is not None:
@@ -154,9 +156,11 @@ def is_at_chance(row: Mapping[str, Any]) -> bool:
     return bool(row["higher_is_better"] and low is not None and chance is not None and low <= chance)
 
 
-def _of_task(data: Runs, primary: Sequence[Answers]) -> TaskTelling:
+def _of_task(data: Runs, primary: Sequence[Answers], *, tried: bool) -> TaskTelling:
+    """``tried``: graded metrics are, however many items there are."""
     first = primary[0]
-    graded = list(_graded(data, primary))
+    few = max(len(one.ids) for one in primary) <= MOST
+    graded = list(_graded(data, primary)) if few or tried else []
     of_metrics = [list(primary), *graded]
     own = _p_values(of_metrics[0])
     others = [_p_values(answers) for answers in graded]

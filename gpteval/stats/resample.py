@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gpteval.metrics.base import Floats, Metric
 
 DRAWS = 10_000
+MANY, BAGS = 2**15, 2**13  # names from which bags of them are resampled, and how many bags
 _CHUNK = 2**25  # weights in memory at a time, in bytes
 
 # The smallest 16-bit number at which a Poisson variable of mean 1 is 1, 2, ...
@@ -42,6 +43,24 @@ def weights(names: Sequence[str], *, seed: int = 0, draws: int = DRAWS) -> Bytes
     if len(known) == len(names):
         return drawn
     return drawn[[known[name] for name in names]]
+
+
+def bags(names: Sequence[str], *stats: Floats) -> tuple[tuple[str, ...], list[Floats]]:
+    """What is resampled of many names: bags of them, by the names alone, with the sums of their statistics.
+
+    Of ``MANY`` names or fewer each is its own. A bag is as good as an item where there are thousands of bags, and the
+    weights of a million items would not fit into memory.
+    """
+    if len(names) <= MANY:
+        return tuple(names), list(stats)
+    keys = (hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=2).digest() for name in names)
+    place = np.frombuffer(b"".join(keys), dtype="<u2").astype(np.intp) % BAGS
+    return tuple(f"bag {number}" for number in range(BAGS)), [_summed(place, one) for one in stats]
+
+
+def _summed(place: NDArray[np.intp], stats: Floats) -> Floats:
+    columns = [np.bincount(place, stats[:, column], BAGS) for column in range(stats.shape[1])]
+    return np.stack(columns, axis=1)
 
 
 def resampled(metric: Metric, stats: Floats, drawn: Bytes) -> Floats:

@@ -8,9 +8,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from gpteval.core.outcomes import Record, Result
 from gpteval.core.text import natural
 from gpteval.core.types import Choice, Prompt, Request
 from gpteval.data.files import cache_root
-from gpteval.logs.log import PREFIX, BadItem, Log, LogItem, LogTask
+from gpteval.logs.log import PREFIX, BadItem, Log, LogItem, LogReader, LogTask
 from gpteval.logs.readers import reader_of
-from gpteval.metrics.base import Metric
+from gpteval.metrics.base import MeanMetric, Metric
 from gpteval.metrics.named import metric_registry
 from gpteval.metrics.stored import StoredMetric, facts_of_metric
 from gpteval.models.catalogue import model_registry
@@ -37,6 +39,7 @@ VERSION = 1  # raise when what is made of a log changes
 STRETCH = 4096  # items that are written at a time
 MAX_BAD = 0.01  # share of items that may be unreadable
 SHOWN = 3
+LARGE = 32 * 2**20  # bytes of a log that is worth a process
 NEAR = 1e-6  # share of a number that rounding may bring
 
 
@@ -45,9 +48,7 @@ def as_run(path: Path) -> Path:
 
     Raises LogError for a log that cannot be read.
     """
-    if (path / "results.json").is_file() and (path / "manifest.json").is_file():
-        return path
-    found = reader_of(path) if path.exists() else None
+    found = _log_at(path)
     if found is None:
         return path
     reader, files = found
@@ -68,13 +69,29 @@ def as_run(path: Path) -> Path:
     return made
 
 
+def as_runs(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """``as_run`` of each; several large logs are read side by side."""
+    large = [path for path in paths if (found := _log_at(path)) and sum(f.stat().st_size for f in found[1]) > LARGE]
+    if len(large) > 1:
+        with ProcessPoolExecutor(min(len(large), os.cpu_count() or 1), get_context("spawn")) as pool:
+            list(pool.map(as_run, large))
+    return tuple(map(as_run, paths))
+
+
+def _log_at(path: Path) -> tuple[LogReader, tuple[Path, ...]] | None:
+    """What reads it, and which files; None of a run's folder and of what is no log."""
+    if (path / "results.json").is_file() and (path / "manifest.json").is_file():
+        return None
+    return reader_of(path) if path.exists() else None
+
+
 def import_logs(paths: Sequence[Path], out: Path, command: str = "") -> int:
     """Write logs as one run folder; how many results that makes. Raises UsageError for what is no log, OutputError
     where there is a run already, LogError for a log that cannot be read.
     """
     logs = []
     for path in paths:
-        found = reader_of(path) if path.exists() else None
+        found = _log_at(path)
         if found is None:
             raise UsageError(f"{path} is no log that is known", "docs/logs.md has the formats")
         logs.append(found[0].read(found[1]))
@@ -289,4 +306,6 @@ def _metric(name: str, higher: Mapping[str, bool]) -> Metric:
 
 
 def _value(metric: Metric, stats: Sequence[float]) -> float:
+    if isinstance(metric, MeanMetric):
+        return float(stats[0])
     return float(metric.value(np.asarray(stats, dtype=float)))

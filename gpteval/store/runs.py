@@ -15,7 +15,7 @@ from gpteval.metrics.stored import FACTS
 from gpteval.store.apart import names_apart
 from gpteval.store.documents import read_document, sample_file
 from gpteval.store.judged import judged_apart
-from gpteval.store.logged import as_run
+from gpteval.store.logged import as_runs
 from gpteval.store.same import same_weights
 
 _NUMBERS = ("value", "ci_low", "ci_high", "stderr", "chance", "n_params", "seconds", "wall_seconds", "tokens")
@@ -73,7 +73,7 @@ def read_runs(runs: Runs | RunNames) -> Runs:
     """
     if isinstance(runs, Runs):
         return runs
-    folders = tuple(as_run(Path(run)) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs))
+    folders = as_runs([Path(run) for run in ([runs] if isinstance(runs, str | os.PathLike) else runs)])
     documents: list[dict[str, Any]] = []
     manifests: list[Mapping[str, Any]] = []
     for run in folders:
