@@ -20,6 +20,7 @@ LOGPROBS = "log-probabilities"  # of texts that are given; without it choices ar
 GREEDY = "greedy"  # texts that are the same each time
 SAMPLING = "sampling"  # texts drawn from the likeliest tokens, by a seed
 CHAT = "chat"  # it is asked in messages, as texts, not as token ids
+GIVEN = "given"  # its answers are there: to choices as they are, without log-probabilities
 ECHO = "echo"  # its log-probabilities are those that a server tells of a prompt that it repeats
 TOPS = "top log-probabilities"  # of the likeliest tokens at each place of a text
 WORKERS = "workers"  # parts of what is asked may be computed by several processes, on several machines

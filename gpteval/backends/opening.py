@@ -29,9 +29,12 @@ class Computing:
 
 @dataclass(frozen=True)
 class Opening:
-    """``budget``: dollars that may be spent, by all models together; ``waiting`` is told what is waited for."""
+    """``most_missing``: share of items to which given answers may have none. ``budget``: dollars that may be spent, by
+    all models together; ``waiting`` is told what is waited for.
+    """
 
     computing: Computing = field(default_factory=lambda: Computing(LoadOptions()))
     api: ApiOptions = field(default_factory=ApiOptions)
+    most_missing: float = 0.01
     budget: Budget = field(default_factory=lambda: Budget(None))
     waiting: Callable[[str], None] = lambda what: None

@@ -11,6 +11,7 @@ LOCAL = ""  # of names without a prefix: catalogue names, folders, Hub ids
 BUILTIN = {
     LOCAL: "gpteval.tune.local_backend:LocalBackend",
     "openai": "gpteval.api.chat:ChatBackend",
+    "answers": "gpteval.backends.given_answers:GivenAnswers",
     "completions": "gpteval.api.completions:CompletionsBackend",
 }
 

@@ -176,7 +176,7 @@ class RunConfig:
 
     def opening(self, budget: Budget, waiting: Callable[[str], None]) -> Opening:
         """With what models are opened. ``waiting`` is told what is waited for."""
-        return Opening(self.computing, self.api, budget, waiting)
+        return Opening(self.computing, self.api, self.max_bad_rows, budget, waiting)
 
     @property
     def folder(self) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gpteval.backends.by_prefix import backend_class
-from gpteval.backends.interface import LOGPROBS, TOPS
+from gpteval.backends.interface import GIVEN, LOGPROBS, TOPS
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.data.downloads import announced
@@ -100,7 +100,7 @@ class RunPlan:
     def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
         """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
         can = backend_class(model.backend).can
-        choices = self.config.choices if LOGPROBS in can else "letters"
+        choices = self.config.choices if can & {LOGPROBS, GIVEN} else "letters"
         if self.config.top_logprobs and TOPS not in can:
             self.listener.warned(f"{model.name}: the likeliest tokens are not kept, as no server is asked for them")
         return [unit for task in tasks for one in self._asked_of(task, choices) for unit in self._units(model, one)]
