@@ -99,6 +99,9 @@ def read_answers(
         if metric is None or row.get("value") is None:
             continue
         path = files.get((row["model"], row["task"], row["shots"]))
+        if path is None and str(row.get("profile")).startswith(PREFIX):
+            remarks.append(f"{row['model']} is not compared on {row['task']}: its log has no items")
+            continue
         if path is None:
             raise UsageError(
                 f"{run} has no samples of {row['model']} on {row['task']} ({row['shots']}-shot)",

@@ -12,7 +12,7 @@ from gpteval.core.errors import GptevalError
 from gpteval.core.outcomes import Failed, Generated, Outcome, Score, Scored
 from gpteval.core.types import Choice, Generate, Request
 from gpteval.logs.log import BadItem, Log, LogItem, LogModel, LogTask, Numbers
-from gpteval.logs.parsing import LONGEST, LogError, document, listing, mapping, named, number, parsed, text
+from gpteval.logs.parsing import LONGEST, LogError, document, listing, mapping, named, number, open_log, parsed, text
 
 _SUFFIX = ".eval"
 _START = ("header.json", "_journal/start.json", "start.json")  # what an archive tells of the whole, the first there
@@ -47,7 +47,7 @@ _Samples = Iterator[tuple[str, Mapping[str, Any]]]  # where each stands, and wha
 
 def _is_log(path: Path) -> bool:
     """By how it begins: a log may be large."""
-    with path.open("rb") as handle:
+    with open_log(path) as handle:
         start = handle.read(4096)
     return b'"version"' in start and b'"eval"' in start and b'"status"' in start
 

@@ -11,8 +11,8 @@ from gpteval.core.blocks import words_of
 from gpteval.core.errors import GptevalError
 from gpteval.core.outcomes import Generated, Outcome, Rolled, Score, Scored
 from gpteval.core.types import Choice, Generate, Request, Rolling
-from gpteval.logs.log import BadItem, Log, LogItem, LogModel, LogTask, Numbers
-from gpteval.logs.parsing import LogError, document, lines, mapping, named, number, text
+from gpteval.logs.log import BadItem, Log, LogItem, LogModel, LogTask, LogTotal, Numbers
+from gpteval.logs.parsing import LogError, document, lines, mapping, named, number, open_log, text
 
 _SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d.*)\.jsonl")
 _CHOICE = {
@@ -34,18 +34,25 @@ class LmEval:
     name = "lm-eval"
 
     def files(self, path: Path) -> tuple[Path, ...]:
+        """Samples; of a folder that has none, its results."""
         if path.is_file():
-            return (path,) if _SAMPLES.fullmatch(path.name) else ()
-        found = sorted(path.glob("samples_*.jsonl")) or sorted(path.glob("*/samples_*.jsonl"))
-        return tuple(file for file in found if _SAMPLES.fullmatch(file.name))
+            return (path,) if _SAMPLES.fullmatch(path.name) or _is_results(path) else ()
+        for pattern in ("samples_*.jsonl", "*/samples_*.jsonl", "results_*.json", "*/results_*.json"):
+            found = [file for file in sorted(path.glob(pattern)) if _SAMPLES.fullmatch(file.name) or _is_results(file)]
+            if found:
+                return tuple(found)
+        return ()
 
     def read(self, files: tuple[Path, ...]) -> Log:
+        samples = [file for file in files if _SAMPLES.fullmatch(file.name)]
         results = {folder: _results(folder) for folder in {file.parent for file in files}}
-        versions = {str(doc["lm_eval_version"]) for docs in results.values() for doc in docs.values()
-                    if doc.get("lm_eval_version")}  # fmt: skip
+        alone = [results[file.parent][file.name] for file in files if file not in samples]
+        every = [doc for docs in results.values() for doc in docs.values()]
+        versions = {str(doc["lm_eval_version"]) for doc in every if doc.get("lm_eval_version")}
         harness = f"{self.name} {', '.join(sorted(versions))}" if versions else self.name
         read = tuple(folder / name for folder, docs in results.items() for name in docs)
-        return Log(harness, (*files, *read), self._items(files, results))
+        totals = tuple(total for doc in alone for total in _totals(doc))
+        return Log(harness, tuple(dict.fromkeys((*files, *read))), self._items(samples, results), totals)
 
     @staticmethod
     def _items(files: Sequence[Path], results: Mapping[Path, Mapping[str, Any]]) -> Iterator[LogItem | BadItem]:
@@ -53,7 +60,7 @@ class LmEval:
             name = _SAMPLES.fullmatch(file.name)
             assert name is not None
             said = results[file.parent].get(f"results_{name['date']}.json", {})
-            tasks = _Tasks(file, name["task"], said)
+            tasks = _Tasks(file.parent.name, name["task"], said)
             for where, line in lines(file):
                 task = tasks.of(line)
                 try:
@@ -62,11 +69,27 @@ class LmEval:
                     yield BadItem(task, where, str(error))
 
 
+def _is_results(file: Path) -> bool:
+    if file.suffix != ".json" or not file.name.startswith("results_"):
+        return False
+    with open_log(file) as handle:
+        return b'"results"' in handle.read(4096)
+
+
+def _totals(said: Mapping[str, Any]) -> Iterator[LogTotal]:
+    """What a results file says of its tasks, where their samples were not kept."""
+    for name in mapping(said.get("results")):
+        tasks = _Tasks("unnamed", str(name), said)
+        taken = mapping(mapping(said.get("n-samples")).get(name)).get("effective")
+        for by in sorted(tasks.filters):
+            yield LogTotal(tasks.of({"filter": by}), taken if isinstance(taken, int) else 0)
+
+
 class _Tasks:
     """The task of a file, and one of each filter where there are several."""
 
-    def __init__(self, file: Path, name: str, said: Mapping[str, Any]) -> None:
-        self.name, self.said, self.model = name, said, _model(said, file.parent.name)
+    def __init__(self, folder: str, name: str, said: Mapping[str, Any]) -> None:
+        self.name, self.said, self.model = name, said, _model(said, folder)
         self.numbers = mapping(mapping(said.get("results")).get(name))
         keys = [key.split(",", 1) for key in self.numbers if "," in key and "_stderr" not in key]
         self.filters = {key[1] for key in keys}

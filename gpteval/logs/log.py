@@ -66,13 +66,21 @@ class BadItem:
 
 
 @dataclass(frozen=True)
+class LogTotal:
+    """A task of which the log has its own numbers over ``n`` items (``task.said``) and no items."""
+
+    task: LogTask
+    n: int
+
+
+@dataclass(frozen=True)
 class Log:
-    """``harness``: which one, and its version. ``files``: what it was read from."""
+    """``harness``: which one, and its version. ``files``: what it was read from. ``totals``: of tasks without items."""
 
     harness: str
     files: tuple[Path, ...]
     items: Iterator[LogItem | BadItem]
-    notes: tuple[str, ...] = ()
+    totals: tuple[LogTotal, ...] = ()
 
 
 class LogReader(Protocol):

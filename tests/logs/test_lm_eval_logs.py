@@ -231,3 +231,16 @@ def test_samples_alone_are_of_a_model_named_like_their_folder(tmp_path: Path) ->
 def test_what_is_no_log_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no log that is known"):
         gpteval.evaluate("gpt2-nano", f"log:{tmp_path}", out=tmp_path / "run", device="cpu")
+
+
+def test_results_without_items_are_rows_without_pairs(tmp_path: Path, in_process: RunCli) -> None:
+    said = {"t": {"alias": "t", "acc,none": 0.25, "acc_stderr,none": 0.1}, "u": {"f1,none": 0.5}}
+    alone = write_log(tmp_path / "alone", {}, model="org/alone", results=said)
+    whole = write_log(tmp_path / "whole", {"t": [choice(n, [-1.0, -2.0]) for n in range(6)]})
+    rows = {(row["task"], row["metric"]): row for row in read_runs(str(alone)).merged.rows}
+    assert {key: row["value"] for key, row in rows.items()} == {("t", "acc"): 0.25, ("u", "f1"): 0.5}
+    assert "the log has no items: no interval, and no pair with another model" in rows["t", "acc"]["notes"]
+    told = " ".join(in_process("compare", alone, whole).stdout.split())
+    assert "org/alone is not compared on t: its log has no items" in told
+    page = build_report([alone, whole], tmp_path / "page.html").read_text()
+    assert "org/alone" in page
