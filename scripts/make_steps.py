@@ -37,7 +37,7 @@ def main() -> int:
             tab = browser.new_page(viewport=SIZE, color_scheme="light")
             tab.goto(f"{(run / 'report.html').as_uri()}#training")
             tab.wait_for_timeout(PAUSE)
-            tab.locator("#training").screenshot(path=DOCS / "steps.png")
+            tab.locator("section:visible").screenshot(path=DOCS / "steps.png")
             browser.close()
     return 0
 
