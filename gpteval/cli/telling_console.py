@@ -56,8 +56,9 @@ def _cells(one: Telling) -> tuple[str, ...]:
     noise = max(one.noise, one.by_step or 0.0)
     guessing = "–" if one.at_chance is None else f"{one.at_chance} of {one.models}"
     return (
-        one.metric,
-        *(show(one.signal, one.metric), show(noise, one.metric), f"{one.ratio:.1f}"),
+        f"{one.metric} (log)" if one.by_ratio else one.metric,
+        *(show(one.signal, one.metric), "–" if noise != noise else show(noise, one.metric)),
+        "–" if one.ratio != one.ratio else f"{one.ratio:.1f}",
         *(guessing, f"{one.told} of {one.pairs}"),
     )
 

@@ -56,6 +56,7 @@ class Telling:
     at_chance: int | None
     told: int = 0
     pairs: int = 0
+    by_ratio: bool = False
 
     @property
     def ratio(self) -> float:
@@ -117,7 +118,12 @@ def telling(runs: Runs | RunNames, *, tasks: Sequence[str] = (), tried: bool = T
 
 
 def hints(runs: Runs) -> list[str]:
-    """A line for each task of which no model is above guessing: what tells its models apart, and how to see it."""
+    """A line for each task of which no model is above guessing: what tells its models apart, and how to see it.
+
+    None of runs that took items until models were told apart: of those no usual test is one.
+    """
+    if any((manifest.get("config") or {}).get("until_decided") for one in runs.each for manifest in one.manifests):
+        return []
     by_unit: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in runs.merged.rows:
         if row.get("primary") and not row.get("part_of"):
@@ -199,6 +205,7 @@ def signal_and_noise(metric: Metric, rows: Sequence[Mapping[str, Any]], primary:
         noise=math.sqrt(fmean(error**2 for error in errors)) if errors else math.nan,
         by_step=_by_step(rows, values),
         at_chance=sum(map(is_at_chance, rows)) if guessable else None,
+        by_ratio=metric.by_ratio,
     )
 
 
@@ -250,9 +257,11 @@ def _graded(data: Runs, primary: Sequence[Answers]) -> Iterable[list[Answers]]:
 
 
 def _by(metric: Metric, one: Answers, samples: Sequence[Mapping[str, object]]) -> Answers:
-    """The same answers by another metric: those of the items that have it."""
-    stats = {sample["item_id"]: found for sample in samples if (found := statistics_of(sample, metric)) is not None}
-    kept = [place for place, item in enumerate(one.ids) if item in stats]
+    """The same answers by another metric: those of the items that have it, each by its prompt and what is right."""
+    asked = list(zip(one.hashes, one.golds, strict=True))
+    made = (((sample["prompt_hash"], sample["gold"]), statistics_of(sample, metric)) for sample in samples)
+    stats = {key: found for key, found in made if found is not None}
+    kept = [place for place, key in enumerate(asked) if key in stats]
 
     def of(column: Sequence[object]) -> tuple[object, ...]:
         return tuple(column[place] for place in kept)
@@ -261,7 +270,7 @@ def _by(metric: Metric, one: Answers, samples: Sequence[Mapping[str, object]]) -
         one,
         metric=metric,
         chance=None,
-        stats=np.array([stats[one.ids[place]] for place in kept], dtype=float),
+        stats=np.array([stats[asked[place]] for place in kept], dtype=float),
         truncated=one.truncated[kept],
         **{name: of(getattr(one, name)) for name in ("ids", "hashes", "units", "golds")},  # type: ignore[arg-type]
     )

@@ -11,7 +11,9 @@ from gpteval.core.types import Choice
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import AnyGreedy
 
-NEEDED = ("item_id", "choices", "gold", "logprobs", "token_counts", "neutral_logprobs", "prediction")  # columns
+NEEDED = (  # columns
+    *("item_id", "prompt_hash", "choices", "gold", "logprobs", "token_counts", "neutral_logprobs", "prediction"),
+)
 _BY_LENGTH = ("acc_char", "acc_byte", "bpb")  # of the text that was scored
 
 Sample = Mapping[str, Any]

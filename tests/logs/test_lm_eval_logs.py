@@ -12,6 +12,7 @@ import pytest
 
 import gpteval
 from gpteval.comparison.compare import compare, load
+from gpteval.comparison.telling import telling
 from gpteval.core.errors import UsageError
 from gpteval.logs.parsing import LogError
 from gpteval.report import build_report
@@ -244,3 +245,9 @@ def test_results_without_items_are_rows_without_pairs(tmp_path: Path, in_process
     assert "org/alone is not compared on t: its log has no items" in told
     page = build_report([alone, whole], tmp_path / "page.html").read_text()
     assert "org/alone" in page
+
+
+def test_beside_a_run_of_ours_a_log_is_tried_by_graded_metrics_too(real: Path, again: Path) -> None:
+    found = {one.task: one for one in telling([str(real / "gpt2-nano"), str(again)], tasks=["p_piqa"])}
+    bpb = next(metric for metric in found["p_piqa"].metrics if metric.metric == "bpb")
+    assert (bpb.models, bpb.items, bpb.pairs) == (3, 40, 3)

@@ -102,7 +102,7 @@ def compare(
         anytime=anytime,
         seed=seed,
     )
-    if metric is None:
+    if metric is None and not anytime:
         comparison = replace(comparison, remarks=(*comparison.remarks, *hints(data)))
     answers = load(data, metric) if gate or no_worse_than is not None else []
     checks = checked_gates(gate, answers, data.merged.failures, gate_by) if gate else []
