@@ -29,7 +29,9 @@ _RIGHT = ("acc_greedy", "acc", "acc_char", "exact_match")  # what counts where a
 
 
 class LmEval:
-    """The reader. Samples without a results file beside them are of a model of their folder's name."""
+    """The reader. Samples without a results file beside them are of a model of their folder's name; of a task that was
+    run on several dates the last one counts.
+    """
 
     name = "lm-eval"
 
@@ -40,7 +42,7 @@ class LmEval:
         for pattern in ("samples_*.jsonl", "*/samples_*.jsonl", "results_*.json", "*/results_*.json"):
             found = [file for file in sorted(path.glob(pattern)) if _SAMPLES.fullmatch(file.name) or _is_results(file)]
             if found:
-                return tuple(found)
+                return _last_dates(found)
         return ()
 
     def read(self, files: tuple[Path, ...]) -> Log:
@@ -67,6 +69,15 @@ class LmEval:
                     yield _item(task, line)
                 except (ValueError, TypeError, KeyError, IndexError, GptevalError) as error:
                     yield BadItem(task, where, str(error))
+
+
+def _last_dates(files: Sequence[Path]) -> tuple[Path, ...]:
+    """Of each folder's tasks, and of its results, the file of the last date: they sort by it."""
+    last: dict[tuple[Path, str], Path] = {}
+    for file in files:
+        name = _SAMPLES.fullmatch(file.name)
+        last[file.parent, name["task"] if name else ""] = file
+    return tuple(last.values())
 
 
 def _is_results(file: Path) -> bool:

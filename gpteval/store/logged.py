@@ -17,15 +17,18 @@ from typing import Any
 
 from gpteval.core.errors import OutputError, StoreError, UsageError
 from gpteval.core.outcomes import Result
+from gpteval.core.show import with_shots
 from gpteval.core.text import natural
 from gpteval.data.files import cache_root
 from gpteval.logs.log import Log, LogReader, LogTask
+from gpteval.logs.parsing import LogError
 from gpteval.logs.readers import reader_of
 from gpteval.metrics.named import metric_registry
 from gpteval.metrics.stored import facts_of_metric
 from gpteval.store.folder import SCHEMA, RunFolder, list_samples
 from gpteval.store.log_results import LogUnit, about_model, without_items
 
+UnitName = tuple[str, str, int]  # a model, a task, a number of examples
 VERSION = 1  # raise when what is made of a log changes
 LARGE = 32 * 2**20  # bytes of a log that is worth a process
 
@@ -110,9 +113,10 @@ def write_run(logs: Sequence[Log], out: Path, command: str = "") -> int:
             "logs": [],
         }
         results: list[Result] = []
+        units: dict[UnitName, LogTask] = {}
         for log in logs:
             manifest["logs"].append({"harness": log.harness, "files": [file.name for file in log.files]})
-            results += _units_of(log, folder, manifest)
+            results += _units_of(log, folder, manifest, units)
             for total in log.totals:
                 results += without_items(total, log)
                 manifest["models"].setdefault(total.task.model.name, about_model(total.task.model, log))
@@ -130,14 +134,23 @@ def write_run(logs: Sequence[Log], out: Path, command: str = "") -> int:
         folder.close()
 
 
-def _units_of(log: Log, folder: RunFolder, manifest: dict[str, Any]) -> list[Result]:
-    """Each task's samples, written as its items come; then their results, in the order of the tasks' names."""
+def _units_of(log: Log, folder: RunFolder, manifest: dict[str, Any], known: dict[UnitName, LogTask]) -> list[Result]:
+    """Each task's samples, written as its items come; then their results, in the order of the tasks' names. ``known``:
+    what was read so far. Raises LogError for a task that a model has twice.
+    """
     units: dict[LogTask, LogUnit] = {}
     with ExitStack() as stack:
         for item in log.items:
-            if item.task not in units:
-                units[item.task] = LogUnit(item.task, log, folder, stack)
-            units[item.task].add(item)
+            task = item.task
+            if task not in units:
+                name = (task.model.name, task.name, task.shots)
+                if known.setdefault(name, task) is not task:
+                    raise LogError(
+                        f"{task.model.name} has two logs of {with_shots(task.name, task.shots)}",
+                        "give each by itself: folders tell models of one name apart",
+                    )
+                units[task] = LogUnit(task, log, folder, stack)
+            units[task].add(item)
         for unit in units.values():
             unit.flush()
     found: list[Result] = []

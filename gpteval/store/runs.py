@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.core.errors import UnknownNameError, UsageError
+from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.metrics.stored import FACTS
 from gpteval.store.apart import names_apart
 from gpteval.store.documents import read_document, sample_file
@@ -89,9 +90,24 @@ def read_runs(runs: Runs | RunNames) -> Runs:
         document["results"] = [row for raw in whole if (row := _row(raw)) is not None]
         document["unread"] = len(whole) - len(document["results"])
     fingerprints = [_fingerprints(*both) for both in zip(documents, manifests, strict=True)]
+    _part_logs(documents, fingerprints)
     called = names_apart(folders, fingerprints)
     each = tuple(_loaded(*of_run) for of_run in zip(folders, documents, manifests, called, strict=True))
     return Runs(folders, tuple(called), each)
+
+
+def _part_logs(documents: Sequence[Mapping[str, Any]], fingerprints: Sequence[dict[str, str]]) -> None:
+    """Give a model that several logs have on the same task another fingerprint in each: a log does not tell what else
+    was other, and who names both wants them side by side. Where they have different tasks they are one model.
+    """
+    where: dict[tuple[str, str, int], set[int]] = {}
+    for place, document in enumerate(documents):
+        for row in document["results"]:
+            if str(row.get("profile")).startswith(LOGGED):
+                where.setdefault((row["model"], row["task"], row["shots"]), set()).add(place)
+    for (model, _, _), places in where.items():
+        for place in places if len(places) > 1 else ():
+            fingerprints[place][model] = f"{fingerprints[place][model].partition('#')[0]}#{place}"
 
 
 def of_models(runs: Runs, names: Sequence[str]) -> Runs:

@@ -251,3 +251,20 @@ def test_beside_a_run_of_ours_a_log_is_tried_by_graded_metrics_too(real: Path, a
     found = {one.task: one for one in telling([str(real / "gpt2-nano"), str(again)], tasks=["p_piqa"])}
     bpb = next(metric for metric in found["p_piqa"].metrics if metric.metric == "bpb")
     assert (bpb.models, bpb.items, bpb.pairs) == (3, 40, 3)
+
+
+def test_of_several_dates_the_last_one_counts_and_two_logs_of_one_model_are_told(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "one", {"t": [choice(n, [-1.0, -2.0]) for n in range(6)]})
+    (file,) = log.glob("samples_*")
+    file.with_name(file.name.replace("2026", "2025")).write_text(json.dumps(choice(0, [-2.0, -1.0])) + "\n")
+    (row,) = read_runs(str(log)).merged.rows
+    assert (row["n"], row["value"]) == (6, 1.0)
+    write_log(tmp_path / "two", {"t": [choice(n, [-2.0, -1.0]) for n in range(6)]})
+    with pytest.raises(LogError, match="org/some-model has two logs of t"):
+        import_logs([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+    (pair,) = compare([str(tmp_path / "one"), str(tmp_path / "two")]).pairs
+    assert {pair.model_a, pair.model_b} == {"one/org/some-model", "two/org/some-model"}
+    assert abs(pair.figure.value) == 1.0
+    write_log(tmp_path / "other", {"u": [choice(n, [-2.0, -1.0]) for n in range(6)]})
+    merged = read_runs([str(tmp_path / "one"), str(tmp_path / "other")]).merged
+    assert {row["model"] for row in merged.rows} == {"org/some-model"}, "of different tasks they are one model"
