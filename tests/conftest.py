@@ -50,6 +50,7 @@ SLOW = """
     steady_files lock judged clocks nano training_progress api_money pretrain_config compare engine_parity
     foreign_code engine_properties finetune packaging slots edges any_text serve slices report_pairs security
     own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan compare_command
+    lm_eval_logs divergence given_answers telling hostile_logs other_logs reliability calibration
     generations registry backends gguf_refused fewshot groups place tasks_data sentences callbacks identity
     templates anytime finished voice kernels metrics_choice bench foreign report_export paper_profile letters
     evaluate_metrics foreign_files item_files rescore tutorials frames dry_run completion

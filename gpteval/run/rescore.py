@@ -17,6 +17,7 @@ from gpteval.core.errors import UsageError
 from gpteval.core.show import with_shots
 from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice
+from gpteval.logs.readers import reader_of
 from gpteval.metrics.base import Metric
 from gpteval.metrics.choice import AnyGreedy, GreedyAccuracy
 from gpteval.metrics.from_samples import not_in, request_of, statistics_of
@@ -58,8 +59,12 @@ def rescore(
                 f"{metric.name} cannot be made of samples", f"those of choices can: run it with --metrics {metric.name}"
             )
     if not (run / "results.json").is_file():
+        logged = run.exists() and reader_of(run) is not None
         raise UsageError(
-            f"{run} is not the folder of a run: it has no results.json", "give the folder of a gpteval run"
+            f"{run} is not the folder of a run: it has no results.json",
+            f"it is a log: gpteval import {run} --out runs/NAME, then rescore that"
+            if logged
+            else "give the folder of a gpteval run",
         )
     tasks = dict(task_registry(tuple(task_dirs)))
     folder = RunFolder(run)

@@ -61,6 +61,11 @@ def as_run(path: Path) -> Path:
     return made
 
 
+def is_run(path: Path) -> bool:
+    """Whether it is a run's folder, or a log that is read as one."""
+    return (path / "results.json").is_file() or (path.exists() and reader_of(path) is not None)
+
+
 def as_runs(paths: Sequence[Path]) -> tuple[Path, ...]:
     """``as_run`` of each; several large logs are read side by side."""
     large = [path for path in paths if (found := _log_at(path)) and sum(f.stat().st_size for f in found[1]) > LARGE]

@@ -193,6 +193,7 @@ def test_metrics_of_pairs_of_classes_and_texts_and_unknown_ones(tmp_path: Path) 
 def test_import_writes_it_once_and_it_can_be_scored_further(tmp_path: Path, in_process: RunCli) -> None:
     log = write_log(tmp_path / "log", {"t": [choice(n, [-1.0, -2.0], gold=n % 2) for n in range(6)]})
     out = tmp_path / "run"
+    assert "gpteval import" in in_process("rescore", log, "--metrics", "bpb").stderr
     done = in_process("import", log, "--out", out)
     assert done.returncode == 0, done.stderr
     assert in_process("rescore", out, "--metrics", "bpb").returncode == 0
@@ -268,3 +269,17 @@ def test_of_several_dates_the_last_one_counts_and_two_logs_of_one_model_are_told
     write_log(tmp_path / "other", {"u": [choice(n, [-2.0, -1.0]) for n in range(6)]})
     merged = read_runs([str(tmp_path / "one"), str(tmp_path / "other")]).merged
     assert {row["model"] for row in merged.rows} == {"org/some-model"}, "of different tasks they are one model"
+
+
+def test_gates_samples_and_place_take_logs_as_they_are(tmp_path: Path, in_process: RunCli) -> None:
+    logs = []
+    for name, right in (("weak", 4), ("strong", 11)):
+        items = [choice(n, [-1.0, -2.0] if n < right else [-3.0, -2.0]) for n in range(12)]
+        logs.append(write_log(tmp_path / name, {"t": items}, model=f"org/{name}"))
+    assert in_process("compare", *logs, "--gate", "org/strong:t>=0.9").returncode == 0
+    assert in_process("compare", *logs, "--gate", "org/weak:t>=0.9").returncode == 1
+    told = in_process("samples", logs[0], "--model", "org/weak", "--task", "t", "--wrong")
+    assert told.stdout.count("--- item") == 8
+    placed = in_process("place", *logs, "--model", "org/weak")
+    assert placed.returncode == 0, placed.stderr
+    assert "org/strong" in placed.stdout

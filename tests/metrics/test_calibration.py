@@ -14,7 +14,7 @@ from gpteval.core.errors import UsageError
 from gpteval.core.outcomes import Score, Scored
 from gpteval.core.types import Choice
 from gpteval.metrics.base import Floats, Metric
-from gpteval.metrics.calibration import BINS, ENOUGH, GROUPS, LEAST, LOWEST, WIDTH, groups
+from gpteval.metrics.calibration import BINS, ENOUGH, GROUPS, LEAST, LOWEST, WIDTH, bins_of, groups
 from gpteval.metrics.named import metric_registry
 from gpteval.stats.interval import Estimate, estimate
 
@@ -54,8 +54,22 @@ def _chosen(n: int, seed: int, *, sure: float = 1.0) -> Estimate:
     """Of items of which the chosen one is right as often as its probability says, or a share less (``sure``)."""
     draw = np.random.default_rng(seed)
     confidence = 0.5 + draw.beta(2, 2, n) / 2
-    wrong = draw.random(n) > 0.5 + (confidence - 0.5) * sure
-    return estimate(_metric("ece_debiased"), _stats("ece_debiased", _two(confidence), wrong))
+    right = (draw.random(n) <= 0.5 + (confidence - 0.5) * sure).astype(float)
+    return estimate(_metric("ece_debiased"), _of_chosen(confidence, right))
+
+
+def _of_chosen(confidence: Floats, right: Floats) -> Floats:
+    """The statistics of many items at once; a test holds them to the metric's own."""
+    found = np.zeros((5, len(confidence), BINS))
+    parts = (np.ones(len(confidence)), confidence, right, confidence**2, confidence * right)
+    found[:, np.arange(len(confidence)), bins_of(confidence)] = parts
+    return found.transpose(1, 0, 2).reshape(len(confidence), -1)
+
+
+def test_the_statistics_of_many_at_once_are_those_of_each() -> None:
+    confidence, wrong = _in_bins(0, 4)
+    each = _stats("ece", _two(confidence), wrong)
+    assert _of_chosen(confidence, 1.0 - wrong) == pytest.approx(each, abs=1e-12)
 
 
 @pytest.mark.parametrize("each", [2, 7, 40])

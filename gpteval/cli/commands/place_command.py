@@ -55,8 +55,9 @@ def place(
     """
     from gpteval.cli.run_console import run_and_tell
     from gpteval.run.config import RunConfig
+    from gpteval.store.logged import is_run
 
-    runs, code = [Path(name) for name in target if (Path(name) / "results.json").is_file()], 0
+    runs, code = [Path(name) for name in target if is_run(Path(name))], 0
     if len(runs) != len(target):
         if len(target) > 1:
             raise UsageError(
