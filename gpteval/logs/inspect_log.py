@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ _SAMPLES = "samples/"
 _DENSEST = 1000  # times its size that a part may have once it is unpacked
 _VALUES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # correct, incorrect, partial, no answer
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ZSTANDARD = 93  # a method of zip files that Python's library does not read
+_HEADER = struct.Struct("<26xHH")  # before a part: the lengths of its name and of what else stands there
 
 
 class Inspect:
@@ -87,19 +91,33 @@ def _parts(file: Path, names: Sequence[str]) -> _Samples:
 
 def _part(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> dict[str, Any]:
     where = f"{file.name}, {info.filename}"
-    if info.compress_type not in _READABLE:
+    if info.compress_type not in (*_READABLE, _ZSTANDARD):
         raise LogError(
-            f"{where} is packed by a method that Python does not read (zstandard)",
+            f"{where} is packed by a method that is not read here ({info.compress_type})",
             f"write it as JSON: inspect log convert {file.name} --to json --output-dir logs",
         )
     if info.file_size > LONGEST or info.file_size > _DENSEST * max(1, info.compress_size):
         raise LogError(f"{where} would have {info.file_size:,} bytes once it is unpacked", "no sample is so large")
     try:
-        with archive.open(info) as part:
-            found: dict[str, Any] = parsed(part.read(LONGEST), where)
-            return found
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        if info.compress_type == _ZSTANDARD:
+            data = _unpacked(file, info)
+        else:
+            with archive.open(info) as part:
+                data = part.read(LONGEST)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, struct.error) as error:
         raise LogError(f"{where} cannot be unpacked: {error}", "is the log whole?") from error
+    found: dict[str, Any] = parsed(data, where)
+    return found
+
+
+def _unpacked(file: Path, info: zipfile.ZipInfo) -> bytes:
+    import pyarrow
+
+    with open_log(file) as handle:
+        handle.seek(info.header_offset)
+        handle.seek(sum(_HEADER.unpack(handle.read(_HEADER.size))), os.SEEK_CUR)
+        packed = handle.read(info.compress_size)
+    return bytes(pyarrow.decompress(packed, decompressed_size=info.file_size, codec="zstd", asbytes=True))
 
 
 def _items(about: Mapping[str, Any], samples: _Samples) -> Iterator[LogItem | BadItem]:

@@ -189,6 +189,42 @@ def test_another_packing_is_told_with_the_way_out(tmp_path: Path) -> None:
         read_runs(str(tmp_path / "log.eval"))
 
 
+def _as_zstandard(path: Path, sizes: dict[str, int]) -> None:
+    """Say of parts that were packed already that they are packed so, in both places in which a zip file says it."""
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+    for info in infos:
+        data[info.header_offset + 8 : info.header_offset + 10] = (93).to_bytes(2, "little")
+    at = 0
+    while (at := data.find(b"PK\x01\x02", at)) >= 0:
+        name = bytes(data[at + 46 : at + 46 + int.from_bytes(data[at + 28 : at + 30], "little")]).decode()
+        data[at + 10 : at + 12] = (93).to_bytes(2, "little")
+        data[at + 24 : at + 28] = sizes[name].to_bytes(4, "little")
+        at += 46
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_archives_packed_by_zstandard_are_read(tmp_path: Path, whole: bool) -> None:
+    parts = {"header.json": _inspect([])} | {
+        f"samples/{n}_epoch_1.json": _sample(n, "yes", "C" if n < 3 else "I") for n in range(4)
+    }
+    sizes = {}
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as archive:
+        for name, part in parts.items():
+            text = json.dumps(part).encode()
+            sizes[name] = len(text)
+            packed = pa.compress(text, codec="zstd", asbytes=True)
+            archive.writestr(name, packed if whole or name == "header.json" else packed[:-5])
+    _as_zstandard(tmp_path / "log.eval", sizes)
+    if whole:
+        assert _rows(tmp_path / "log.eval")["quiz", "match"]["value"] == 0.75
+        return
+    with pytest.raises(LogError, match="cannot be unpacked"):
+        read_runs(str(tmp_path / "log.eval"))
+
+
 def test_lightevals_details(tmp_path: Path) -> None:
     folder = tmp_path / "details/org__model/2026-01-02T03-04-05"
     folder.mkdir(parents=True)
