@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,27 @@ def is_run(path: Path) -> bool:
 
 
 def as_runs(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """``as_run`` of each; several large logs are read side by side."""
+    """``as_run`` of each; several large logs are read side by side, as far as there are processors."""
     large = [path for path in paths if (found := _log_at(path)) and sum(f.stat().st_size for f in found[1]) > LARGE]
-    if len(large) > 1:
-        with ProcessPoolExecutor(min(len(large), os.cpu_count() or 1), get_context("spawn")) as pool:
-            list(pool.map(as_run, large))
-    return tuple(map(as_run, paths))
+    others = large[1 : os.cpu_count() or 1]
+    reading = [_read_beside(path) for path in others]
+    try:
+        for path in paths:
+            if path not in others:
+                as_run(path)
+        for process in reading:
+            process.wait()
+    finally:
+        for process in reading:
+            process.kill()
+    return tuple(map(as_run, paths))  # what another process could not read is told here
+
+
+def _read_beside(path: Path) -> subprocess.Popen[bytes]:
+    """A process that has ``as_run`` read it, and says nothing."""
+    code = f"import sys; from {__name__} import Path, as_run; as_run(Path(sys.argv[1]))"
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=nowhere, stdout=nowhere, stderr=nowhere)
 
 
 def _log_at(path: Path) -> tuple[LogReader, tuple[Path, ...]] | None:

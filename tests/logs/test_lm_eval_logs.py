@@ -283,3 +283,19 @@ def test_gates_samples_and_place_take_logs_as_they_are(tmp_path: Path, in_proces
     placed = in_process("place", *logs, "--model", "org/weak")
     assert placed.returncode == 0, placed.stderr
     assert "org/strong" in placed.stdout
+
+
+def test_large_logs_are_read_side_by_side_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = [
+        write_log(tmp_path / name, {"t": [choice(n, [-1.0, -2.0 * (n % 3)]) for n in range(9)]}, model=f"org/{name}")
+        for name in ("a", "b")
+    ]
+    before = [dict(row) for row in read_runs(list(map(str, logs))).merged.rows]
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("gpteval.store.logged.LARGE", 10)
+    assert [dict(row) for row in read_runs(list(map(str, logs))).merged.rows] == before
+    (logs[1] / f"samples_t_{DATE}.jsonl").write_text("{")
+    with pytest.raises(LogError, match="line 1 is not JSON"):
+        read_runs(list(map(str, logs)))
