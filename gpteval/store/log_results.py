@@ -22,7 +22,7 @@ from gpteval.models.catalogue import model_registry
 from gpteval.store.documents import sample_file
 from gpteval.store.folder import RunFolder
 from gpteval.store.samples import samples_writer
-from gpteval.store.tally import Tally
+from gpteval.store.tally import Tally, fewer_scored
 
 STRETCH = 4096  # items that are written at a time
 MAX_BAD = 0.01  # share of items that may be unreadable
@@ -49,18 +49,28 @@ class LogUnit:
 
     def add(self, item: LogItem | BadItem) -> None:
         if isinstance(item, BadItem):
-            self._bad.append(f"{item.where}: {item.why.splitlines()[0]}" if len(self._bad) < SHOWN else "")
+            self._is_bad(item.where, item.why)
             return
         if self._first is None:
             self._first = item.request
             self.metrics = [_metric(name, item.task.higher) for name in item.scores]
             self.tally = Tally(self.metrics, clustered=False)
-        self._left_out |= dict.fromkeys(item.left_out)
+        known = {metric.name: metric for metric in self.metrics}
+        self._left_out |= dict.fromkeys((*item.left_out, *(name for name in item.scores if name not in known)))
+        strange = next((n for n, stats in item.scores.items() if n in known and not _fits(known[n], stats)), None)
+        if strange is not None:
+            self._is_bad(
+                f"item {self.tally.items + len(self._waiting) + 1}", f"{strange} is {item.scores[strange][0]:g}"
+            )
+            return
         if isinstance(item.request, Choice):
             self._shares += 1 / len(item.request.continuations)
         self._waiting.append(self._record(item))
         if len(self._waiting) >= STRETCH:
             self.flush()
+
+    def _is_bad(self, where: str, why: str) -> None:
+        self._bad.append(f"{where}: {why.splitlines()[0]}" if len(self._bad) < SHOWN else "")
 
     def _record(self, item: LogItem) -> Record:
         prompt = Prompt("", item.request)
@@ -123,7 +133,8 @@ class LogUnit:
         if doubled := sum(count - 1 for count in self._seen.values()):
             yield f"{doubled} items ask what another one asks"
         if self._left_out:
-            yield f"left out, as no number of an item tells them: {', '.join(self._left_out)}"
+            yield f"left out, as not every item has a number of them: {', '.join(self._left_out)}"
+        yield from fewer_scored(self.tally.scored(metric), self.tally.items - self.tally.failed)
         said = self.task.said.get(metric.name)
         if said is not None and abs(said - value) > NEAR * max(1.0, abs(said)):
             yield f"the log itself says {said:g}, its items say {value:g}"
@@ -199,6 +210,13 @@ def _metric(name: str, higher: Mapping[str, bool]) -> Metric:
     if name in known:
         return known[name]
     return StoredMetric(name, "mean", higher.get(name, True), None, 0.0, by_ratio=False, floor=None)
+
+
+def _fits(metric: Metric, stats: Sequence[float]) -> bool:
+    """Whether an item's number is one that the metric can have: 0 or 1 of right and wrong, else within its scale."""
+    if not isinstance(metric, MeanMetric) or metric.scale is None:
+        return True
+    return stats[0] in (0.0, 1.0) if metric.kind == "binary" else metric.bottom <= stats[0] <= metric.scale
 
 
 def _value(metric: Metric, stats: Sequence[float]) -> float:

@@ -96,3 +96,20 @@ def test_paths_in_names_stay_in_the_folder(tmp_path: Path) -> None:
 def test_nothing_of_an_empty_log(tmp_path: Path) -> None:
     with pytest.raises(GptevalError, match="no results"):
         _ = read_runs(str(_log(tmp_path / "log", []))).merged
+
+
+def test_numbers_that_a_metric_cannot_have_are_no_scores(tmp_path: Path) -> None:
+    good = [_line(n) for n in range(200)]
+    (row,) = read_runs(str(_log(tmp_path / "one", [*good, _line(200, acc=0.5)]))).merged.rows
+    assert row["n"] == 200
+    assert any("item 201: acc is 0.5" in note for note in row["notes"])
+    with pytest.raises(GptevalError, match=r"cannot be read: item 1: acc is 75"):
+        read_runs(str(_log(tmp_path / "percent", [_line(n, acc=75.0) for n in range(3)])))
+
+
+def test_a_metric_that_some_items_lack_is_told(tmp_path: Path) -> None:
+    lines = [_line(n, metrics=["acc", "late"] if n else ["acc"], late=0.5) for n in range(6)]
+    lines += [_line(n, metrics=["late"], late=0.5) for n in range(6, 8)]
+    (row,) = read_runs(str(_log(tmp_path / "log", lines))).merged.rows
+    assert "left out, as not every item has a number of them: late" in row["notes"]
+    assert any("6 of 8 answers have this score" in note for note in row["notes"])

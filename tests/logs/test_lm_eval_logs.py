@@ -182,7 +182,7 @@ def test_metrics_of_pairs_of_classes_and_texts_and_unknown_ones(tmp_path: Path) 
     rows = {(row["task"], row["metric"]): row for row in read_runs(str(log)).merged.rows}
     assert rows["cola", "mcc"]["value"] == pytest.approx(matthews_corrcoef(golds, scores.argmax(axis=1)))
     assert rows["cola", "odd"]["value"] == pytest.approx(1.45)
-    assert "left out, as no number of an item tells them: tuple" in rows["cola", "mcc"]["notes"]
+    assert "left out, as not every item has a number of them: tuple" in rows["cola", "mcc"]["notes"]
     import sacrebleu
 
     pairs = [(f"the cat number {n}", f"the cat no {n}") for n in range(6)]
