@@ -88,9 +88,7 @@ class Given:
     def add(self, names: Iterable[str], answer: str) -> None:
         """The first answer to an item counts."""
         self.rows += 1
-        for name in names:
-            if self.by.setdefault(name, answer) != answer:
-                self.doubled += 1
+        self.doubled += any([self.by.setdefault(name, answer) != answer for name in names])
 
 
 class GivenAnswers(Backend):

@@ -107,7 +107,7 @@ def _joint(state: Mapping[str, Any]) -> tuple[Choice, Outcome]:
     """The choices stand in the prompt, and the answer is a letter."""
     letters = {str(letter): text(of, "a choice") for letter, of in state["output_mapping"].items()}
     right = [text(one["output"]["text"], "a reference") for one in state["instance"]["references"] if _correct(one)]
-    gold = next(place for place, of in enumerate(letters.values()) if of in right)
+    gold = _first([of in right for of in letters.values()])
     request = Choice(text(state["request"]["prompt"], "the prompt"), [f" {letter}" for letter in letters], gold)
     answer = _answer(state)
     if answer is None:
@@ -123,7 +123,7 @@ def _separate(states: Sequence[Mapping[str, Any]]) -> tuple[Choice, Outcome, str
         modes.setdefault(str(state.get("request_mode") or "original"), {})[state["reference_index"]] = state
     asked = [modes["original"][place] for place in sorted(modes["original"])]
     texts = [f" {text(one['output']['text'], 'a reference').strip()}" for one in asked[0]["instance"]["references"]]
-    gold = next(place for place, one in enumerate(asked[0]["instance"]["references"]) if _correct(one))
+    gold = _first([_correct(one) for one in asked[0]["instance"]["references"]])
     whole = text(asked[0]["request"]["prompt"], "the prompt")
     context = whole[: -len(texts[0])] if whole.endswith(texts[0]) else whole
     scores = tuple(_score(state, of) for state, of in zip(asked, texts, strict=True))
@@ -152,6 +152,13 @@ def _generated(state: Mapping[str, Any]) -> tuple[Request, Outcome]:
     )
     answer = _answer(state)
     return request, Failed("HELM has no answer") if answer is None else Generated(answer, "stop", 0)
+
+
+def _first(right: Sequence[bool]) -> int:
+    """Raises ValueError."""
+    if not any(right):
+        raise ValueError("no reference is marked as correct")
+    return right.index(True)
 
 
 def _correct(reference: Mapping[str, Any]) -> bool:

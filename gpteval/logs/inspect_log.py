@@ -156,14 +156,12 @@ def _item(task: LogTask, samples: Sequence[Mapping[str, Any]]) -> LogItem:
             values.setdefault(name, []).extend([] if value is None else [value])
     request: Request
     choices = [text(one, "a choice") for one in listing(first.get("choices"))]
-    if choices and len(targets) == 1 and targets[0] in ascii_uppercase[: len(choices)]:
-        request = Choice(_prompt(first), [f" {letter}" for letter in ascii_uppercase[: len(choices)]],
-                         ascii_uppercase.index(targets[0]))  # fmt: skip
+    letters = tuple(ascii_uppercase[: len(choices)])
+    if len(targets) == 1 and targets[0] in letters:
+        request = Choice(_prompt(first), [f" {letter}" for letter in letters], letters.index(targets[0]))
         judged = map(mapping, mapping(first.get("scores")).values())
         said = next((str(one["answer"]) for one in judged if one.get("answer")), "")
-        outcome: Outcome = Scored(
-            tuple(Score(None, 1, letter == said) for letter in ascii_uppercase[: len(choices)]), text=answer or ""
-        )
+        outcome: Outcome = Scored(tuple(Score(None, 1, letter == said) for letter in letters), text=answer or "")
         if len(samples) == 1 and "choice" in values:
             values = {"acc": values.pop("choice"), **values}
     else:
@@ -188,15 +186,13 @@ def _numbers(scores: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
 
 def _prompt(sample: Mapping[str, Any]) -> str:
     """What the model was shown before its first answer; the input where no messages are kept."""
+    given = sample.get("input")
     shown = []
-    for message in map(mapping, listing(sample.get("messages"))):
+    for message in map(mapping, listing(sample.get("messages")) or listing(given)):
         if message.get("role") == "assistant":
             break
         shown.append(_content(message.get("content")))
-    given = sample.get("input")
-    return "\n\n".join(filter(None, shown)) or (
-        _content(given) if isinstance(given, str) else _prompt({"messages": given})
-    )
+    return "\n\n".join(filter(None, shown)) or text(given, "the input")
 
 
 def _content(value: object) -> str:

@@ -116,6 +116,23 @@ def test_helms_separate_choices_have_their_log_probabilities(tmp_path: Path) -> 
     assert {key[1] for key in _rows(log)} == {"acc_token", "exact_match"}
 
 
+def test_a_helm_instance_without_a_right_reference_is_told(tmp_path: Path) -> None:
+    def state(name: str, tags: list[str]) -> dict[str, Any]:
+        references = [{"output": {"text": "red"}, "tags": tags}, {"output": {"text": "blue"}, "tags": []}]
+        return {
+            "instance": {"id": name, "references": references},
+            "output_mapping": {"A": "red", "B": "blue"},
+            "request": {"prompt": f"{name}?"},
+            "result": {"success": True, "completions": [{"text": " A"}]},
+        }
+
+    states = [state(f"n{n}", ["correct"] if n else []) for n in range(201)]
+    log = _helm(tmp_path / "log", states, [], "multiple_choice_joint")
+    row = _rows(log)["some", "acc"]
+    assert (row["n"], row["value"]) == (200, 1.0)
+    assert any("instance n0: no reference is marked as correct" in note for note in row["notes"])
+
+
 def test_inspects_accuracy_is_recomputed() -> None:
     if not INSPECT.is_file():
         pytest.skip("shared/data/logs is not there, beside the checkout")
@@ -155,6 +172,17 @@ def test_an_archive_of_inspect_says_what_its_json_says(tmp_path: Path) -> None:
         assert {k: v for k, v in found[1][key].items() if k != "notes"} == {
             k: v for k, v in row.items() if k != "notes"
         }
+
+
+def test_samples_that_tell_too_little_are_counted(tmp_path: Path) -> None:
+    bad = [{"input": None}, {"input": [{"role": "user", "content": None}]}, {"target": None}, {"scores": {"match": 5}}]
+    samples = [_sample(n, "yes", "C") for n in range(400)] + [_sample("bad", "yes", "C") | one for one in bad]
+    several = {"choices": ["red", "blue", "green"], "target": "AB"}  # more than one is right: no choice of one letter
+    samples.append(_sample("several", "A and B", "C") | several)
+    (tmp_path / "log.json").write_text(json.dumps(_inspect(samples)))
+    row = _rows(tmp_path / "log.json")["quiz", "match"]
+    assert (row["n"], row["value"]) == (402, 1.0)
+    assert any(note.startswith("3 items of the log cannot be read: log.json, sample 401") for note in row["notes"])
 
 
 def test_several_epochs_are_one_item_with_their_mean(tmp_path: Path) -> None:
