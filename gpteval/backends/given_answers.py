@@ -59,8 +59,8 @@ class GivenPrompt:
             return Generated(result.text, "stop", 0)
         chosen = chosen_of(self.request, result.text)
         if chosen is None:
-            return Failed("no choice: the answer is none of the choices, no letter and no index", answered=True,
-                          text=result.text)  # fmt: skip
+            none = "no choice: the answer is none of the choices, no letter and no index"
+            return Failed(none, answered=True, text=result.text)
         places = range(len(self.request.continuations))
         return Scored(tuple(Score(None, 1, place == chosen) for place in places), text=result.text)
 
@@ -88,7 +88,8 @@ class Given:
     def add(self, names: Iterable[str], answer: str) -> None:
         """The first answer to an item counts."""
         self.rows += 1
-        self.doubled += any([self.by.setdefault(name, answer) != answer for name in names])
+        known = [self.by.setdefault(name, answer) for name in names]
+        self.doubled += any(one != answer for one in known)
 
 
 class GivenAnswers(Backend):
@@ -163,7 +164,9 @@ class GivenAnswers(Backend):
         if self.given.doubled:
             found.append(f"{counted(self.given.doubled, 'answer')} to an item that has another one: the first counts")
         if self.given.rows > len(self._used):
-            found.append(f"{self.given.rows - len(self._used)} of the file's answers are to no item that was asked")
+            found.append(
+                f"{self.given.rows - len(self._used)} of the file's answers are to no item that was asked so far"
+            )
         return found
 
 

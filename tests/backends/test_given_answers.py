@@ -83,7 +83,7 @@ def test_missing_doubled_and_unknown_answers_are_counted_and_too_many_fail(asked
     assert _primary(made).coverage == 0.95
     assert "1 item without an answer" in notes
     assert "1 answer to an item that has another one: the first counts" in notes
-    assert "2 of the file's answers are to no item that was asked" in notes
+    assert "2 of the file's answers are to no item that was asked so far" in notes
 
 
 def test_an_answer_that_is_no_choice_is_wrong(asked: Any, tmp_path: Path) -> None:
