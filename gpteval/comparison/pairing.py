@@ -72,16 +72,13 @@ class PairedAnswers:
         """The metric's value on each resample of the masked items, [draws]."""
         key = (*one.unit, one.model, mask.tobytes())
         if key not in self._drawn:
-            alike = [other for other in self.of[one.unit].values() if other.units == one.units and mask.all()]
-            asked = alike or [one]  # all models that answered the same items at once
-            kept = [np.where(mask[:, None], other.stats, 0.0) for other in asked]
-            names, stats = bags(one.units, *kept)
+            asked = [one]
+            if mask.all():  # all models that answered the same items at once
+                asked = [other for other in self.of[one.unit].values() if other.units == one.units]
+            names, stats = bags(one.units, *(np.where(mask[:, None], other.stats, 0.0) for other in asked))
             if self._weights[0] != names:
                 self._weights = names, weights(names, seed=self.seed, draws=self.draws)
-            drawn = self._weights[1]
-            if names == one.units and not alike:
-                stats, drawn = [one.stats[mask]], drawn[mask]
-            found = resampled_all([(o.metric, of) for o, of in zip(asked, stats, strict=True)], drawn)
+            found = resampled_all([(o.metric, of) for o, of in zip(asked, stats, strict=True)], self._weights[1])
             whole = mask.tobytes()
             self._drawn |= {(*o.unit, o.model, whole): draws for o, draws in zip(asked, found, strict=True)}
         return self._drawn[key]
