@@ -12,7 +12,7 @@ from typing import IO, Any
 from gpteval.core.errors import GptevalError
 
 LONGEST = 64 * 2**20  # bytes of a line, or of a part of an archive
-LARGEST = 2**30  # bytes of a document that is read as one
+LARGEST = 2**29  # bytes of a document that is read as one
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -38,7 +38,7 @@ def document(path: Path, of: type = dict) -> Any:
     with open_log(path) as handle:
         data = handle.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise LogError(f"{path.name} is larger than {LARGEST // 2**30} GiB", "part it into runs of their own")
+        raise LogError(f"{path.name} is larger than {LARGEST // 2**20} MiB", "part it; of Inspect give the .eval archive")
     return parsed(data, path.name, of)
 
 
