@@ -38,7 +38,8 @@ def document(path: Path, of: type = dict) -> Any:
     with open_log(path) as handle:
         data = handle.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise LogError(f"{path.name} is larger than {LARGEST // 2**20} MiB", "part it; of Inspect give the .eval archive")
+        most = f"{LARGEST // 2**20} MiB"
+        raise LogError(f"{path.name} is larger than {most}", "part it; of Inspect give the .eval archive")
     return parsed(data, path.name, of)
 
 
