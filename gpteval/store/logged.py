@@ -87,7 +87,7 @@ def _read_beside(path: Path) -> subprocess.Popen[bytes]:
     """A process that has ``as_run`` read it, and says nothing."""
     code = f"import sys; from {__name__} import Path, as_run; as_run(Path(sys.argv[1]))"
     nowhere = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    return subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=nowhere, stderr=nowhere)
 
 
 def _log_at(path: Path) -> tuple[LogReader, tuple[Path, ...]] | None:
