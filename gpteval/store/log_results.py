@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from gpteval.core.errors import StoreError
+from gpteval.core.errors import NotAvailable, StoreError
 from gpteval.core.generations import generation_of
-from gpteval.core.outcomes import Record, Result
+from gpteval.core.outcomes import Failed, Record, Result
 from gpteval.core.types import Choice, Prompt, Request
 from gpteval.logs.log import PREFIX, BadItem, Log, LogItem, LogModel, LogTask, LogTotal
 from gpteval.metrics.base import MeanMetric, Metric
@@ -44,6 +45,7 @@ class LogUnit:
         self._seen: dict[str, int] = {}
         self._bad: list[str] = []
         self._left_out: dict[str, None] = {}
+        self._otherwise: Counter[str] = Counter()  # by metric, items of which gpteval's own number is another
         self._shares = 0.0  # sum of 1 / K of items with choices
         self._first: Request | None = None
 
@@ -78,6 +80,7 @@ class LogUnit:
         count = self._seen[content] = self._seen.get(content, 0) + 1
         prompt = Prompt(content if count == 1 else f"{content}-{count}", item.request)
         stats = {metric.name: item.scores[metric.name] for metric in self.metrics if metric.name in item.scores}
+        self._otherwise.update(m.name for m in self.metrics if m.name in stats and _counts_otherwise(m, item))
         values = {name: _value(metric, stats[name]) for metric in self.metrics if (name := metric.name) in stats}
         return Record(prompt.item_id, prompt, item.outcome, values, stats)
 
@@ -120,9 +123,17 @@ class LogUnit:
             coverage=(self.tally.items - failed) / self.tally.items,
             truncated=0,
             chance=chance,
-            signature=metric.signature([request]) if metric.name in metric_registry() else "",
+            signature="|".join(filter(None, [self._signature(metric, request), self._counted_otherwise(metric)])),
             notes=tuple(self._notes(metric, interval.value)),
         )
+
+    @staticmethod
+    def _signature(metric: Metric, request: Request) -> str:
+        return metric.signature([request]) if metric.name in metric_registry() else ""
+
+    def _counted_otherwise(self, metric: Metric) -> str:
+        count = self._otherwise[metric.name]
+        return f"as the log counts it: gpteval's own {metric.name} is another on {count} items" if count else ""
 
     def _notes(self, metric: Metric, value: float) -> Iterable[str]:
         yield _NOT_HERE.format(self.log.harness)
@@ -134,6 +145,8 @@ class LogUnit:
             yield f"{doubled} items ask what another one asks"
         if self._left_out:
             yield f"left out, as not every item has a number of them: {', '.join(self._left_out)}"
+        if otherwise := self._counted_otherwise(metric):
+            yield otherwise
         yield from fewer_scored(self.tally.scored(metric), self.tally.items - self.tally.failed)
         said = self.task.said.get(metric.name)
         if said is not None and abs(said - value) > NEAR * max(1.0, abs(said)):
@@ -210,6 +223,17 @@ def _metric(name: str, higher: Mapping[str, bool]) -> Metric:
     if name in known:
         return known[name]
     return StoredMetric(name, "mean", higher.get(name, True), None, 0.0, by_ratio=False, floor=None)
+
+
+def _counts_otherwise(metric: Metric, item: LogItem) -> bool:
+    """Whether gpteval's metric of that name gives another number for the same answer."""
+    own = metric.name in metric_registry() and isinstance(metric, MeanMetric)
+    if not own or isinstance(item.outcome, Failed) or not isinstance(item.request, metric.requests):
+        return False
+    try:
+        return abs(metric.stats(item.request, item.outcome)[0] - item.scores[metric.name][0]) > NEAR
+    except NotAvailable:  # the log does not tell what it needs
+        return False
 
 
 def _fits(metric: Metric, stats: Sequence[float]) -> bool:

@@ -299,3 +299,16 @@ def test_large_logs_are_read_side_by_side_with_the_same_numbers(
     (logs[1] / f"samples_t_{DATE}.jsonl").write_text("{")
     with pytest.raises(LogError, match="line 1 is not JSON"):
         read_runs(list(map(str, logs)))
+
+
+def test_a_metric_that_the_log_counts_otherwise_is_told_beside_a_run_of_ours(tmp_path: Path) -> None:
+    """exact_match of gpteval passes over case and full stops; this log's does not."""
+    texts = [generation(n, "Yes." if n % 2 else "yes", "yes") for n in range(12)]
+    log = write_log(tmp_path / "log", {"g": texts})
+    (row,) = read_runs(str(log)).merged.rows
+    assert row["value"] == 0.5
+    said = "as the log counts it: gpteval's own exact_match is another on 6 items"
+    assert said in row["notes"]
+    made = gpteval.evaluate(f"answers:{log}", f"log:{log}", out=tmp_path / "run")
+    (pair,) = compare([str(log), str(made.folder)]).pairs
+    assert any(said in note for note in pair.notes)
