@@ -206,7 +206,8 @@ def of_one(metric: str | None) -> None:
     if metric is not None and metric in known and not known[metric].in_pairs:
         raise UsageError(
             f"{metric} tells of one model: of a difference of two by it, chance is a part that no interval allows for",
-            "compare by brier or log_loss, which are better where probabilities are, and read it in 'gpteval table'",
+            "compare by brier or log_loss, which are least where probabilities are true; "
+            f"'gpteval table RUN --metric {metric}' has what each model has",
         )
 
 

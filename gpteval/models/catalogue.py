@@ -225,7 +225,10 @@ def _served(spec: str) -> ModelInfo:
     if spec in model_registry():
         return model_registry()[spec]
     if not name:
-        raise UsageError(f"{spec} names no model", f"write {kind}:NAME, such as {kind}:gpt-4o")
+        raise UsageError(
+            f"{spec} names no model",
+            f"write {kind}:FILE" if kind == "answers" else f"write {kind}:NAME, such as {kind}:gpt-4o",
+        )
     if (file := Path(name).expanduser()).exists():  # of answers that are there: a result holds no path of a machine
         return ModelInfo(name=f"{kind}:{file.resolve().name}", location=name, generation="other", backend=kind)
     dated = [i for i in model_registry().values() if i.backend and name.startswith(f"{i.location}-")]

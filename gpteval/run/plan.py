@@ -88,11 +88,12 @@ class RunPlan:
         return list(both.values()) if choices == "both" else [task if choices == CHOICES[0] else lettered]
 
     def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
-        """Without those that score whole texts. Raises UsageError where none is left."""
+        """Without those that score whole texts, or whose prompts are whole. Raises UsageError where none is left."""
         left = [t for t in tasks if not isinstance(data := self.data[t.label], TaskData) or takes_examples(data)]
         for task in tasks:
             if task not in left:
-                self.listener.warned(f"{task.label} scores whole texts and takes no examples: it is left out")
+                why = "scores whole texts and" if task.shots_inside is None else "asks a log's own prompts, and"
+                self.listener.warned(f"{task.label} {why} takes no examples: it is left out")
         if not left:
             raise UsageError("none of these tasks takes examples", "for example --tasks nano_topic")
         return left

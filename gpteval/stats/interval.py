@@ -81,7 +81,7 @@ def estimate(
         return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n=n, method="clopper-pearson")
     if metric.no_interval:
         return Estimate(value, n=n, why=metric.no_interval)
-    if has_own_interval(metric):
+    if type(metric).own_interval is not Metric.own_interval:
         return _own(metric, stats, value, clusters if grouped else None, level)
     found = pseudo_values(metric, stats, clusters, texts=texts)
     if found.why or found.alike:
@@ -94,10 +94,6 @@ def estimate(
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (metric.bottom, metric.scale)
     method = f"jackknife t over {len(found.names)} {found.units}s" if grouped or texts else "jackknife t"
     return Estimate(value, max(bottom, low), min(top, high), stderr, n=n, method=method)
-
-
-def has_own_interval(metric: Metric) -> bool:
-    return type(metric).own_interval is not Metric.own_interval
 
 
 def _own(metric: Metric, stats: Floats, value: float, clusters: Sequence[str] | None, level: float) -> Estimate:

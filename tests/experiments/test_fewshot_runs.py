@@ -22,6 +22,7 @@ from gpteval.run.units import Listener, Unit
 from gpteval.stats.two_way import seed_spread, two_way
 from tests.conftest import RunCli
 from tests.fewshot_cells import Simulated, cell
+from tests.lm_eval_logs import choice, write_log
 
 
 def test_a_line_of_bars() -> None:
@@ -159,6 +160,12 @@ class TestRuns:
         )
         refused = in_process(*common, "--tasks", "nano_en_fr", "--metric", "bpb")
         assert (refused.returncode, "none of these tasks can be scored by bpb" in refused.stderr) == (2, True)
+
+    def test_a_logs_own_prompts_take_no_examples(self, tmp_path: Path, in_process: RunCli) -> None:
+        log = write_log(tmp_path / "log", {"t": [choice(n, [-1.0, -2.0]) for n in range(6)]})
+        done = in_process("fewshot", "--models", "gpt2-nano", "--tasks", f"log:{log}", "--out", tmp_path / "run")
+        assert done.returncode == 2
+        assert "t asks a log's own prompts, and takes no examples: it is left out" in done.stderr
 
     def test_python_refuses_too(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="takes no examples|takes examples"):

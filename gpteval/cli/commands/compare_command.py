@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from gpteval.cli.options import Json, names
 from gpteval.core.atomic import write_whole
 from gpteval.core.errors import OutputError, UnknownNameError, UsageError
 from gpteval.core.own import refuse_others
+
+if TYPE_CHECKING:
+    from gpteval.store.runs import Runs
 
 
 def compare(
@@ -84,12 +87,8 @@ def compare(
     refuse_others([junit] if junit else [], "name another file with --junit")
     data = read_runs(runs)
     if kl:
-        if metric is not None or gate or no_worse_than is not None or side or anytime or kind not in ("text", "json"):
-            raise UsageError("--kl is a comparison by itself, as text or json", "with --baseline and --json alone")
-        from gpteval.cli.divergence_console import show_divergences
-        from gpteval.comparison.divergence import divergences
-
-        show_divergences(divergences(data, baseline=baseline), kind == "json")
+        alone = not (metric or gate or no_worse_than or side or anytime or margin or common_items or force)
+        _tell_divergences(data, baseline, kind, alone=alone)
         raise typer.Exit(0)
     comparison = compared(
         data,
@@ -120,6 +119,16 @@ def compare(
     if junit is not None:
         _write(junit, junit_of(checks))
     raise typer.Exit(1 if failed else 0)
+
+
+def _tell_divergences(runs: Runs, baseline: str | None, kind: str, *, alone: bool) -> None:
+    """Print how far models are apart at each token. Raises UsageError beside other ways to compare."""
+    from gpteval.cli.divergence_console import show_divergences
+    from gpteval.comparison.divergence import divergences
+
+    if not alone or kind not in ("text", "json"):
+        raise UsageError("--kl is a comparison by itself, as text or json", "with --baseline and --json alone")
+    show_divergences(divergences(runs, baseline=baseline), kind == "json")
 
 
 def _write(path: Path, text: str) -> None:
