@@ -229,8 +229,9 @@ def _served(spec: str) -> ModelInfo:
             f"{spec} names no model",
             f"write {kind}:FILE" if kind == "answers" else f"write {kind}:NAME, such as {kind}:gpt-4o",
         )
-    if (file := Path(name).expanduser()).exists():  # of answers that are there: a result holds no path of a machine
-        return ModelInfo(name=f"{kind}:{file.resolve().name}", location=name, generation="other", backend=kind)
+    if kind == "answers":  # that are there, in a file: a result holds no path of a machine
+        called = Path(name).expanduser().resolve().name
+        return ModelInfo(name=f"{kind}:{called}", location=name, generation="other", backend=kind)
     dated = [i for i in model_registry().values() if i.backend and name.startswith(f"{i.location}-")]
     same = max(dated, key=lambda i: len(i.location), default=None)
     if same is None:

@@ -14,6 +14,7 @@ import gpteval
 from gpteval.backends.given_answers import chosen_of
 from gpteval.comparison.compare import compare
 from gpteval.core.types import Choice
+from gpteval.models.catalogue import resolve_models
 from gpteval.store.documents import read_samples
 from gpteval.store.runs import read_runs
 from tests.lm_eval_logs import choice, generation, write_log
@@ -135,3 +136,10 @@ def test_perplexity_of_answers_is_not_to_be_had(tmp_path: Path) -> None:
     path = _lines(tmp_path / "a.jsonl", [{"id": "x", "answer": "y"}])
     made = _run(path, "nano_prose", tmp_path / "run")
     assert made.failures[0].unavailable
+
+
+def test_a_served_model_is_not_a_file_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "EleutherAI/pythia-160m").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (served,) = resolve_models(["completions:EleutherAI/pythia-160m"])
+    assert (served.name, served.generation) == ("completions:EleutherAI/pythia-160m", "gpt3")
