@@ -14,7 +14,7 @@ from gpteval.api.api_model import ApiModel
 from gpteval.api.client import Client, Document
 from gpteval.api.server_errors import GivenUp, Malformed, Otherwise, Rejected
 from gpteval.api.streak import Streak
-from gpteval.backends.interface import Backend, CostEstimate
+from gpteval.backends.interface import CHAT, Backend, CostEstimate
 from gpteval.backends.opening import Opening
 from gpteval.backends.prices import Price, price_of
 from gpteval.backends.query_plan import Plan
@@ -56,6 +56,8 @@ class ApiBackend(Backend):
 
     def __init__(self, model: ApiModel, opening: Opening) -> None:
         self.model, self.options, self.budget = model, model.options, opening.budget
+        self.chat = replace(opening.computing.chat, thinking=False)  # it thinks as it was set to
+        self.rule = self.chat.rule if CHAT in self.can else ""
         self.price: Price | None = price_of(model.info.location, self.options.prices)
         if self.options.max_cost is not None and self.price is None and self.options.of_this_machine:
             self.price = Price(model.info.location, 0.0, 0.0, "served by this machine, which sends no bill")

@@ -15,15 +15,14 @@ from typing import Any
 from gpteval.api.api_backend import A_TOKEN, LONGEST_NAME, ApiBackend, choice_of, number, usage_of
 from gpteval.api.client import Document
 from gpteval.api.server_errors import Malformed, Rejected
-from gpteval.api.thinking import answer_behind
 from gpteval.backends.interface import CHAT, GREEDY
 from gpteval.backends.query_plan import Plan
-from gpteval.backends.text_queries import SYSTEM, TextQuery, letter_result, plan_texts
+from gpteval.backends.text_queries import THINKING_TOKENS, TextQuery, letter_of, letter_result, plan_texts
+from gpteval.backends.thinking import answer_behind
 from gpteval.core.kinds import CUT, FILTERED, NO_ANSWER, NO_LETTER, NO_TEXT, REFUSAL
 from gpteval.core.types import Prompt
 from gpteval.tokens.queries import QueryResult
 
-THINKING_TOKENS = 4096  # for models that count what they think as what they write
 LONG = "beyond its limit"  # how a text ends that is longer than the task asked for
 SHARE = 0.5  # of the first token's probability that letters hold, at least, to be believed rather than the text
 TOP = 20  # likeliest first tokens that the protocol tells, at most
@@ -36,8 +35,6 @@ GROUPS = {
     "seed": ("seed",),
 }
 _ALONE = re.compile(r"\W*([A-Za-z])\W*")  # a token that is a letter: with a space, in brackets, small
-_LETTER = re.compile(r"\W*([A-Z])(?:[\s.):,*]|$)")
-_SENTENCE = re.compile(r"(?:answer|option|choice)(?:\s+is|:)\s*\W*([A-Z])(?!\w)", re.IGNORECASE)
 
 
 class ChatBackend(ApiBackend):
@@ -51,11 +48,10 @@ class ChatBackend(ApiBackend):
         """Nothing: what the server does not take is found out with the first answers."""
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        return plan_texts(prompts, self.model.key)
+        return plan_texts(prompts, self.model.key, self.chat)
 
     def body(self, query: TextQuery, without: Collection[str]) -> dict[str, Any]:
-        system = [{"role": "system", "content": SYSTEM}] if query.options else []
-        body: dict[str, Any] = {"messages": [*system, {"role": "user", "content": query.prompt}]}
+        body: dict[str, Any] = {"messages": query.messages}
         if "max_tokens" in without:
             body["max_completion_tokens"] = query.max_tokens + THINKING_TOKENS
         else:
@@ -93,8 +89,8 @@ class ChatBackend(ApiBackend):
                 return QueryResult(0, error=f"{NO_TEXT}: it thinks, and ends")
             if text is None:
                 raise Malformed("its message has no content", NO_ANSWER)
-        answer, thought = answer_behind(text or "")
-        thought |= thought_apart
+        answer, thinks = answer_behind(text or "")
+        thought = thought_apart or ((text or "")[: len(text or "") - len(answer or "")] if thinks else "")
         if answer is None or (reason == "length" and not answer.strip()):
             spent = "a thought" if thought else "nothing that is shown"
             return QueryResult(0, error=f"{CUT}: its limit of tokens went into {spent}", text=_kept(query, text))
@@ -103,7 +99,8 @@ class ChatBackend(ApiBackend):
         else:
             result = _written(query, answer, reason)
         noted = json.loads(result.extra) if result.extra else {}
-        noted |= {name: True for name, so in (("thought", thought), ("long", result.finish == LONG)) if so}
+        noted |= {"thinks": thought[: A_TOKEN * THINKING_TOKENS]} if thought else {}
+        noted |= {"long": True} if result.finish == LONG else {}
         used = usage_of(document)
         return replace(
             result,
@@ -128,13 +125,14 @@ class ChatBackend(ApiBackend):
         return letter_result(best, found, text=_kept(query, text), options=query.options, share=share)
 
 
-def _content(message: Mapping[str, Any]) -> tuple[str | None, bool]:
-    """The text of a message, which may come in parts; and whether a thought stands apart from it. Raises Malformed."""
+def _content(message: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The text of a message, which may come in parts; and the thought that stands apart from it. Raises Malformed."""
     content = message.get("content")
-    thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    thought = next((str(message[name]) for name in ("reasoning_content", "reasoning") if message.get(name)), "")
     if isinstance(content, list):
         parts = [part if isinstance(part, Mapping) else {"type": "text", "text": part} for part in content]
-        thought |= any(part.get("type") in ("thinking", "reasoning") for part in parts)
+        apart = [part for part in parts if part.get("type") in ("thinking", "reasoning")]
+        thought = thought or "\n".join(str(part.get("thinking") or part.get("text") or part["type"]) for part in apart)
         content = "".join(part["text"] for part in parts if part.get("type", "text") in ("text", "output_text"))
     if not isinstance(content, str | None):
         raise Malformed("its message's content is no text")
@@ -160,17 +158,6 @@ def _written(query: TextQuery, text: str, reason: object) -> QueryResult:
     ends = [place for stop in query.stop if (place := kept.find(stop)) >= 0]
     finish = "stop" if ends else LONG if len(kept) < len(text) else "length" if reason == "length" else "stop"
     return QueryResult(0, text=kept[: min(ends, default=len(kept))], finish=finish)
-
-
-def letter_of(text: str, letters: str) -> str:
-    """The letter that an answer names: at its beginning (``B``, ``(B)``, ``B. because``), or in a sentence that says
-    so once (``The answer is B.``); "" where it names none, or several.
-    """
-    begun = _LETTER.match(text)
-    if begun and begun[1] in letters and not re.match(r"\W*[AI]\s+\w", text):
-        return begun[1]
-    named = {found.upper() for found in _SENTENCE.findall(text)}
-    return named.pop() if len(named) == 1 and named <= set(letters) else ""
 
 
 def _first_letters(choice: Mapping[str, Any], letters: str) -> dict[str, float] | None:

@@ -138,6 +138,7 @@ class Backend(Protocol):
     can: ClassVar[frozenset[str]]
     model: Model
     protocol: str = ""  # of its results, where it does not ask as the number of examples says
+    rule: str = ""  # what else its numbers depend on, for their signature
 
     @classmethod
     @abstractmethod
@@ -195,6 +196,10 @@ class Backend(Protocol):
 
     def notes(self) -> list[str]:
         """What a reader of its results should know."""
+        return []
+
+    def cautions(self) -> list[str]:
+        """What is to be said once, before anything is asked."""
         return []
 
     def for_task(self, task: Task, shots: int, warn: Callable[[str], None]) -> Backend:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.chat_options import ChatOptions
 from gpteval.backends.prices import Budget
 from gpteval.models.loader import LoadOptions
 from gpteval.tasks.profiles import LM_EVAL
@@ -13,13 +14,16 @@ from gpteval.tasks.profiles import LM_EVAL
 
 @dataclass(frozen=True)
 class Computing:
-    """What of a run's configuration whoever computes needs: how a model is loaded, how queries are cut and batched."""
+    """What of a run's configuration whoever computes needs: how a model is loaded, how queries are cut and batched, and
+    how chats are asked.
+    """
 
     load: LoadOptions
     batch_tokens: int | None = None
     stride: int | None = None
     profile: str = "gpteval"
     top_logprobs: int = 0
+    chat: ChatOptions = field(default_factory=ChatOptions)
 
     @property
     def as_lm_eval(self) -> bool:

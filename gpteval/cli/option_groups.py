@@ -20,11 +20,16 @@ from typer.models import OptionInfo
 from gpteval.cli.completion import completer
 from gpteval.cli.options import Device
 from gpteval.cli.voice import speak
+from gpteval.core.errors import UsageError
 from gpteval.data.downloads import set_hub_timeout
 
 if TYPE_CHECKING:
     from gpteval.backends.api_options import ApiOptions
+    from gpteval.backends.chat_options import ChatOptions
     from gpteval.models.loader import LoadOptions
+
+
+BEFORE = {"default": "text", "text": "text", "letters": "letters", "both": "both"}  # of --protocol
 
 
 def _hub_timeout(seconds: int | None) -> int | None:
@@ -87,6 +92,41 @@ class Server:
         from gpteval.backends.api_options import ApiOptions
 
         return ApiOptions(self.base_url, tokenizer, self.api_key_file, self.in_flight, self.max_cost, self.prices)
+
+
+@dataclass(frozen=True)
+class Chats:
+    """How chats are asked."""
+
+    protocol: Annotated[
+        str,
+        typer.Option(help="raw, or chat: models that are loaded here are asked by their chat template, as chat:NAME"),
+    ] = "raw"
+    system: Annotated[str, typer.Option(help="what chats are told before all else")] = ""
+    shots_as: Annotated[
+        str, typer.Option(help="examples of chats: text, in one message, or turns of a conversation")
+    ] = "text"
+    thinking: Annotated[
+        bool, typer.Option("--thinking", help="let chats that are loaded here think before they answer")
+    ] = False
+
+    def options(self) -> ChatOptions:
+        """Raises UsageError."""
+        from gpteval.backends.chat_options import ChatOptions
+
+        return ChatOptions(self.system, self.shots_as, self.thinking)
+
+    def models(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """As they are asked. Raises UsageError."""
+        from gpteval.models.catalogue import as_chats
+
+        if self.protocol not in ("raw", "chat", *BEFORE):
+            raise UsageError(f"--protocol is raw or chat, not {self.protocol!r}")
+        return as_chats(names) if self.protocol == "chat" else names
+
+    def choices(self, choices: str) -> str:
+        """What ``--choices`` says; in the version before, ``--protocol`` was its name."""
+        return BEFORE.get(self.protocol, choices)
 
 
 @dataclass(frozen=True)

@@ -22,3 +22,6 @@ def kind_of(error: str) -> str:
     """The kind of an item's error; of "" and of errors without one, that."""
     kinds = (*ANSWERED, *AGAIN, REJECTED)
     return next((kind for kind in kinds if error.startswith(f"{kind}:")), FAILED) if error else ANSWER
+
+
+RAW = "asked without its chat template"  # of a model that has one; how the note on it begins

@@ -36,8 +36,9 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for; ``text`` what a model behind an
-    API wrote, and ``share`` how much of its first token's probability the options' letters hold, where it tells.
+    """Outcome of a Choice. ``neutral`` holds the unconditional scores, when asked for; ``text`` what a chat wrote, and
+    ``share`` how much of its first token's probability the options' letters hold, where it tells. ``thought``: what it
+    wrote before its answer, which is not scored.
     """
 
     scores: tuple[Score, ...]
@@ -47,6 +48,7 @@ class Scored:
     cost: Cost = field(default=Cost(), compare=False)
     text: str = ""
     share: float | None = None
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Rolled:
 class Generated:
     """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it.
 
-    ``limit_cut``: by how many tokens the limit was lowered, for want of room in the window.
+    ``limit_cut``: by how many tokens the limit was lowered, for want of room in the window. ``thought``: what it wrote
+    before the text, which is not scored.
     """
 
     text: str
@@ -79,6 +82,7 @@ class Generated:
     tokens_cut: int = 0
     limit_cut: int = 0
     cost: Cost = field(default=Cost(), compare=False)
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Failed:
     cost: Cost = field(default=Cost(), compare=False)
     answered: bool = False
     text: str = ""
+    thought: str = ""
 
 
 Outcome = Scored | Rolled | Generated | Failed

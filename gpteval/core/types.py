@@ -243,6 +243,7 @@ class Prompt:
 
     ``preamble`` and each of ``examples`` end with their separator, so the exact text is a plain
     join. Examples stay apart so that whole ones can be dropped when the window is too short.
+    ``answers_at``: of each example where its answer begins, in characters; for chats that show examples as turns.
     ``cluster``: digest of what the item shares with others (its passage), or "".
     """
 
@@ -251,6 +252,7 @@ class Prompt:
     examples: tuple[str, ...] = ()
     preamble: str = ""
     cluster: str = ""
+    answers_at: tuple[int, ...] = ()
 
     def text(self, dropped: int = 0) -> str:
         """The text before the continuation, without the first ``dropped`` examples."""

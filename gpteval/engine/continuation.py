@@ -63,7 +63,8 @@ class Continuation:
             self.tokens, self.text, self.finish = self.tokens[:count], text[: min(self._stops(text))], "stop"
 
     def _stops(self, text: str) -> list[int]:
-        return [at for stop in self.query.stop if (at := text.find(stop)) >= 0]
+        begin = len(text) - len(text.lstrip()) if self.query.blank_first else 0
+        return [at for stop in self.query.stop if (at := text.find(stop, begin)) >= 0]
 
     def result(self) -> QueryResult:
         return QueryResult(

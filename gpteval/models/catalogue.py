@@ -21,7 +21,7 @@ from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry
 from gpteval.core.text import natural
 from gpteval.models.embedded import nano_models
-from gpteval.models.prefixes import LOCAL, prefixes
+from gpteval.models.prefixes import AS_CHAT, LOCAL, prefixes
 from gpteval.models.steps import refuse_unsure, revisions, step_of
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -46,7 +46,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*")
 class ModelInfo:
     """A model that can be named. ``location`` is a Hub id, or a folder or checkpoint when ``local``.
 
-    ``backend``: what its name begins with where it is not loaded here; ``location`` is then its name there.
+    ``backend``: what its name begins with where it is not asked as it is; where it is not loaded here either,
+    ``location`` is its name there.
     ``step``: how far its training was, where its name tells; then ``family`` is what its checkpoints have in common.
     """
 
@@ -151,8 +152,31 @@ def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
     """
     asked: dict[object, ModelInfo] = {}
     for info in (info for spec in specs for info in _resolve(spec)):
-        asked.setdefault(Path(info.location).resolve() if info.local else (info.location, info.name), info)
-    return _with_families(distinguish(asked.values()))
+        place = Path(info.location).resolve() if info.local else (info.location, info.name)
+        asked.setdefault((place, info.backend), info)
+    return list(map(_as_named, _with_families(distinguish(asked.values()))))
+
+
+def as_chats(specs: Iterable[str]) -> tuple[str, ...]:
+    """The names under which those of ``specs`` that are loaded here are asked as chats. Raises UsageError for a server
+    that goes on with texts.
+    """
+    found = []
+    for spec in specs:
+        prefix = spec.partition(":")[0]
+        if prefix == "completions":
+            raise UsageError(
+                f"{spec} goes on with texts and is no chat", f"openai:{spec.partition(':')[2]} asks it as one"
+            )
+        found.append(spec if prefix in prefixes() and prefix else f"{AS_CHAT}:{spec}")
+    return tuple(found)
+
+
+def _as_named(info: ModelInfo) -> ModelInfo:
+    """A model that is asked as a chat says so in its name, and is of a family of its own."""
+    if info.backend != AS_CHAT:
+        return info
+    return replace(info, name=f"{AS_CHAT}:{info.name}", family=info.family and f"{AS_CHAT}:{info.family}")
 
 
 def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
@@ -270,7 +294,11 @@ def _resolve(spec: str) -> list[ModelInfo]:
     group = [info for info in registry.values() if info.group == spec]
     if group:
         return group
-    prefix = spec.partition(":")[0]
+    prefix, _, named = spec.partition(":")
+    if prefix == AS_CHAT and named:
+        if named.partition(":")[0] in prefixes():
+            raise UsageError(f"{named} is asked as it is: {AS_CHAT}: is for models whose weights are here")
+        return [replace(info, backend=AS_CHAT) for info in _resolve(named)]
     if prefix and prefix in prefixes():
         return [_served(spec)]
     name, _, revision = spec.partition("@")

@@ -8,8 +8,10 @@ from importlib.metadata import EntryPoint
 from gpteval.core.plugins import named_points
 
 LOCAL = ""  # of names without a prefix: catalogue names, folders, Hub ids
+AS_CHAT = "chat"  # what stands behind it is such a name, too
 BUILTIN = {
     LOCAL: "gpteval.tune.local_backend:LocalBackend",
+    AS_CHAT: "gpteval.chat.chat_engine:ChatEngine",
     "openai": "gpteval.api.chat:ChatBackend",
     "answers": "gpteval.backends.given_answers:GivenAnswers",
     "completions": "gpteval.api.completions:CompletionsBackend",

@@ -193,6 +193,7 @@ def build_prompts(
     for item in data.items:
         request = requests.of(task, item)
         examples: tuple[str, ...] = ()
+        answers_at: tuple[int, ...] = ()
         if shots:
             group = item[task.shots_group] if task.shots_group else ""
             key = (seed, task.name, group) if mode == "fixed" else (seed, task.name, item.id)
@@ -207,11 +208,12 @@ def build_prompts(
             if len(chosen) < shots:
                 among = f" with {task.shots_group} {group!r}" if task.shots_group else ""
                 raise _too_few(data, shots, len(chosen), among, pool)
-            examples = tuple(seen(other)[variant] for other in chosen)
+            shown_as = [(seen(other)[variant], len(requests.of(task, other).prompt)) for other in chosen]
             if control:
-                examples = _controlled(data, control, chosen, examples, pool, key)
+                shown_as = _controlled(data, control, chosen, shown_as, pool, key)
+            examples, answers_at = zip(*shown_as, strict=True)
         cluster = digest(item[task.cluster]) if task.cluster else ""
-        prompts.append(Prompt(item.id, request, examples, task.preamble, cluster))
+        prompts.append(Prompt(item.id, request, examples, task.preamble, cluster, answers_at))
     return prompts
 
 
@@ -226,8 +228,9 @@ def _as_peer(data: TaskData, shots: int) -> list[Prompt]:
     try:
         for item, others in zip(data.items, drawn, strict=True):
             examples = tuple(_example(task, other, data.requests) for other in others)
+            answers_at = tuple(len(data.requests.of(task, other).prompt) for other in others)
             cluster = digest(item[task.cluster]) if task.cluster else ""
-            prompts.append(Prompt(item.id, data.requests.of(task, item), examples, task.preamble, cluster))
+            prompts.append(Prompt(item.id, data.requests.of(task, item), examples, task.preamble, cluster, answers_at))
     except ValueError:
         raise _too_few(data, shots, len(data.pool), "", data.pool) from None
     return prompts
@@ -250,18 +253,18 @@ def _controlled(
     data: TaskData,
     control: str,
     chosen: Sequence[Item],
-    shown: Sequence[str],
+    shown: Sequence[tuple[str, int]],
     pool: Sequence[Item],
     key: Sequence[object],
-) -> tuple[str, ...]:
+) -> list[tuple[str, int]]:
+    """The examples in another way, each with the place of its answer."""
     task, request_of = data.task, partial(data.requests.of, data.task)
     number = order_of(control)
     if number is not None:
-        return tuple(reordered(shown, number, key))
+        return reordered(shown, number, key)
     answers = random_answers(chosen, pool, request_of, key)
-    return tuple(
-        request_of(item).prompt + answer + task.separator for item, answer in zip(chosen, answers, strict=True)
-    )
+    prompts = [request_of(item).prompt for item in chosen]
+    return [(prompt + answer + task.separator, len(prompt)) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 def _example(task: Task, item: Item, requests: Requests) -> str:

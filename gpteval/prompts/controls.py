@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from gpteval.core.errors import TaskError, UsageError
 from gpteval.core.types import Choice, Item, Request, digest
@@ -16,6 +17,7 @@ from gpteval.core.types import Choice, Item, Request, digest
 RANDOM_LABELS = "random-labels"
 ORDER = "order"
 CONTROLS = (RANDOM_LABELS, ORDER)
+Shown = TypeVar("Shown")  # an example as it is shown
 
 
 def order_of(control: str) -> int | None:
@@ -33,7 +35,7 @@ def other_orders(shots: int) -> int:
     return math.factorial(shots) - 1
 
 
-def reordered(texts: Sequence[str], number: int, key: Sequence[object]) -> list[str]:
+def reordered(texts: Sequence[Shown], number: int, key: Sequence[object]) -> list[Shown]:
     """The ``number``-th other order. All are different, as long as there are so many."""
     if number > other_orders(len(texts)):
         raise UsageError(f"{len(texts)} examples have no {ORDER}-{number}", "ask for fewer orders, or more examples")

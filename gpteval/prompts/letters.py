@@ -14,7 +14,8 @@ from gpteval.tasks.forms import LETTERS, lettered
 from gpteval.tasks.task import DEFAULT
 
 NAME = "letters"
-CHOICES = ("text", NAME, "both")  # how choices are asked: as they are, by letter, or both ways
+AUTO = "auto"  # of chats by letter, of others as text
+CHOICES = (AUTO, "text", NAME, "both")  # how choices are asked: as they are, by letter, or both ways
 _CUES = ("Answer:", "A:")  # at the end of a context, where the letters' own cue comes instead
 
 

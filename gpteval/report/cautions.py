@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gpteval.core.kinds import RAW
 from gpteval.core.show import counted, listed
 from gpteval.report.costs import API
 from gpteval.report.leaderboard import NOT_RUN, Column, Leaderboard, is_fraction
@@ -20,6 +21,7 @@ def cautions(loaded: Loaded, board: Leaderboard, several_sets: frozenset[str] = 
     made = (
         *(_absent(board), _failed(board), _few_items(board), _at_chance(board), _shortened(board), _partly(board)),
         _protocols(board),
+        _raw(board),
         _one_set(board, several_sets),
         _machines(loaded),
         _servers(loaded),
@@ -120,6 +122,13 @@ def _protocols(board: Leaderboard) -> str:
     if not others:
         return ""
     return f"The protocol is that of {listed(sorted(others))}: numbers by another do not compare with these."
+
+
+def _raw(board: Leaderboard) -> str:
+    raw = [model for model, _, row in _rows(board) if any(RAW in note for note in row.get("notes") or ())]
+    if not raw:
+        return ""
+    return f"Chat models were {RAW} ({_some(raw)}), and may do better than this: chat:NAME asks one by it."
 
 
 def _one_set(board: Leaderboard, several_sets: frozenset[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.backends.api_options import ApiOptions
+from gpteval.backends.chat_options import ChatOptions
 from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.prices import Budget
 from gpteval.core.errors import OutputError, UsageError
@@ -18,7 +19,8 @@ from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.models.loader import LoadOptions
 from gpteval.prompts.build import MAX_BAD_ROWS, ShotsMode
 from gpteval.prompts.controls import CONTROLS
-from gpteval.prompts.letters import CHOICES
+from gpteval.prompts.letters import AUTO as AS_EACH
+from gpteval.prompts.letters import CHOICES, NAME
 from gpteval.run.executors.names import AUTO, executors
 from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
 from gpteval.tasks.task import DEFAULT
@@ -32,7 +34,8 @@ class RunConfig:
     many sets of examples, from ``seed`` on, and other ways to show them (``gpteval.prompts.controls``).
     ``metrics``: further ones, for all tasks whose requests they can score.
     ``top_logprobs``: how many of the likeliest tokens are kept at each place of texts that are scored whole.
-    ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``).
+    ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``); ``chat``:
+    how chats are asked.
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
@@ -53,7 +56,8 @@ class RunConfig:
     controls: tuple[str, ...] = ()
     tasks_with_examples: bool = False
     profile: str = GPTEVAL
-    choices: str = CHOICES[0]
+    choices: str = AS_EACH
+    chat: ChatOptions = field(default_factory=ChatOptions)
     metrics: tuple[str, ...] = ()
     stride: int | None = None
     batch_tokens: int | None = None
@@ -102,7 +106,7 @@ class RunConfig:
             (self.profile in PROFILES, f"--profile is one of {', '.join(PROFILES)}, not {self.profile!r}"),
             (self.choices in CHOICES, f"--choices is one of {', '.join(CHOICES)}, not {self.choices!r}"),
             (
-                self.choices == CHOICES[0] or self.profile == GPTEVAL,
+                self.choices not in (NAME, "both") or self.profile == GPTEVAL,
                 f"--choices {self.choices} is none of the profile {self.profile}: leave one of the two out",
             ),
             (
@@ -132,6 +136,7 @@ class RunConfig:
     @property
     def settings(self) -> dict[str, Any]:
         stopping = {"until_decided": list(self.until_decided)} if self.until_decided else {}
+        chat = {f"chat_{name}": value for name, value in self.chat.changed.items()}
         return stopping | {
             "seed": self.seed,
             "limit": self.limit,
@@ -139,6 +144,7 @@ class RunConfig:
             "profile": self.profile,
             "stride": self.stride,
             "dtype": self.load.dtype,
+            **chat,
         }
 
     def takes_more(self, earlier: Mapping[str, Any]) -> bool:
@@ -148,19 +154,22 @@ class RunConfig:
 
     def refuse_other(self, folder: Path, earlier: Mapping[str, Any]) -> None:
         """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ in more than that."""
-        known = {key: value for key, value in earlier.items() if key in self.settings}
+        keys = [*self.settings, *(key for key in earlier if key.startswith("chat_") and key not in self.settings)]
+        known = {key: value for key, value in earlier.items() if key in keys}
         if known and earlier.get("until_decided") != self.settings.get("until_decided"):
             raise OutputError(
                 f"{folder} holds a run whose items were taken until two models were told apart, or this command is one",
                 "such a run has a folder of its own: choose another with --out",
             )
-        differing = [key for key, value in self.settings.items() if known and known.get(key) != value]
+        differing = [key for key in keys if known and known.get(key) != self.settings.get(key)]
         if differing == ["limit"] and self.takes_more(earlier):
             return
         if differing:
             had = ", ".join(f"{key}={known.get(key)}" for key in differing)
-            now = ", ".join(f"{key}={self.settings[key]}" for key in differing)
-            chosen = {key: "all" if self.settings[key] is None else self.settings[key] for key in differing}
+            now = ", ".join(f"{key}={self.settings.get(key)}" for key in differing)
+            chosen = {
+                key: "all" if key == "limit" and self.limit is None else self.settings.get(key) for key in differing
+            }
             named = "-".join(f"{key.replace('_', '-')}-{value}" for key, value in chosen.items())
             raise OutputError(
                 f"{folder} holds a run with {had}; this command has {now}",
@@ -172,7 +181,7 @@ class RunConfig:
         """What workers need of it, wherever they were started."""
         path = self.load.tokenizer
         load = replace(self.load, tokenizer=os.path.abspath(path)) if path and Path(path).exists() else self.load
-        return Computing(load, self.batch_tokens, self.stride, self.profile, self.top_logprobs)
+        return Computing(load, self.batch_tokens, self.stride, self.profile, self.top_logprobs, self.chat)
 
     def opening(self, budget: Budget, waiting: Callable[[str], None]) -> Opening:
         """With what models are opened. ``waiting`` is told what is waited for."""
@@ -186,7 +195,7 @@ class RunConfig:
         words = re.sub(r"[^a-z0-9]+", "-", "-".join((*self.models, *self.tasks)).lower()).strip("-")
         experiment = (self.seeds, self.controls) if self.seeds > 1 or self.controls else ()
         chosen = self.templates if self.templates != (DEFAULT,) else ()
-        chosen = (*chosen, self.choices) if self.choices != CHOICES[0] else chosen
+        chosen = (*chosen, self.choices) if self.choices in (NAME, "both") else chosen
         unique = digest(
             self.models, self.tasks, self.shots, self.settings, asdict(self.load), *chosen, *experiment, size=3
         )
@@ -196,4 +205,4 @@ class RunConfig:
 def by_present_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings under the names that ``RunConfig`` has now; those of the version before are taken too."""
     found = {"choices" if name == "protocol" else name: value for name, value in settings.items()}
-    return found | ({"choices": CHOICES[0]} if found.get("choices") == "default" else {})
+    return found | ({"choices": "text"} if found.get("choices") == "default" else {})

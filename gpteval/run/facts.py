@@ -24,11 +24,13 @@ class Notes:
 
     def __init__(self) -> None:
         self.rolled = self.generated = self.unscored = self.own_bos = False
+        self.thought = 0  # answers that came behind a thought
         self.lowered: Counter[int] = Counter()  # generations, by how many tokens their limit was lowered
         self.failed: Counter[str] = Counter()  # items, by their error; the first comes first
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
+            self.thought += not isinstance(outcome, Rolled) and bool(outcome.thought)
             match outcome:
                 case Rolled():
                     self.rolled = True
@@ -58,6 +60,8 @@ class Notes:
                 f"prompt and answer do not fit the window of {backend.model.window}"
             )
         notes += backend.notes()
+        if self.thought:
+            notes.append(f"{self.thought} answers came behind a thought, which is not scored")
         left = self.failed
         for kind in (*ANSWERED, *AGAIN):  # of models behind an API: each a category of its own
             of_kind = Counter({error: count for error, count in left.items() if kind_of(error) == kind})

@@ -104,6 +104,7 @@ class Finisher:
         """Write the unit's results, and give them."""
         job, ledger, unit, backend = self.job, self.ledger, self.job.unit, self.job.backend
         info = backend.model.info
+        lossy = LOSSY if backend.model.codec.lossy and self.notes.generated else ""
         common = {
             "model": info.name,
             "generation": info.generation,
@@ -129,7 +130,7 @@ class Finisher:
             data=job.data,
             notes=[*self.notes.lines(backend), *self.marks.notes()],
             published=partial(ledger.published_of, info, unit),
-            rule=LOSSY if backend.model.codec.lossy and self.notes.generated else self.marks.rule,
+            rule="|".join(filter(None, [lossy, self.marks.rule, backend.rule])),
         )
         list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
         ledger.add(unit, results, job.data, job.prompts)

@@ -135,6 +135,8 @@ class Ledger:
                 f"{counted(stale, 'earlier result')} of {info.name}: made with other weights, and marked as stale "
                 "until run again"
             )
+        for caution in backend.cautions():
+            self.listener.warned(caution)
         known = self.manifest["models"].get(info.name, {})
         self.manifest["models"][info.name] = known | {
             "location": "local" if info.local else info.location,

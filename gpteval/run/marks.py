@@ -10,7 +10,6 @@ from gpteval.tokens.queries import QueryResult
 
 _SENTENCES = {
     "guessed": "{n} answers do not say what they took, or cut ones came before them: tokens and dollars are at most",
-    "thought": "{n} answers came behind a thought, which is not scored",
     "long": "{n} answers were longer than the task asked for, and are scored up to there",
     "by text": "{n} answers were read from the text: the server tells no log-probabilities of letters",
 }
@@ -32,7 +31,7 @@ class Marks:
     def add(self, results: Iterable[QueryResult]) -> None:
         for result in results:
             noted = json.loads(result.extra) if result.extra else {}
-            self.counts.update(name for name in ("guessed", "thought", "long") if noted.get(name))
+            self.counts.update(name for name in ("guessed", "long") if noted.get(name))
             self.counts["by text"] += noted.get("by") == "text"
             self.without.update(noted.get("without", ()))
 

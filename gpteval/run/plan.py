@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from gpteval.backends.by_prefix import backend_class
-from gpteval.backends.interface import GIVEN, LOGPROBS, TOPS
+from gpteval.backends.interface import CHAT, GIVEN, LOGPROBS, TOPS
 from gpteval.core.errors import GptevalError, UsageError
 from gpteval.core.types import Prompt
 from gpteval.data.downloads import announced
@@ -16,7 +16,7 @@ from gpteval.metrics.named import metric_registry
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData, TaskItems, build_prompts, load_items, takes_examples, under_template
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
-from gpteval.prompts.letters import CHOICES, with_letters
+from gpteval.prompts.letters import AUTO, NAME, with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.lock import Lock
 from gpteval.run.units import Listener, Unit
@@ -48,7 +48,7 @@ class RunPlan:
                 self.load(task)
         if self.config.tasks_with_examples:
             tasks = self.only_with_examples(tasks)
-        if by_letter or self.config.choices != CHOICES[0]:
+        if by_letter or self.config.choices in (NAME, "both"):
             for task in tasks:
                 self.add_letters(task)
         return tasks
@@ -85,7 +85,7 @@ class RunPlan:
         """The task with its choices as they are, by letter, or both."""
         lettered = self.letters.get(task.label, task)
         both = {one.label: one for one in (task, lettered)}
-        return list(both.values()) if choices == "both" else [task if choices == CHOICES[0] else lettered]
+        return list(both.values()) if choices == "both" else [lettered if choices == NAME else task]
 
     def only_with_examples(self, tasks: Sequence[Task]) -> list[Task]:
         """Without those that score whole texts, or whose prompts are whole. Raises UsageError where none is left."""
@@ -101,7 +101,8 @@ class RunPlan:
     def units_of(self, model: ModelInfo, tasks: Sequence[Task]) -> list[Unit]:
         """What to run of a model, which is asked by letter where it cannot be asked otherwise."""
         can = backend_class(model.backend).can
-        choices = self.config.choices if can & {LOGPROBS, GIVEN} else "letters"
+        choices = self.config.choices if can & {LOGPROBS, GIVEN} else NAME
+        choices = NAME if choices == AUTO and CHAT in can else choices
         if self.config.top_logprobs and TOPS not in can:
             self.listener.warned(f"{model.name}: the likeliest tokens are not kept, as no server is asked for them")
         return [unit for task in tasks for one in self._asked_of(task, choices) for unit in self._units(model, one)]

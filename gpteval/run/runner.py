@@ -14,7 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from gpteval.backends.by_prefix import backend_class, open_backend, planned_by
-from gpteval.backends.interface import LOGPROBS, WORKERS, Backend
+from gpteval.backends.interface import CHAT, LOGPROBS, WORKERS, Backend
 from gpteval.backends.prices import Budget
 from gpteval.backends.query_plan import Plan
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, StoreError, UsageError, unforeseen
@@ -271,9 +271,8 @@ def execute(
         ledger = Ledger.of(config, folder, listener)
         store = _store(config, folder, listener)
         plan = RunPlan(config, listener, lock)
-        asked = plan.load_all(
-            tasks, by_letter=any(LOGPROBS not in backend_class(model.backend).can for model in models)
-        )
+        chats = (CHAT in can or LOGPROBS not in can for can in (backend_class(model.backend).can for model in models))
+        asked = plan.load_all(tasks, by_letter=any(chats))
         ledger.groups = groups_with(registry, asked)
         units: Units = {model: plan.units_of(model, asked) for model in models}
         budget = budget or Budget(config.api.max_cost)

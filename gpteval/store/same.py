@@ -23,9 +23,9 @@ def same_weights(models: Mapping[str, Mapping[str, Any]], of: Collection[str] | 
     wanted = set(models if of is None else of)
     files = _files(models)
     names = sorted(files, key=natural)
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        alike.setdefault(tuple(sorted(files[name].values())), []).append(name)
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for name in names:  # one that is asked in its template is not the same as the one that is not
+        alike.setdefault((bool(models[name].get("chat")), *sorted(files[name].values())), []).append(name)
     sentences = [
         f"{', '.join(same[:-1])} and {same[-1]} have the same weights: they are one model under {len(same)} names"
         for same in alike.values()

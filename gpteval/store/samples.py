@@ -38,6 +38,7 @@ def samples_schema() -> Any:
             ("gold", pa.int64()),
             ("prediction", pa.int64()),
             ("generated", pa.string()),
+            ("thought", pa.string()),
             ("letter_share", pa.float64()),
             ("references", pa.list_(pa.string())),
             ("finish", pa.string()),
@@ -81,6 +82,8 @@ def _sample(record: Record) -> dict[str, Any]:
         "stats": json.dumps(record.stats),
         "answer": kind_of(outcome.error if isinstance(outcome, Failed) else ""),
     }
+    if not isinstance(outcome, Rolled):
+        row["thought"] = outcome.thought or None
     if record.blocks:
         row["blocks"] = json.dumps(record.blocks)
     if isinstance(request, Choice):

@@ -205,7 +205,7 @@ class Encoder:
         cut = max(0, max(len(self._begun(context)) for context in contexts) - keep)
         queries: list[Query | None] = []
         common = self._begun(contexts[0])[cut:]
-        barred = self._barred(prompt.request)
+        barred = self.barred(prompt.request)
         for context, whole, target in zip(contexts, wholes, targets, strict=True):
             before = self._begun(whole[: len(context)])
             over = max(0, len(before) + len(target) - 1 - self.window) if self.as_lm_eval else cut
@@ -220,7 +220,7 @@ class Encoder:
                 queries.append(ScoreQuery(target[:1], target[1:]) if len(target) > 1 else None)
         return queries, cut, ""
 
-    def _barred(self, request: Choice | Rolling | Generate) -> Tokens:
+    def barred(self, request: Choice | Rolling | Generate) -> Tokens:
         """The tokens that are a stop word of the request."""
         words = request.stop_words if isinstance(request, Choice) else ()
         if words not in self._words:

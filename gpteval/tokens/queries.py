@@ -132,12 +132,16 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class GenerateQuery:
-    """Continue ``prompt`` (token ids) until a stop string, an end token, or ``max_new_tokens``."""
+    """Continue ``prompt`` (token ids) until a stop string, an end token, or ``max_new_tokens``.
+
+    ``blank_first``: the text may begin with white space, in which no stop string is looked for.
+    """
 
     prompt: Tokens
     max_new_tokens: int
     stop: tuple[str, ...]
     sampling: Sampling = Sampling()
+    blank_first: bool = False
 
     @property
     def input(self) -> Tokens:
@@ -152,7 +156,8 @@ class GenerateQuery:
         return self.max_new_tokens
 
     def key(self, model_key: str) -> bytes:
-        rest = json.dumps([self.max_new_tokens, self.stop, asdict(self.sampling)])
+        further = ["blank first"] if self.blank_first else []
+        rest = json.dumps([self.max_new_tokens, self.stop, asdict(self.sampling), *further])
         return _address(model_key, "GenerateRow", rest, self.prompt.tobytes())
 
 

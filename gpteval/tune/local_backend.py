@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gpteval.backends.interface import Backend
+from gpteval.core.kinds import RAW
 from gpteval.engine.engine import Engine
 from gpteval.tasks.task import Task
 from gpteval.tune.asked import asks_alike
 from gpteval.tune.head_engine import PROTOCOL, HeadEngine, TunedEngine
-from gpteval.tune.saved import read_tuned
+from gpteval.tune.saved import MESSAGES, read_tuned
 from gpteval.tune.tuned_info import Tuned
 
 
@@ -27,6 +28,20 @@ class LocalBackend(Engine):
 
     def described(self) -> dict[str, Any]:
         return {"finetune": asdict(self.tuned)} if self.tuned else {}
+
+    @property
+    def _raw(self) -> bool:
+        """Whether a chat model is asked as a base model is."""
+        template = self.model.codec.tokenizer.chat_template
+        return bool(template) and template != MESSAGES
+
+    def cautions(self) -> list[str]:
+        name = self.model.info.name
+        way = f"chat:{name} asks it by its template, as --protocol chat does for all models"
+        return [f"{name} is {RAW}, as a base model is: {way}"] if self._raw else []
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *[f"{RAW}, as a base model is"] * self._raw]
 
     def for_task(self, task: Task, shots: int, warn: Callable[[str], None]) -> Backend:
         """Without examples, its own task is asked as it was tuned to be. ``warn`` is told of a task that has only the

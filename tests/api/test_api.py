@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from gpteval.api.chat import letter_of
 from gpteval.backends.api_options import ApiOptions
 from gpteval.backends.prices import price_of
+from gpteval.backends.text_queries import letter_of
 from gpteval.core.errors import UsageError
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.embedded import nano_models

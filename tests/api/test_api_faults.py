@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gpteval.api.gate import Gate
-from gpteval.api.thinking import answer_behind
+from gpteval.backends.thinking import answer_behind
 from gpteval.store.documents import read_samples, sample_file
 from tests.api_runs import MODEL, QUICK, changing, facts, refusal, run, says, values
 from tests.api_server import ApiServer, Body, Fault

@@ -168,7 +168,7 @@ def test_the_estimate_is_never_below_the_bill(
         spent += dollars(usage)
         return says("A")({"model": MODEL, "choices": [{}], "usage": usage})
 
-    monkeypatch.setattr("gpteval.api.chat.SYSTEM", text * 20)
+    monkeypatch.setattr("gpteval.backends.text_queries.SYSTEM", text * 20)
     server.own = answer
     common = ("run", "--models", CHAT, "--tasks", task, "--limit", 5, "--no-cache", "--base-url", server.url)
     common = (*common, "--prices", prices(tmp_path))

@@ -93,7 +93,7 @@ def test_names_of_the_version_before(tmp_path: Path, in_process: RunCli, before:
 
 
 def test_choices_that_there_are_not() -> None:
-    with pytest.raises(UsageError, match="--choices is one of text, letters, both"):
+    with pytest.raises(UsageError, match="--choices is one of auto, text, letters, both"):
         RunConfig(("gpt2",), ("piqa",), choices="chat")
     with pytest.raises(UsageError, match="none of the profile paper"):
         RunConfig(("gpt2",), ("piqa",), choices="letters", profile="paper")

@@ -11,7 +11,7 @@ import typer
 from gpteval.cli.completion import complete_tasks
 from gpteval.cli.console import command_line, document_only, say
 from gpteval.cli.interrupts import resumable
-from gpteval.cli.option_groups import Kept, Server, Told, WeightsAs
+from gpteval.cli.option_groups import Chats, Kept, Server, Told, WeightsAs
 from gpteval.cli.options import (
     BatchTokens,
     Json,
@@ -64,8 +64,8 @@ def run(
     ] = 0,
     choices: Annotated[
         str,
-        typer.Option("--choices", "--protocol", help="asked as text, by letters as chat models need it, or both ways"),
-    ] = "text",
+        typer.Option(help="asked as text, by letters, or both ways; auto: of chats by letters, of others as text"),
+    ] = "auto",
     executor: Annotated[
         str, typer.Option(help="inline, process, ray, or folder; auto is process with several GPUs")
     ] = "auto",
@@ -97,6 +97,7 @@ def run(
     as_json: Json = False,
     *,
     weights: WeightsAs,
+    chats: Chats,
     server: Server,
     kept: Kept,
     told: Told,
@@ -110,7 +111,7 @@ def run(
     from gpteval.run.config import RunConfig
 
     config = RunConfig(
-        models=model_names(models),
+        models=chats.models(model_names(models)),
         tasks=task_names(tasks),
         shots=numbers(shots),
         limit=limit,
@@ -120,7 +121,8 @@ def run(
         profile=profile,
         metrics=names(metrics),
         top_logprobs=top_logprobs,
-        choices="text" if choices == "default" else choices,
+        choices=chats.choices("text" if choices == "default" else choices),
+        chat=chats.options(),
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gpteval.backends.chat_options import ChatOptions
 from gpteval.backends.opening import Computing
 from gpteval.core.atomic import write_whole
 from gpteval.core.errors import StoreError, UsageError
@@ -94,7 +95,8 @@ class _Worker:
         known, computer = self._computer
         if computer is None or known != settings:
             load = replace(self.load, dtype="auto", tokenizer=settings["tokenizer"])
-            computer = Computer(Computing(load, settings["batch_tokens"], settings["stride"], settings["profile"]))
+            how = (settings["batch_tokens"], settings["stride"], settings["profile"])
+            computer = Computer(Computing(load, *how, chat=ChatOptions(**settings.get("chat", {}))))
             self._computer = settings, computer
         return computer
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from gpteval.core.atomic import write_whole
@@ -163,8 +164,8 @@ class FolderPool(Pool):
             self._write(self.folder / self._queries[work], dump_queries(work.queries))
         name = uuid4().hex
         config = self.config.computing
-        settings = {"batch_tokens": config.batch_tokens, "stride": config.stride, "profile": config.profile}
-        settings |= {"tokenizer": config.load.tokenizer}
+        settings: dict[str, Any] = {name: getattr(config, name) for name in ("batch_tokens", "stride", "profile")}
+        settings |= {"tokenizer": config.load.tokenizer, "chat": vars(config.chat)}
         order = dump_order(order_of(part)) | {"queries": self._queries[work], "settings": settings}
         self._write(self.folder / WAITING / name, json.dumps(order))
         self._given[name] = _Given(part)

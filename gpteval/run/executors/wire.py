@@ -31,11 +31,13 @@ def _query(query: Any) -> list[Any]:
             tokens = map(_text, (query.context, query.targets, query.barred, query.parts))
             return ["score", *tokens, *([query.top] if query.top else ())]
         case GenerateQuery():
-            return ["generate", _text(query.prompt), query.max_new_tokens, query.stop, asdict(query.sampling)]
+            how = (query.stop, asdict(query.sampling), query.blank_first)
+            return ["generate", _text(query.prompt), query.max_new_tokens, *how]
         case HeadQuery():
             return ["head", list(map(_text, query.sequences)), query.answer]
         case TextQuery():
-            return ["text", query.prompt, query.options, query.max_tokens, query.stop]
+            asked = (query.prompt, query.options, query.max_tokens, query.stop)
+            return ["text", *asked, query.system, query.turns]
     raise TypeError(f"{type(query).__name__} cannot be handed to a worker")
 
 
@@ -44,14 +46,14 @@ def _query_of(kind: str, *values: Any) -> Any:
         context, targets, barred, parts = map(_tokens, values[:4])
         return ScoreQuery(context, targets, barred, parts, *values[4:])
     if kind == "generate":
-        prompt, most, stop, sampling = values
-        return GenerateQuery(_tokens(prompt), most, tuple(stop), Sampling(**sampling))
+        prompt, most, stop, sampling, blank_first = values
+        return GenerateQuery(_tokens(prompt), most, tuple(stop), Sampling(**sampling), blank_first)
     if kind == "head":
         sequences, answer = values
         return HeadQuery(tuple(map(_tokens, sequences)), answer)
     if kind == "text":
-        prompt, options, most, stop = values
-        return TextQuery(prompt, options, most, tuple(stop))
+        prompt, options, most, stop, system, turns = values
+        return TextQuery(prompt, options, most, tuple(stop), system, tuple(map(tuple, turns)))
     raise ValueError(f"unknown kind of query {kind!r}")
 
 
