@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from gpteval.backends.opening import Computing, Opening
+from gpteval.chat.chat_engine import ChatEngine, ChatPrompt
+from gpteval.models.catalogue import resolve_models
 from gpteval.models.embedded import nano_models
+from gpteval.models.loader import LoadOptions
+from gpteval.prompts.build import build_prompts, load_task
+from gpteval.prompts.letters import with_letters
+from gpteval.tasks.registry import task_registry
+from gpteval.tokens.queries import ScoreQuery
 
 MARKS = ("<|im_start|>", "<|im_end|>", "<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<bos>")
 PLAIN = (
@@ -47,14 +55,6 @@ KINDS = {
 }
 
 
-@cache
-def _nano(name: str) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder = nano_models()[name]
-    return AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-
-
 def save_chat(folder: Path, template: str, *, name: str = "gpt2-nano", ends: tuple[str, ...] = ()) -> Path:
     """A nano model whose vocabulary has the marks of templates beside its own tokens. ``ends``: marks by which its
     generation_config ends a text.
@@ -66,7 +66,7 @@ def save_chat(folder: Path, template: str, *, name: str = "gpt2-nano", ends: tup
     tokenizer = AutoTokenizer.from_pretrained(source)
     tokenizer.add_special_tokens({"additional_special_tokens": list(MARKS)})
     tokenizer.chat_template = template
-    model = AutoModelForCausalLM.from_pretrained(source)
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
     torch.manual_seed(0)
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     if ends:
@@ -77,9 +77,47 @@ def save_chat(folder: Path, template: str, *, name: str = "gpt2-nano", ends: tup
     return folder
 
 
-def template_of(folder: Path) -> str:
-    """The template that lies in a folder."""
-    beside = folder / "chat_template.jinja"
-    if beside.is_file():
-        return beside.read_text(encoding="utf-8")
-    return str(json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"])
+def teach(folder: Path, tasks: Sequence[str], *, items: int = 160, steps: int = 70) -> Path:
+    """Train a chat model on what it is asked of tasks by its template, and the right answers; in place."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    asked = [pair for task in tasks for pair in _lessons(folder, task, items)]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    order = torch.Generator().manual_seed(0)
+    model.train()
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * min(1.0, (step + 1) / 20, 2 * (1 - step / steps))
+        chosen = [asked[int(n)] for n in torch.randint(len(asked), (24,), generator=order)]
+        width = max(len(prompt) + len(answer) + 1 for prompt, answer in chosen)
+        ids, labels = torch.zeros(24, width, dtype=torch.long), torch.full((24, width), -100)
+        for row, (prompt, answer) in enumerate(chosen):
+            line = torch.tensor([*prompt, *answer, end])
+            ids[row, : len(line)], labels[row, len(prompt) : len(line)] = line, line[len(prompt) :]
+        model(input_ids=ids, labels=labels).loss.backward()  # what is behind a line's end is never looked at
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval().save_pretrained(folder)
+    return folder
+
+
+def _lessons(folder: Path, name: str, items: int) -> list[tuple[list[int], list[int]]]:
+    """Token ids of prompts in the template, and of their right answers, of the items that no test asks."""
+    task = task_registry()[name]
+    data = load_task(task.with_source(replace(task.source, split="train")), limit=items)
+    data = with_letters(data, 0.01) or data
+    (info,) = resolve_models([f"chat:{folder}"])
+    engine = ChatEngine.open(info, Opening(Computing(LoadOptions("cpu"))))
+    prompts = build_prompts(data)
+    found = []
+    for prompt, asked in zip(prompts, engine.plan(prompts).encoded, strict=True):
+        query: Any = cast(ChatPrompt, asked).queries[0]
+        ids = list(query.context if isinstance(query, ScoreQuery) else query.prompt)
+        answer = cast(Any, prompt.request).answer.strip()
+        found.append((ids, engine.template.encode([answer])[0]))
+    return found

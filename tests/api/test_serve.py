@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +14,7 @@ from gpteval.run.evaluate import evaluate
 from gpteval.tasks.registry import task_registry
 from gpteval.tune.settings import Settings
 from gpteval.tune.training import tune
+from tests.serving import served
 from tests.tiny import save_tiny
 
 TASK = '''
@@ -31,32 +25,6 @@ def who(item):
     """Who jumps."""
     return Generate(f"{item['text']}. Who?", [f" the {item['who']}"], max_new_tokens=6, stop=["\\n"])
 '''
-STARTS = 120  # seconds
-
-
-@contextmanager
-def served(folder: Path, log: Path) -> Iterator[str]:
-    """The address of a server of ``folder``, in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).parent / "transformers", "serve", folder, "--device", "cpu"]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)], stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        until = time.monotonic() + STARTS
-        while True:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_tuned_model_is_served_and_evaluated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
