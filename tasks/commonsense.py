@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from gpteval import Choice, Item, hub, task
+from gpteval.prompts.letters import by_letter
 from gpteval.tasks.forms import NORMALISED, lettered, spaced
 
 _BRACKETS = re.compile(r"\[.*?\]")
@@ -36,6 +37,7 @@ def hellaswag(item: Item) -> Choice:
 
 
 hellaswag.as_in("paper", metric="acc_token", metrics=(), shots=20)(hellaswag.prompt)
+hellaswag.as_in("gpt4-paper", metric="acc", metrics=(), shots=10)(lambda item: by_letter(hellaswag.prompt(item)))
 
 
 @task(
@@ -55,6 +57,12 @@ def winogrande(item: Item) -> Choice:
 
 
 winogrande.as_in("paper", shots=50)(winogrande.prompt)
+
+
+@winogrande.as_in("gpt4-paper", shots=5)
+def _(item: Item) -> Choice:
+    return lettered(item["sentence"], [item["option1"], item["option2"]], int(item["answer"]) - 1)
+
 
 _POSSESSIVE = ("my", "his", "her", "our", "their")
 _LOWERED = ("A", "An", "The", "She", "He", "It", "They", "My", "His", "Her", "Their")

@@ -82,6 +82,7 @@ def _subject(subject: str) -> Task:
         preamble=f"The following are multiple choice questions (with answers) about {words}.\n\n",
         licence="MIT",
         suites=["mmlu"],
+        profiles=["gpt4-paper"],
     )
     return declare(prompt)
 

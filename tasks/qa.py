@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 from gpteval import Choice, Generate, Item, hub, task
+from gpteval.prompts.letters import by_letter
 from gpteval.tasks.forms import NORMALISED, lettered, spaced
 
 
@@ -86,6 +87,9 @@ def _arc(item: Item) -> Choice:
 
 for _science in (arc_easy, arc_challenge):
     _science.as_in("paper", metric="acc_uncond", metrics=(), shots=50)(_arc)
+
+
+arc_challenge.as_in("gpt4-paper", metric="acc", metrics=(), shots=25)(lambda item: by_letter(_arc(item)))
 
 
 def _exam(item: Item) -> tuple[list[str], int]:

@@ -114,3 +114,4 @@ def drop(item: Item) -> Generate:
 
 
 drop.as_in("paper", metrics=(), shots=20)(drop.prompt)
+drop.as_in("gpt4-paper", metrics=(), shots=3)(drop.prompt)

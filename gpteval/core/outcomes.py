@@ -72,7 +72,8 @@ class Generated:
     """Outcome of a Generate. ``finish``: a stop string, an end token, or the length limit ended it.
 
     ``limit_cut``: by how many tokens the limit was lowered, for want of room in the window. ``thought``: what it wrote
-    before the text, which is not scored.
+    before the text, which is not scored. ``taken``: the answer that the task's rule finds in the text, "" for none;
+    None where it has no such rule.
     """
 
     text: str
@@ -83,6 +84,7 @@ class Generated:
     limit_cut: int = 0
     cost: Cost = field(default=Cost(), compare=False)
     thought: str = ""
+    taken: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

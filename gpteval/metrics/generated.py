@@ -44,7 +44,7 @@ def normalise_answer(text: str) -> str:
 def _parts(request: Request, outcome: Outcome) -> tuple[Generate, str]:
     if not isinstance(request, Generate) or not isinstance(outcome, Generated):
         raise TypeError(f"this metric scores Generate requests, not {type(request).__name__}")
-    text = outcome.text.strip()
+    text = (outcome.text if outcome.taken is None else outcome.taken).strip()
     if request.sentences:
         text = first_sentences(text, request.sentences)
     return request, text
@@ -89,7 +89,8 @@ class PeerExactMatch(MeanMetric):
     def score(self, request: Request, outcome: Outcome) -> float:
         generate, _ = _parts(request, outcome)
         assert isinstance(outcome, Generated)
-        text, references = outcome.text, list(generate.references)
+        text = outcome.text if outcome.taken is None else outcome.taken
+        references = list(generate.references)
         if self.bare:
             text = text.strip().lower().translate(_NO_PUNCTUATION)
             references = [reference.lower().translate(_NO_PUNCTUATION) for reference in references]

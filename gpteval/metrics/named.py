@@ -12,6 +12,7 @@ from gpteval.metrics.choice import ACCURACIES, AnyGreedy, GreedyAccuracy, MacroF
 from gpteval.metrics.generated import GENERATION_METRICS
 from gpteval.metrics.graded import GRADED_METRICS
 from gpteval.metrics.lm import TEXT_METRICS
+from gpteval.metrics.numeric import NUMBER_METRICS
 
 
 @cache
@@ -19,4 +20,6 @@ def metric_registry() -> Registry[Metric]:
     """Every metric. Looking an unknown one up raises UnknownNameError with the nearest names."""
     own = [GreedyAccuracy(), AnyGreedy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
     graded = [*GRADED_METRICS, *CALIBRATION_METRICS]
-    return Registry("metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *graded, *GROUP_METRICS])
+    return Registry(
+        "metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *NUMBER_METRICS, *graded, *GROUP_METRICS]
+    )

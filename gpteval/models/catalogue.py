@@ -111,6 +111,7 @@ def _behind_an_api() -> Iterable[ModelInfo]:
             window=int(row["window"]),
             release_date=row["release_date"],
             licence="by API only",
+            aliases=tuple(filter(None, row["aliases"].split(";"))),
             backend="openai",
         )
 

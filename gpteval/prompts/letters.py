@@ -19,8 +19,12 @@ CHOICES = (AUTO, "text", NAME, "both")  # how choices are asked: as they are, by
 _CUES = ("Answer:", "A:")  # at the end of a context, where the letters' own cue comes instead
 
 
-def by_letter(request: Choice) -> Choice:
-    """The request with its options in the prompt and letters as continuations; as it is, where it has that already."""
+def by_letter(request: Request) -> Request:
+    """The request with its options in the prompt and letters as continuations; as it is, where it has that already, or
+    has no options.
+    """
+    if not isinstance(request, Choice):
+        return request
     if [text.strip() for text in request.continuations] == list(LETTERS[: len(request.continuations)]):
         return request
     context = request.context.rstrip()
@@ -44,8 +48,7 @@ def with_letters(data: TaskData, max_bad_rows: float) -> TaskData | None:
     name = NAME if task.template_name == DEFAULT else f"{task.template_name}-{NAME}"
 
     def prompt(item: Item) -> Request:
-        request = data.requests.of(task, item)
-        return by_letter(request) if isinstance(request, Choice) else request
+        return by_letter(data.requests.of(task, item))
 
     asked = task.by_choice().with_prompt(name, prompt)
     items, left_out = usable_items(asked, data.items, max_bad_rows, data.requests)

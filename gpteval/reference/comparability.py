@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpteval.tasks.profiles import GPT4_PAPER, PAPER
+
 # How a source measured, by the beginning of its name; a source that is not here has a way of its own.
 KINDS: Mapping[str, str] = {
+    "OpenAI 2023": "GPT-4 report",
     "Brown et al. 2020": "GPT-3 paper",
     "Radford et al. 2019": "GPT-2 paper",
     "Radford et al. 2018": "GPT-1 paper",
@@ -61,13 +64,21 @@ UNTOLD: Mapping[str, str] = {
         for pair in ("14_en_fr", "14_fr_en", "16_en_de", "16_de_en", "16_en_ro", "16_ro_en")
     },
 }
+# Of GPT-4's report the same: under its profile, by task; "" is of all others.
+_PROMPTS = "the report shows neither its prompts nor its examples"
+UNTOLD_OF_GPT4: Mapping[str, str] = {
+    "gsm8k": "the report shows neither its prompt nor its chains of thought; those here are gpteval's own",
+    "": _PROMPTS,
+}
 OF_GPT2 = frozenset(
     ("lambada_openai", "cbt_cn", "cbt_ne", "wikitext2", "wikitext103", "ptb", "lm1b", "enwik8", "text8")
 )
 
 
-def paper_of(task: str) -> str:
-    """Whose protocol the profile ``paper`` is for a task."""
+def paper_of(task: str, profile: str = PAPER) -> str:
+    """Whose protocol a paper's profile is for a task."""
+    if profile == GPT4_PAPER:
+        return "GPT-4 report"
     return "GPT-2 paper" if task in OF_GPT2 else "GPT-3 paper"
 
 

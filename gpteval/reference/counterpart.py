@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from gpteval.metrics.named import metric_registry
-from gpteval.reference.comparability import OTHERWISE, SPLITS, UNITS, UNTOLD, kind_of, paper_of
+from gpteval.reference.comparability import OTHERWISE, SPLITS, UNITS, UNTOLD, UNTOLD_OF_GPT4, kind_of, paper_of
 from gpteval.reference.published import Published, published_for
-from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PAPER
+from gpteval.tasks.profiles import GPT4_PAPER, GPTEVAL, LM_EVAL, PAPER
 from gpteval.tasks.registry import task_registry
 
 
@@ -38,7 +38,7 @@ def beside(
     judged = [(_reasons(row, task, split, limit, revision, profile), row) for row in rows]
     if not judged:
         return None
-    first = paper_of(task) if profile == PAPER else "lm-eval"
+    first = paper_of(task, profile) if profile in (PAPER, GPT4_PAPER) else "lm-eval"
     reasons, chosen = min(judged, key=lambda one: (len(one[0]) > 0, kind_of(one[1].source) != first))
     value = in_unit(chosen)
     others = [row for row in rows if row is not chosen and in_unit(row) != value]
@@ -80,7 +80,10 @@ def _reasons(
     published, here = (SPLITS.get(name, name) for name in (row.split, split))
     if published in ("test", "validation", "train") and here in ("test", "validation", "train") and published != here:
         found.append(f"the {published} split there, {here} here")
-    if profile == PAPER:
+    if profile == GPT4_PAPER:
+        theirs = [UNTOLD_OF_GPT4.get(task, UNTOLD_OF_GPT4[""])]
+        found += theirs if kind == paper_of(task, profile) else [f"the {paper_of(task, profile)}'s protocol here"]
+    elif profile == PAPER:
         found += _by_the_paper(row, task, kind)
     elif kind == profile:
         pass

@@ -22,7 +22,7 @@ from gpteval.prompts.controls import CONTROLS
 from gpteval.prompts.letters import AUTO as AS_EACH
 from gpteval.prompts.letters import CHOICES, NAME
 from gpteval.run.executors.names import AUTO, executors
-from gpteval.tasks.profiles import GPTEVAL, LM_EVAL, PROFILES
+from gpteval.tasks.profiles import GPT4_PAPER, GPTEVAL, LM_EVAL, PAPER, PROFILES
 from gpteval.tasks.task import DEFAULT
 
 
@@ -80,6 +80,13 @@ class RunConfig:
     take: int | None = None
 
     def __post_init__(self) -> None:
+        if self.profile == PAPER and GPT4_PAPER in self.tasks:
+            if set(self.tasks) != {GPT4_PAPER}:
+                raise UsageError(
+                    f"{GPT4_PAPER} has a protocol of its own under --profile {PAPER}, and other tasks have theirs",
+                    f"run --tasks {GPT4_PAPER} alone, and the others by a command of their own",
+                )
+            object.__setattr__(self, "profile", GPT4_PAPER)
         checks: Sequence[tuple[bool, str]] = (
             (bool(self.models), "no models named; for example --models nano"),
             (bool(self.tasks), "no tasks named; for example --tasks all"),

@@ -25,6 +25,7 @@ class Notes:
     def __init__(self) -> None:
         self.rolled = self.generated = self.unscored = self.own_bos = False
         self.thought = 0  # answers that came behind a thought
+        self.untaken = 0  # texts in which the task's rule finds no answer
         self.lowered: Counter[int] = Counter()  # generations, by how many tokens their limit was lowered
         self.failed: Counter[str] = Counter()  # items, by their error; the first comes first
 
@@ -37,6 +38,7 @@ class Notes:
                     self.unscored |= bool(outcome.unscored)
                 case Generated():
                     self.generated = True
+                    self.untaken += outcome.taken == ""
                     if outcome.limit_cut:
                         self.lowered[outcome.limit_cut] += 1
                 case Failed():
@@ -60,6 +62,8 @@ class Notes:
                 f"prompt and answer do not fit the window of {backend.model.window}"
             )
         notes += backend.notes()
+        if self.untaken:
+            notes.append(f"in {self.untaken} texts no answer was found by the task's rule")
         if self.thought:
             notes.append(f"{self.thought} answers came behind a thought, which is not scored")
         left = self.failed

@@ -78,8 +78,10 @@ class Finisher:
         job, backend = self.job, self.job.backend
         found = self._found(work, begin, end)
         outcomes = work.plan.outcomes(found, begin - work.begin, end - work.begin)
+        if rule := job.data.task.answer_rule:
+            outcomes = [rule.of_outcome(outcome) for outcome in outcomes]
         self.notes.add(outcomes)
-        judged = partial(judged_by, backend.model.codec)
+        judged = partial(judged_by, backend.model.codec, rule=rule)
         records = make_records(job.prompts[begin:end], outcomes, job.metrics, judged)
         self.tally.add(records)
         self.ledger.listener.unit_recorded(job.unit, backend.model.info, job.metrics, records)
@@ -104,6 +106,7 @@ class Finisher:
         """Write the unit's results, and give them."""
         job, ledger, unit, backend = self.job, self.ledger, self.job.unit, self.job.backend
         info = backend.model.info
+        answer = job.data.task.answer_rule
         lossy = LOSSY if backend.model.codec.lossy and self.notes.generated else ""
         common = {
             "model": info.name,
@@ -130,7 +133,7 @@ class Finisher:
             data=job.data,
             notes=[*self.notes.lines(backend), *self.marks.notes()],
             published=partial(ledger.published_of, info, unit),
-            rule="|".join(filter(None, [lossy, self.marks.rule, backend.rule])),
+            rule="|".join(filter(None, [answer.signature if answer else "", lossy, self.marks.rule, backend.rule])),
         )
         list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
         ledger.add(unit, results, job.data, job.prompts)

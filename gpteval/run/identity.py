@@ -39,7 +39,8 @@ def identity(data: TaskData, requests: Mapping[str, Request], also: Iterable[str
     """
     task = data.task
     judged = [definition(task.metric_named(name), task.chance) for name in task.declared_metrics]
-    head = (judged, task.separator)
+    rule = task.answer_rule
+    head = (judged, task.separator, *([rule.signature] if rule else ()))
     order = [item for item in data.order if item in requests]
     asked = [Prompt(item, requests[item], preamble=task.preamble) for item in order]
     each = [digest(prompt.item_id, prompt.hash, _right(prompt.request)) for prompt in asked]

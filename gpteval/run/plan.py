@@ -20,6 +20,7 @@ from gpteval.prompts.letters import AUTO, NAME, with_letters
 from gpteval.run.config import RunConfig
 from gpteval.run.lock import Lock
 from gpteval.run.units import Listener, Unit
+from gpteval.tasks.suites import LEFT_OUT
 from gpteval.tasks.task import Task
 
 
@@ -140,3 +141,20 @@ class RunPlan:
                 return made
             self.prompts[key] = made
         return self.prompts[key]
+
+
+def as_in_profile(tasks: Sequence[Task], config: RunConfig, listener: Listener) -> list[Task]:
+    """The tasks as the profile has them, without those that it does not know. Raises UsageError where none is left."""
+    profile = config.profile
+    for suite in LEFT_OUT.keys() & set(config.tasks):
+        for name, why in LEFT_OUT[suite].items():
+            listener.warned(f"{suite}: {name} is left out: {why}")
+    found = [(task, task.under(profile)) for task in tasks]
+    left_out = [task.label for task, known in found if known is None]
+    if left_out:
+        some = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
+        listener.warned(f"left out, because the profile {profile} does not define them: {some}")
+    known = [task for _, task in found if task is not None]
+    if not known:
+        raise UsageError(f"none of these tasks has the profile {profile}", "run them with --profile gpteval")
+    return known

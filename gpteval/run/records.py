@@ -12,11 +12,12 @@ from gpteval.backends.interface import TextCodec
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, PluginError, TaskError
 from gpteval.core.outcomes import Failed, Outcome, Record, Result
 from gpteval.core.plugins import place_in_code, reason
-from gpteval.core.types import Choice, Generate, Prompt, Request
+from gpteval.core.types import Choice, Generate, Prompt, Request, digest
 from gpteval.metrics.base import Metric
 from gpteval.prompts.build import TaskData
 from gpteval.run.identity import definition, golds
 from gpteval.store.tally import Tally, fewer_scored
+from gpteval.tasks.answer_rule import AnswerRule
 
 PROTOCOLS = {0: "zero_shot", 1: "one_shot"}
 
@@ -41,12 +42,13 @@ def task_metrics(data: TaskData, prompts: Sequence[Prompt]) -> list[Metric]:
     return [metric.for_texts([prompt.request for prompt in prompts]) for metric in metrics]
 
 
-def judged_by(codec: TextCodec, request: Request) -> Request:
-    """The request as a model of this tokenizer can answer it.
+def judged_by(codec: TextCodec, request: Request, rule: AnswerRule | None = None) -> Request:
+    """The request as a model of this tokenizer can answer it, with the answers that the task's rule takes.
 
     A tokenizer that loses text (GPT-1 lower-cases, and parts "O'Brien" into "o ' brien") could never write the
     references: they go through it once, as the model's text did.
     """
+    request = rule.of_request(request) if rule else request
     if not codec.lossy or not isinstance(request, Generate):
         return request
     return replace(request, references=[codec.round_trip(reference) for reference in request.references])
@@ -109,7 +111,8 @@ def make_results(
     ``rule``: how the texts were judged besides the metric's own rules; it becomes a part of the signature.
     """
     results = []
-    right = golds(requests)
+    rule_of_answers = data.task.answer_rule
+    right = golds(requests) if rule_of_answers is None else digest(golds(requests), rule_of_answers.signature)
     for number, metric in enumerate(tally.metrics):
         interval = tally.interval(metric)
         without = (f"no interval: {interval.why}",) if interval.why else ()

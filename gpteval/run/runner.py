@@ -33,14 +33,13 @@ from gpteval.run.finish import Finisher
 from gpteval.run.ledger import Ledger
 from gpteval.run.lock import read_lock
 from gpteval.run.parts import Executor, Job, Part, PartResult, Work, known_to
-from gpteval.run.plan import RunPlan
+from gpteval.run.plan import RunPlan, as_in_profile
 from gpteval.run.records import task_metrics
 from gpteval.run.units import Listener, RunOutcome, Unit
 from gpteval.store.folder import JOURNAL, RunFolder
 from gpteval.store.journal import Journal, ResultStore, cache_path
 from gpteval.store.progress import ProgressFile
 from gpteval.tasks.registry import select_tasks, task_registry, with_templates
-from gpteval.tasks.task import Task
 
 Units = Mapping[ModelInfo, Sequence[Unit]]
 FailedUnit = tuple[Unit, GptevalError]
@@ -260,7 +259,7 @@ def execute(
     tasks = with_templates(select_tasks(registry, config.tasks), config.templates)
     for problem in registry.problems:
         listener.warned(f"plugin not loaded: {problem}")
-    tasks = _under(tasks, config.profile, listener)
+    tasks = as_in_profile(tasks, config, listener)
     models = [live.info] if live else resolve_models(config.models)
     pick_device(config.load.device)
     lock = read_lock(config.locked) if config.locked else None
@@ -329,16 +328,3 @@ def _store(config: RunConfig, folder: RunFolder, listener: Listener) -> ResultSt
         except StoreError as error:
             listener.warned(f"going on without the shared cache: {error.message}")
     return ResultStore(journal, cache, listener.warned)
-
-
-def _under(tasks: Sequence[Task], profile: str, listener: Listener) -> list[Task]:
-    """The tasks as a profile has them, without those that it does not know. Raises UsageError where none is left."""
-    found = [(task, task.under(profile)) for task in tasks]
-    left_out = [task.label for task, known in found if known is None]
-    if left_out:
-        some = ", ".join(left_out[:5]) + (f" and {len(left_out) - 5} more" if len(left_out) > 5 else "")
-        listener.warned(f"left out, because the profile {profile} does not define them: {some}")
-    known = [task for _, task in found if task is not None]
-    if not known:
-        raise UsageError(f"none of these tasks has the profile {profile}", "run them with --profile gpteval")
-    return known

@@ -39,6 +39,7 @@ def samples_schema() -> Any:
             ("prediction", pa.int64()),
             ("generated", pa.string()),
             ("thought", pa.string()),
+            ("taken", pa.string()),
             ("letter_share", pa.float64()),
             ("references", pa.list_(pa.string())),
             ("finish", pa.string()),
@@ -107,7 +108,7 @@ def _sample(record: Record) -> dict[str, Any]:
                 row |= {"tokens": top.tokens, "top_tokens": top.ids, "top_logprobs": top.logprobs}
         case Generated():
             row |= {"generated": outcome.text, "finish": outcome.finish, "tokens_cut": outcome.tokens_cut}
-            row["token_counts"] = [outcome.tokens]
+            row |= {"token_counts": [outcome.tokens], "taken": outcome.taken}
         case Failed():
             row |= {"error": outcome.error, "generated": outcome.text or None}
     return {key: _printable(value) for key, value in row.items()}

@@ -20,7 +20,7 @@ from gpteval.core.plugins import Registry, reason
 from gpteval.core.types import FAMILIES
 from gpteval.logs.log import PREFIX as LOGGED
 from gpteval.tasks.log_task import log_tasks
-from gpteval.tasks.suites import SUITES
+from gpteval.tasks.suites import LEFT_OUT, SUITES
 from gpteval.tasks.task import DEFAULT, Task, gathered
 from gpteval.tasks.text_file import PREFIX, text_task
 
@@ -169,6 +169,8 @@ def select_tasks(registry: Registry[Task], names: Iterable[str]) -> list[Task]:
         elif name in suites:
             group = suites[name]
         else:
+            if why := next((left[name] for left in LEFT_OUT.values() if name in left), ""):
+                raise UsageError(f"{name} is no task of gpteval: {why}", "'gpteval tasks' lists all that are")
             known = [*registry, *suites, *FAMILIES, "all"]
             listed = "'gpteval tasks' lists all"
             raise UnknownNameError("task", name, known, "\n  ".join(filter(None, (listed, registry.not_loaded))))

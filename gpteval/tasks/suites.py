@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpteval.tasks.profiles import GPT4_PAPER
+
 GLUE = ("cola", "sst2", "mrpc", "qqp", "mnli", "mnli_mismatched", "qnli", "rte", "wnli")
 SUPERGLUE = ("boolq", "cb", "copa", "multirc", "record", "rte", "wic", "wsc")
 ANLI = ("anli_r1", "anli_r2", "anli_r3")
+
+# What a suite's source has besides, and why it is no task here.
+LEFT_OUT: Mapping[str, Mapping[str, str]] = {
+    GPT4_PAPER: {"humaneval": "to score it, code that a model wrote would have to be run"},
+}
 
 # A suite's name to its members: tasks, or suites that tasks name.
 SUITES: Mapping[str, tuple[str, ...]] = {
@@ -82,6 +89,8 @@ SUITES: Mapping[str, tuple[str, ...]] = {
         "arithmetic",
         "unscramble",
     ),
+    # OpenAI 2023, Table 2, but for what stands in LEFT_OUT.
+    GPT4_PAPER: ("mmlu", "hellaswag", "arc_challenge", "winogrande", "drop", "gsm8k"),
     # Biderman et al. 2023, appendix G.
     "pythia-paper": ("lambada_openai", "piqa", "winogrande", "wsc", "arc_easy", "arc_challenge", "sciq"),
     "domains": ("banking77", "financial_phrasebank", "pubmedqa", "medqa"),

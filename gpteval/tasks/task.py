@@ -16,6 +16,7 @@ from gpteval.metrics.base import HOW_TO_SCORE, Metric
 from gpteval.metrics.choice import AnyGreedy
 from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
+from gpteval.tasks.answer_rule import AnswerRule, Taking
 from gpteval.tasks.profiles import GPTEVAL, PROFILES, Variant
 
 PromptFunction = Callable[[Item], Request]
@@ -48,7 +49,8 @@ class Task:
     ``profiles`` are the protocols that the task follows as it stands; others are declared with :meth:`as_in`.
     ``profile`` is the one that is in force. ``evaluates_validation``: whether the peer has no test split for it, so
     that its examples may come from the evaluated rows; by default the split's name decides. ``shown``:
-    how an example shows a request with its answer, if not one after the other.
+    how an example shows a request with its answer, if not one after the other. ``answer``: how the answer is taken out
+    of a text that a model wrote, and out of the references (``tasks.answer_rule``).
     """
 
     name: str
@@ -76,6 +78,7 @@ class Task:
     profile: str = GPTEVAL
     evaluates_validation: bool | None = None
     shown: Callable[[Request], str] | None = None
+    answer: Taking | None = None
     own_metrics: tuple[Metric, ...] = field(default=(), compare=False, repr=False)
     extra_metrics: tuple[str, ...] = field(default=(), compare=False, repr=False)
     templates: dict[str, PromptFunction] = field(init=False, repr=False, compare=False)
@@ -88,6 +91,7 @@ class Task:
             raise TaskError(f"task {self.name}: unknown family {self.family!r}; one of {', '.join(FAMILIES)}")
         if self.shots < 0:
             raise TaskError(f"task {self.name}: shots is {self.shots}; it cannot be negative")
+        _ = self.answer_rule
         for metric in self.own_metrics:
             if metric.name in metric_registry():
                 raise TaskError(
@@ -159,6 +163,11 @@ class Task:
         if variant is None or variant.prompt is not self.prompt:
             return False
         return not variant.changes or (shots == 0 and set(variant.changes) == {"shown"})  # how an example is shown
+
+    @property
+    def answer_rule(self) -> AnswerRule | None:
+        """Raises TaskError for what is no rule."""
+        return None if self.answer is None else AnswerRule(self.answer)
 
     @property
     def label(self) -> str:
@@ -249,6 +258,7 @@ def task(
     licence: str = "",
     suites: Iterable[str] = (),
     profiles: Iterable[str] = (),
+    answer: Taking | None = None,
     version: int = 1,
 ) -> Callable[[PromptFunction], Task]:
     """Turn a prompt function into a :class:`Task` named after it (or ``name``).
@@ -292,6 +302,7 @@ def task(
             licence=licence,
             suites=tuple(suites),
             profiles=tuple(profiles),
+            answer=answer,
             version=version,
             description=" ".join((prompt.__doc__ or "").split()),
         )
