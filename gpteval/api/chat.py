@@ -15,7 +15,7 @@ from typing import Any
 from gpteval.api.api_backend import A_TOKEN, LONGEST_NAME, ApiBackend, choice_of, number, usage_of
 from gpteval.api.client import Document
 from gpteval.api.server_errors import Malformed, Rejected
-from gpteval.backends.interface import CHAT, GREEDY
+from gpteval.backends.interface import CHAT, GREEDY, SAMPLING
 from gpteval.backends.query_plan import Plan
 from gpteval.backends.text_queries import THINKING_TOKENS, TextQuery, letter_of, letter_result, plan_texts
 from gpteval.backends.thinking import answer_behind
@@ -40,7 +40,7 @@ _ALONE = re.compile(r"\W*([A-Za-z])\W*")  # a token that is a letter: with a spa
 class ChatBackend(ApiBackend):
     """What the server does not take (log-probabilities, a temperature) is left out once it said so."""
 
-    can = frozenset({GREEDY, CHAT})
+    can = frozenset({GREEDY, SAMPLING, CHAT})
     kind = "chat"
     path = "chat/completions"
 
@@ -48,7 +48,7 @@ class ChatBackend(ApiBackend):
         """Nothing: what the server does not take is found out with the first answers."""
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
-        return plan_texts(prompts, self.model.key, self.chat)
+        return plan_texts(prompts, self.model.key, self.chat, self.sampling)
 
     def body(self, query: TextQuery, without: Collection[str]) -> dict[str, Any]:
         body: dict[str, Any] = {"messages": query.messages}
@@ -56,7 +56,7 @@ class ChatBackend(ApiBackend):
             body["max_completion_tokens"] = query.max_tokens + THINKING_TOKENS
         else:
             body["max_tokens"] = query.max_tokens
-        wanted: dict[str, Any] = {"temperature": 0, "seed": 0}
+        wanted: dict[str, Any] = {"temperature": query.temperature, "seed": query.seed}
         if query.options:
             wanted |= {"logprobs": True, "top_logprobs": TOP}
         left_out = {name for group in without for name in GROUPS.get(group, ())}

@@ -48,6 +48,7 @@ class CompletionsBackend(ApiBackend):
         )
 
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
+        self.encoder.sampling = self.sampling
         return plan_queries(self.encoder, self.model.key, prompts)
 
     def body(self, query: TokenQuery, without: Collection[str]) -> dict[str, Any]:

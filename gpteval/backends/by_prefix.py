@@ -8,6 +8,7 @@ from functools import cache
 from gpteval.backends.interface import Backend
 from gpteval.backends.opening import Opening
 from gpteval.backends.query_plan import Plan
+from gpteval.backends.repeats import ONCE, Repeats, plan_repeats
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, PluginError, unforeseen
 from gpteval.core.plugins import imported, reason
 from gpteval.core.types import Prompt
@@ -36,10 +37,10 @@ def open_backend(info: ModelInfo, opening: Opening) -> Backend:
         raise raised_by(info, error) from error
 
 
-def planned_by(backend: Backend, prompts: Sequence[Prompt]) -> Plan:
-    """The backend's plan. Raises GptevalError, PluginError among them."""
+def planned_by(backend: Backend, prompts: Sequence[Prompt], repeats: Repeats = ONCE, seed: int = 0) -> Plan:
+    """The backend's plan, of texts as often as ``repeats`` says. Raises GptevalError, PluginError among them."""
     try:
-        return backend.plan(prompts)
+        return plan_repeats(backend, prompts, repeats, seed)
     except GptevalError:
         raise
     except PLUGIN_ERRORS as error:

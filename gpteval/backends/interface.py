@@ -13,7 +13,7 @@ from gpteval.core.types import Prompt, digest
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData
 from gpteval.tasks.task import Task
-from gpteval.tokens.queries import Query, QueryResult
+from gpteval.tokens.queries import Query, QueryResult, Sampling
 
 # What a backend can
 LOGPROBS = "log-probabilities"  # of texts that are given; without it choices are asked by letter
@@ -138,6 +138,7 @@ class Backend(Protocol):
     can: ClassVar[frozenset[str]]
     model: Model
     protocol: str = ""  # of its results, where it does not ask as the number of examples says
+    sampling: Sampling = Sampling()  # how the texts are drawn that it plans next, of one that can
     rule: str = ""  # what else its numbers depend on, for their signature
 
     @classmethod

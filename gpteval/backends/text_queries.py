@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
 from gpteval.backends.chat_options import TURNS, ChatOptions
@@ -15,7 +15,7 @@ from gpteval.core.errors import NotAvailable
 from gpteval.core.kinds import ANSWERED, kind_of
 from gpteval.core.outcomes import Cost, Failed, Finish, Generated, Outcome, Score, Scored
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
-from gpteval.tokens.queries import Query, QueryResult
+from gpteval.tokens.queries import Query, QueryResult, Sampling
 
 SYSTEM = "Answer with the letter of the right option, and nothing else."
 LETTER_TOKENS = 16  # room for "The answer is (B)."
@@ -40,6 +40,8 @@ class TextQuery:
     stop: tuple[str, ...] = ()
     system: str = ""
     turns: tuple[tuple[str, str], ...] = ()
+    temperature: float = 0
+    seed: int = 0
 
     @property
     def messages(self) -> list[Spoken]:
@@ -61,7 +63,8 @@ class TextQuery:
         return self.max_tokens
 
     def key(self, model_key: str) -> bytes:
-        further = [self.system, self.turns] if self.system or self.turns else []
+        further: list[object] = [self.system, self.turns] if self.system or self.turns else []
+        further += [{"temperature": self.temperature, "seed": self.seed}] if self.temperature else []
         content = json.dumps([model_key, SYSTEM, self.prompt, self.options, self.max_tokens, self.stop, *further])
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
@@ -121,13 +124,20 @@ def letter_of(text: str, letters: str) -> str:
     return named.pop() if len(named) == 1 and named <= set(letters) else ""
 
 
-def plan_texts(prompts: Sequence[Prompt], model_key: str, chat: ChatOptions = ChatOptions()) -> Plan:  # noqa: B008
+def plan_texts(
+    prompts: Sequence[Prompt],
+    model_key: str,
+    chat: ChatOptions = ChatOptions(),  # noqa: B008
+    sampling: Sampling = Sampling(),  # noqa: B008
+) -> Plan:
     """The plan of prompts for a model that is asked texts. Raises NotAvailable for what no text answers."""
     encoded: list[TextPrompt] = []
     keys: list[tuple[bytes]] = []
     queries: dict[bytes, Query] = {}
     for prompt in prompts:
         query = text_query(prompt, chat)
+        if sampling.temperature and not query.options:
+            query = replace(query, temperature=sampling.temperature, seed=sampling.seed)
         key = query.key(model_key)
         assert not isinstance(prompt.request, Rolling)
         encoded.append(TextPrompt(prompt.request, query))

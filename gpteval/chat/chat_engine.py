@@ -200,8 +200,8 @@ class ChatEngine(Engine):
 
     def _sampling(self, request: Choice | Generate) -> Sampling:
         drawn = self.encoder.sampling
-        if isinstance(request, Generate) and request.top_k > 1 and not drawn.temperature:
-            return Sampling(temperature=1.0, top_k=request.top_k, seed=drawn.seed)
+        if isinstance(request, Generate) and request.top_k > 1:
+            return Sampling(drawn.temperature or 1.0, request.top_k, drawn.seed)
         return drawn
 
     def _scoring(

@@ -18,7 +18,7 @@ import typer
 from typer.models import OptionInfo
 
 from gpteval.cli.completion import completer
-from gpteval.cli.options import Device
+from gpteval.cli.options import Device, Temperature
 from gpteval.cli.voice import speak
 from gpteval.core.errors import UsageError
 from gpteval.data.downloads import set_hub_timeout
@@ -26,6 +26,7 @@ from gpteval.data.downloads import set_hub_timeout
 if TYPE_CHECKING:
     from gpteval.backends.api_options import ApiOptions
     from gpteval.backends.chat_options import ChatOptions
+    from gpteval.backends.repeats import Repeats
     from gpteval.models.loader import LoadOptions
 
 
@@ -127,6 +128,23 @@ class Chats:
     def choices(self, choices: str) -> str:
         """What ``--choices`` says; in the version before, ``--protocol`` was its name."""
         return BEFORE.get(self.protocol, choices)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How texts are drawn, and how often."""
+
+    repeats: Annotated[
+        int, typer.Option(min=1, help="answers to each prompt that asks for a text; their mean counts")
+    ] = 1
+    temperature: Temperature = None
+
+    def options(self) -> Repeats:
+        """Raises UsageError."""
+        from gpteval.backends.repeats import Repeats
+
+        default = 1.0 if self.repeats > 1 else 0.0
+        return Repeats(self.repeats, default if self.temperature is None else self.temperature)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ TaskDir = Annotated[list[Path] | None, typer.Option(help="a folder of task files
 Tokenizer = Annotated[
     str, typer.Option(help="folder or Hub id: of a checkpoint beside which none lies, and of completions: models")
 ]
+Temperature = Annotated[
+    float | None, typer.Option(min=0.0, help="0 is greedy; default: 1 where several texts are drawn, else 0")
+]
 ItemId = Annotated[str | None, typer.Option("--item", help="an item's id, or how that begins")]
 Epochs = Annotated[int, typer.Option(help="passes over the examples")]
 LearningRate = Annotated[float | None, typer.Option(help="default: 6.25e-5 for full, more for other methods")]

@@ -37,7 +37,7 @@ def _answer(row: Row) -> list[str]:
         marks = ("*" if number == row.get("gold") else " ") + (">" if number == row.get("prediction") else " ")
         logprob = logprobs[number] if number < len(logprobs) else None
         lines.append(f"{marks}{'' if logprob is None else f'{logprob:9.3f}'} {text!r}")
-    for key in ("thought", "generated", "taken", "references", "error"):
+    for key in ("thought", "generated", "taken", "answers", "references", "error"):
         if row.get(key) is not None:
             lines.append(f"{key}: {row[key]!r}")
     return lines

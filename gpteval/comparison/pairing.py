@@ -16,6 +16,7 @@ from gpteval.core.errors import UsageError
 from gpteval.metrics.base import Floats, Mask
 from gpteval.stats.anytime import of_sequence
 from gpteval.stats.evidence import Evidence, exp, of_answers, of_pair
+from gpteval.stats.interval import yes_or_no
 from gpteval.stats.jackknife import PseudoValues, pseudo_values
 from gpteval.stats.resample import bags, resampled_all, weights
 from gpteval.stats.significance import LEVEL, probability_better, sacrebleu_p
@@ -155,7 +156,8 @@ class PairedAnswers:
         if self.anytime:
             return of_sequence(a.metric, a.stats[mask_a], b.stats[mask_b], clustered=a.n_units < len(a.ids))
         first = self.pseudo(a, mask_a, turned=False)
-        if a.metric.kind == "binary" and first.units == "item":
+        whole = yes_or_no(a.stats[mask_a]) and yes_or_no(b.stats[mask_b])
+        if a.metric.kind == "binary" and first.units == "item" and whole:
             return of_answers(a.base, a.stats[mask_a, 0], b.stats[mask_b, 0], first.names)
         return of_pair(a.base, first, self.pseudo(b, mask_b, turned=True))
 

@@ -101,7 +101,24 @@ class Failed:
     thought: str = ""
 
 
-Outcome = Scored | Rolled | Generated | Failed
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Several answers to one prompt, drawn one by one."""
+
+    outcomes: tuple[Generated | Failed, ...]
+
+    @property
+    def cost(self) -> Cost:
+        costs = [one.cost for one in self.outcomes]
+        return Cost(sum(cost.seconds for cost in costs), sum(cost.tokens for cost in costs))
+
+
+Outcome = Scored | Rolled | Generated | Failed | Repeated
+
+
+def answers_of(outcome: Outcome) -> tuple[Outcome, ...]:
+    """Each answer to a prompt: the outcome itself, or those that it has several of."""
+    return outcome.outcomes if isinstance(outcome, Repeated) else (outcome,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,7 @@ class Record:
 
     ``values``: the metric's value on this item alone. ``stats``: its sufficient statistics, which
     sum over items to the corpus value. ``blocks``: of a long text those of each block, the same for all its metrics.
+    ``answers``: of several answers the primary metric's value of each.
     """
 
     item_id: str
@@ -118,6 +136,7 @@ class Record:
     values: Mapping[str, float]
     stats: Mapping[str, tuple[float, ...]]
     blocks: tuple[tuple[float, ...], ...] = ()
+    answers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

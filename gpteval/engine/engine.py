@@ -83,6 +83,15 @@ class Engine(Backend):
         )
 
     @property
+    def sampling(self) -> Sampling:
+        """How the texts are drawn that are planned next."""
+        return self.encoder.sampling
+
+    @sampling.setter
+    def sampling(self, sampling: Sampling) -> None:
+        self.encoder.sampling = sampling
+
+    @property
     def ready(self) -> bool:
         return self.model.loaded
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.comparison.item_scores import ItemScores, resampled_units
-from gpteval.core.outcomes import Failed, Record, Rolled
+from gpteval.core.outcomes import Failed, Record, Repeated, Rolled, answers_of
 from gpteval.metrics.base import Floats, Metric
 from gpteval.models.catalogue import ModelInfo
 from gpteval.run.units import Unit
@@ -59,5 +59,7 @@ def make_cell(unit: Unit, info: ModelInfo, metric: Metric, records: Sequence[Rec
 
 
 def _dropped(record: Record) -> bool:
-    outcome = record.outcome
-    return not isinstance(outcome, Failed | Rolled) and outcome.shots_dropped > 0
+    return any(
+        not isinstance(outcome, Failed | Rolled | Repeated) and outcome.shots_dropped > 0
+        for outcome in answers_of(record.outcome)
+    )

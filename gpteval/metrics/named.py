@@ -13,6 +13,7 @@ from gpteval.metrics.generated import GENERATION_METRICS
 from gpteval.metrics.graded import GRADED_METRICS
 from gpteval.metrics.lm import TEXT_METRICS
 from gpteval.metrics.numeric import NUMBER_METRICS
+from gpteval.metrics.repeated import REPEAT_METRICS
 
 
 @cache
@@ -21,5 +22,15 @@ def metric_registry() -> Registry[Metric]:
     own = [GreedyAccuracy(), AnyGreedy(), TargetPerplexity(), MacroF1(), MatthewsCorrelation()]
     graded = [*GRADED_METRICS, *CALIBRATION_METRICS]
     return Registry(
-        "metric", [*ACCURACIES, *own, *TEXT_METRICS, *GENERATION_METRICS, *NUMBER_METRICS, *graded, *GROUP_METRICS]
+        "metric",
+        [
+            *ACCURACIES,
+            *own,
+            *TEXT_METRICS,
+            *GENERATION_METRICS,
+            *NUMBER_METRICS,
+            *REPEAT_METRICS,
+            *graded,
+            *GROUP_METRICS,
+        ],
     )

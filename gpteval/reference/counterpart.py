@@ -22,10 +22,12 @@ def beside(
     limit: int | None,
     revision: str | None = None,
     profile: str = GPTEVAL,
+    otherwise: Sequence[str] = (),
 ) -> Mapping[str, Any] | None:
     """What was published for a model under any of its names, on a task by a metric with so many examples.
 
-    ``split``: the one that was evaluated; ``limit``: of which so many items; ``profile``: by whose protocol. ``value``
+    ``split``: the one that was evaluated; ``limit``: of which so many items; ``profile``: by whose protocol;
+    ``otherwise``: what no source does. ``value``
     is in the metric's own unit. ``comparable`` is whether the numbers measure the same; if not, ``reasons`` says why
     not. Of several, one that is comparable is given, of lm-evaluation-harness before a paper's (under a paper's
     profile that paper's); ``others`` has those that differ from it.
@@ -35,7 +37,7 @@ def beside(
         for row in published_for(task)
         if row.model in models and row.shots == str(shots) and _counts_the_same(row, metric)
     ]
-    judged = [(_reasons(row, task, split, limit, revision, profile), row) for row in rows]
+    judged = [([*otherwise, *_reasons(row, task, split, limit, revision, profile)], row) for row in rows]
     if not judged:
         return None
     first = paper_of(task, profile) if profile in (PAPER, GPT4_PAPER) else "lm-eval"

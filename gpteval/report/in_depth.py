@@ -16,6 +16,7 @@ from gpteval.comparison.sentences import verb
 from gpteval.core.errors import UsageError
 from gpteval.core.show import p_value, signed
 from gpteval.core.types import FAMILIES
+from gpteval.stats.interval import yes_or_no
 from gpteval.store.documents import read_samples
 from gpteval.store.runs import Runs
 
@@ -113,9 +114,14 @@ def in_depth(runs: Runs) -> InDepth:
         b,
         comparison,
         tuple(sorted(comparison.pairs, key=_surely)),
-        {one.unit: _answered(one, other, found) for one, other, found in met if one.metric.kind == "binary"},
+        {one.unit: _answered(one, other, found) for one, other, found in met if _one_answer(one, other)},
         None if grown else by_length(met, lengths),
     )
+
+
+def _one_answer(a: Answers, b: Answers) -> bool:
+    """Whether each item is right or wrong for both: of several answers it has a share."""
+    return a.metric.kind == "binary" and yes_or_no(a.stats) and yes_or_no(b.stats)
 
 
 def _surely(pair: Pair) -> float:

@@ -18,7 +18,7 @@ REFERENCES = 6  # of an item that are shown
 LONGEST = 2000  # characters of a prompt or output that are shown
 SHOWN = (  # columns of a samples file
     *("item_id", "values", "prompt", "truncated", "error", "finish", "generated", "references", "choices", "logprobs"),
-    *("gold", "prediction", "token_counts", "taken", "thought"),
+    *("gold", "prediction", "token_counts", "taken", "thought", "answers"),
 )
 SHORT = 300  # the same for what stands in a line
 
@@ -135,6 +135,7 @@ def _answer(
             "hidden": len(texts) - len(shown),
             "note": note,
             "taken": None if row.get("taken") is None else clip(row["taken"], SHORT) or "none",
+            "others": [clip(text or "", SHORT) for text in (row.get("answers") or [])[1:]],
             "thought": clip(row["thought"]) if row.get("thought") else None,
             "cut": bool(row.get("truncated")),
             "prompt": clip(row["prompt"]) if (row.get("prompt") or "") not in ("", prompt) else None,

@@ -13,6 +13,7 @@ from gpteval.backends.api_options import ApiOptions
 from gpteval.backends.chat_options import ChatOptions
 from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.prices import Budget
+from gpteval.backends.repeats import ONCE, Repeats
 from gpteval.core.errors import OutputError, UsageError
 from gpteval.core.types import digest
 from gpteval.logs.log import PREFIX as LOGGED
@@ -25,6 +26,8 @@ from gpteval.run.executors.names import AUTO, executors
 from gpteval.tasks.profiles import GPT4_PAPER, GPTEVAL, LM_EVAL, PAPER, PROFILES
 from gpteval.tasks.task import DEFAULT
 
+FURTHER = ("chat_", "repeats", "temperature")  # how settings begin that are there where they are not as by default
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -35,7 +38,7 @@ class RunConfig:
     ``metrics``: further ones, for all tasks whose requests they can score.
     ``top_logprobs``: how many of the likeliest tokens are kept at each place of texts that are scored whole.
     ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``); ``chat``:
-    how chats are asked.
+    how chats are asked; ``repeats``: how often texts are, and how they are drawn.
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
@@ -58,6 +61,7 @@ class RunConfig:
     profile: str = GPTEVAL
     choices: str = AS_EACH
     chat: ChatOptions = field(default_factory=ChatOptions)
+    repeats: Repeats = ONCE
     metrics: tuple[str, ...] = ()
     stride: int | None = None
     batch_tokens: int | None = None
@@ -144,6 +148,7 @@ class RunConfig:
     def settings(self) -> dict[str, Any]:
         stopping = {"until_decided": list(self.until_decided)} if self.until_decided else {}
         chat = {f"chat_{name}": value for name, value in self.chat.changed.items()}
+        drawn = {"repeats": self.repeats.count, "temperature": self.repeats.temperature} if self.repeats.drawn else {}
         return stopping | {
             "seed": self.seed,
             "limit": self.limit,
@@ -152,6 +157,7 @@ class RunConfig:
             "stride": self.stride,
             "dtype": self.load.dtype,
             **chat,
+            **drawn,
         }
 
     def takes_more(self, earlier: Mapping[str, Any]) -> bool:
@@ -161,7 +167,7 @@ class RunConfig:
 
     def refuse_other(self, folder: Path, earlier: Mapping[str, Any]) -> None:
         """Raise OutputError where ``folder`` holds a run whose settings, ``earlier``, differ in more than that."""
-        keys = [*self.settings, *(key for key in earlier if key.startswith("chat_") and key not in self.settings)]
+        keys = [*self.settings, *(key for key in earlier if key.startswith(FURTHER) and key not in self.settings)]
         known = {key: value for key, value in earlier.items() if key in keys}
         if known and earlier.get("until_decided") != self.settings.get("until_decided"):
             raise OutputError(

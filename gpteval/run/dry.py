@@ -44,7 +44,7 @@ def _estimate(plan: RunPlan, store: ResultStore, backend: Backend, unit: Unit) -
         raise data
     backend = backend.for_task(data.task, unit.shots, plan.listener.warned)
     prompts = plan.prompts_of(backend.adapted(data), unit)
-    queries = planned_by(backend, prompts).queries
+    queries = planned_by(backend, prompts, plan.config.repeats, unit.seed).queries
     known = known_to(backend, store, queries)
     found = backend.estimate([query for key, query in queries.items() if key not in known])
     plan.listener.estimated(unit, replace(found, items=len(prompts)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from gpteval.backends.interface import Backend
 from gpteval.core.kinds import AGAIN, ANSWERED, kind_of
-from gpteval.core.outcomes import Failed, Generated, Outcome, Rolled
+from gpteval.core.outcomes import Failed, Generated, Outcome, Repeated, Rolled, answers_of
 
 LOSSY = "lossy: judged after its own normalisation"
 
@@ -30,8 +30,8 @@ class Notes:
         self.failed: Counter[str] = Counter()  # items, by their error; the first comes first
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            self.thought += not isinstance(outcome, Rolled) and bool(outcome.thought)
+        for outcome in (one for whole in outcomes for one in answers_of(whole)):
+            self.thought += not isinstance(outcome, Rolled | Repeated) and bool(outcome.thought)
             match outcome:
                 case Rolled():
                     self.rolled = True

@@ -107,6 +107,7 @@ class Finisher:
         job, ledger, unit, backend = self.job, self.ledger, self.job.unit, self.job.backend
         info = backend.model.info
         answer = job.data.task.answer_rule
+        drawn = ledger.config.repeats.rule if self.notes.generated else ""
         lossy = LOSSY if backend.model.codec.lossy and self.notes.generated else ""
         common = {
             "model": info.name,
@@ -133,7 +134,9 @@ class Finisher:
             data=job.data,
             notes=[*self.notes.lines(backend), *self.marks.notes()],
             published=partial(ledger.published_of, info, unit),
-            rule="|".join(filter(None, [answer.signature if answer else "", lossy, self.marks.rule, backend.rule])),
+            rule="|".join(
+                filter(None, [answer.signature if answer else "", drawn, lossy, self.marks.rule, backend.rule])
+            ),
         )
         list_samples(ledger.manifest, info.name, unit.task.label, unit.shots)
         ledger.add(unit, results, job.data, job.prompts)

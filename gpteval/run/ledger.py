@@ -19,6 +19,7 @@ from gpteval.core.text import without_paths
 from gpteval.core.types import Prompt, digest
 from gpteval.metrics.stored import facts_of_metric
 from gpteval.models.catalogue import ModelInfo
+from gpteval.models.prefixes import AS_CHAT
 from gpteval.prompts.build import TaskData
 from gpteval.reference.counterpart import beside
 from gpteval.run.benchmark_results import add_groups
@@ -214,7 +215,15 @@ class Ledger:
         names = {info.name, info.location, *info.aliases}
         limit, profile = self.config.items, self.config.profile
         asked = info.revision if "@" in info.name else None  # not one that a lock gives
-        return beside(names, task, metric, shots, split=split, limit=limit, revision=asked, profile=profile)
+        otherwise = [self.config.repeats.rule, "by its chat template" if info.backend == AS_CHAT else ""]
+        return beside(
+            *(names, task, metric, shots),
+            split=split,
+            limit=limit,
+            revision=asked,
+            profile=profile,
+            otherwise=[f"{how} here" for how in otherwise if how],
+        )
 
     def save(self, *, now: bool = True) -> None:
         """Write results and facts; unless ``now``, only as often as takes ``SHARE`` of the time at most. What is not

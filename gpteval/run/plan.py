@@ -9,10 +9,11 @@ from functools import partial
 from gpteval.backends.by_prefix import backend_class
 from gpteval.backends.interface import CHAT, GIVEN, LOGPROBS, TOPS
 from gpteval.core.errors import GptevalError, UsageError
-from gpteval.core.types import Prompt
+from gpteval.core.types import Generate, Prompt
 from gpteval.data.downloads import announced
 from gpteval.metrics.evaluated import as_metric
 from gpteval.metrics.named import metric_registry
+from gpteval.metrics.repeated import added_for
 from gpteval.models.catalogue import ModelInfo
 from gpteval.prompts.build import TaskData, TaskItems, build_prompts, load_items, takes_examples, under_template
 from gpteval.prompts.controls import ORDER, RANDOM_LABELS, other_orders
@@ -68,9 +69,11 @@ class RunPlan:
                 self.lock.check_task(data)
             for note in data.notes:
                 self.listener.warned(f"{task.label}: {note}")
-            if config.metrics:
-                asked = data.requests.of(data.task, data.items[0])
-                data = replace(data, task=data.task.with_extra(config.metrics, asked))
+            asked = data.requests.of(data.task, data.items[0])
+            several = config.repeats.count > 1 and isinstance(asked, Generate)
+            further = [*config.metrics, *(added_for(task.metric_named(task.metric)) if several else ())]
+            if further:
+                data = replace(data, task=data.task.with_extra(further, asked))
             self.data[task.label] = data
         except GptevalError as error:
             self.data[task.label] = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 
 from gpteval.backends.interface import TextCodec
 from gpteval.core.errors import PLUGIN_ERRORS, GptevalError, NotAvailable, PluginError, TaskError
-from gpteval.core.outcomes import Failed, Outcome, Record, Result
+from gpteval.core.outcomes import Failed, Outcome, Record, Repeated, Result
 from gpteval.core.plugins import place_in_code, reason
 from gpteval.core.types import Choice, Generate, Prompt, Request, digest
 from gpteval.metrics.base import Metric
+from gpteval.metrics.repeated import of_repeats
 from gpteval.prompts.build import TaskData
 from gpteval.run.identity import definition, golds
 from gpteval.store.tally import Tally, fewer_scored
@@ -77,14 +79,29 @@ def make_records(
                 found = None
             if found is not None:
                 stats[metric.name] = found
+        answers = _each(metrics[0], prompt.item_id, request, outcome)
         values = {m.name: float(m.value(np.asarray(stats[m.name], dtype=float))) for m in metrics if m.name in stats}
         blocks = next((told for metric in metrics if (told := metric.blocks(request, outcome))), ())
-        records.append(Record(prompt.item_id, prompt, outcome, values, stats, blocks))
+        records.append(Record(prompt.item_id, prompt, outcome, values, stats, blocks, answers))
     return records
 
 
+def _each(metric: Metric, item: str, request: Request, outcome: Outcome) -> tuple[float, ...]:
+    """The metric's value of each of several answers."""
+    if not isinstance(outcome, Repeated):
+        return ()
+    found = [_stats_of(metric, item, request, one) for one in outcome.outcomes]
+    return tuple(math.nan if one is None else float(metric.value(np.asarray(one, dtype=float))) for one in found)
+
+
 def _stats_of(metric: Metric, item: str, request: Request, outcome: Outcome) -> tuple[float, ...] | None:
-    """A metric's statistics of an item; None where it has none. Raises PluginError where its code fails."""
+    """A metric's statistics of an item, of several answers their mean; None where it has none. Raises PluginError where
+    its code fails.
+    """
+    if isinstance(outcome, Repeated) and not of_repeats(metric):
+        each = [_stats_of(metric, item, request, one) for one in outcome.outcomes]
+        known = [one for one in each if one is not None]
+        return tuple(math.fsum(column) / len(known) for column in zip(*known, strict=True)) if known else None
     try:
         return metric.failed(request) if isinstance(outcome, Failed) else metric.stats(request, outcome)
     except GptevalError:
@@ -112,6 +129,7 @@ def make_results(
     """
     results = []
     rule_of_answers = data.task.answer_rule
+    spreads = tally.spreads()
     right = golds(requests) if rule_of_answers is None else digest(golds(requests), rule_of_answers.signature)
     for number, metric in enumerate(tally.metrics):
         interval = tally.interval(metric)
@@ -133,7 +151,14 @@ def make_results(
                 signature="|".join(filter(None, [metric.signature(requests), rule])),
                 published=published(metric.name) if number == 0 or other_number(metric, tally.metrics[0]) else None,
                 judged=f"{definition(metric, data.task.chance, guessed)}-{right}",
-                notes=(*data.notes, *notes, *metric.notes(requests), *scored, *without),
+                notes=(
+                    *data.notes,
+                    *notes,
+                    *(spreads if number == 0 else ()),
+                    *metric.notes(requests),
+                    *scored,
+                    *without,
+                ),
             )
         )
     return results

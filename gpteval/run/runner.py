@@ -137,7 +137,7 @@ class _Run:
 
     def _plan(self, executor: Executor, job: Job, begin: int, end: int) -> Work:
         """Plan a slice. Raises GptevalError."""
-        plan = planned_by(job.backend, job.prompts[begin:end])
+        plan = planned_by(job.backend, job.prompts[begin:end], self.plan.config.repeats, job.unit.seed)
         known = known_to(job.backend, self.store, plan.queries)
         there = sum(plan.queries[key].length for key in known)
         self.progress.state.known += there

@@ -76,7 +76,7 @@ def estimate(
     n = len(stats)
     value = float(metric.value(stats.sum(axis=0)))
     grouped = clusters is not None and len(set(clusters)) < n
-    if metric.kind == "binary" and not grouped:
+    if metric.kind == "binary" and not grouped and yes_or_no(stats):
         low, high = proportion(round(value * n), n, level)
         return Estimate(value, low, high, math.sqrt(value * (1 - value) / n), n=n, method="clopper-pearson")
     if metric.no_interval:
@@ -94,6 +94,11 @@ def estimate(
     bottom, top = (-math.inf, math.inf) if metric.scale is None else (metric.bottom, metric.scale)
     method = f"jackknife t over {len(found.names)} {found.units}s" if grouped or texts else "jackknife t"
     return Estimate(value, max(bottom, low), min(top, high), stderr, n=n, method=method)
+
+
+def yes_or_no(stats: Floats) -> bool:
+    """Whether statistics of a binary metric are those of one answer an item: of several, scores are shares."""
+    return bool(((stats == 0) | (stats == 1)).all())
 
 
 def _own(metric: Metric, stats: Floats, value: float, clusters: Sequence[str] | None, level: float) -> Estimate:

@@ -75,7 +75,7 @@ def resampled_all(asked: Sequence[tuple[Metric, Floats]], drawn: Bytes) -> list[
     Rights and wrongs are summed exactly in float32, so that one product serves all models. All else is summed in
     float64, for each model by a product of its own: then its last digits do not depend on the others.
     """
-    exact = all(metric.kind == "binary" for metric, _ in asked)
+    exact = all(metric.kind == "binary" and bool((stats == np.rint(stats)).all()) for metric, stats in asked)
     dtype: Any = np.float32 if exact else np.float64
     columns = [np.ascontiguousarray(stats, dtype=dtype) for _, stats in asked]
     if exact:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from gpteval.core.kinds import kind_of
-from gpteval.core.outcomes import Failed, Generated, Outcome, Record, Rolled, Scored
+from gpteval.core.outcomes import Failed, Generated, Outcome, Record, Repeated, Rolled, Scored
 from gpteval.core.strict import strict_json
 from gpteval.core.types import Choice, Generate
 from gpteval.metrics.choice import prediction
@@ -16,6 +16,8 @@ from gpteval.metrics.choice import prediction
 
 def is_truncated(outcome: Outcome) -> bool:
     """Whether the window did not hold all of the prompt, or all of the answer."""
+    if isinstance(outcome, Repeated):
+        return any(map(is_truncated, outcome.outcomes))
     if isinstance(outcome, Generated) and outcome.limit_cut:
         return True
     return isinstance(outcome, Scored | Generated) and bool(outcome.shots_dropped or outcome.tokens_cut)
@@ -40,6 +42,9 @@ def samples_schema() -> Any:
             ("generated", pa.string()),
             ("thought", pa.string()),
             ("taken", pa.string()),
+            ("answers", pa.list_(pa.string())),
+            ("answers_taken", pa.list_(pa.string())),
+            ("answers_values", pa.list_(pa.float64())),
             ("letter_share", pa.float64()),
             ("references", pa.list_(pa.string())),
             ("finish", pa.string()),
@@ -71,6 +76,13 @@ def samples_writer(handle: IO[bytes]) -> Iterator[Callable[[Sequence[Record]], N
 
 def _sample(record: Record) -> dict[str, Any]:
     request, outcome = record.prompt.request, record.outcome
+    several: dict[str, Any] = {}
+    if isinstance(outcome, Repeated):  # a row shows the first, and has all of them beside
+        texts = [(one.text, one.taken if isinstance(one, Generated) else None) for one in outcome.outcomes]
+        several = {"answers": [text for text, _ in texts], "answers_values": list(record.answers)}
+        several |= {"answers_taken": [taken for _, taken in texts]} if any(t is not None for _, t in texts) else {}
+        several["truncated"] = is_truncated(outcome)
+        outcome = outcome.outcomes[0]
     dropped = outcome.shots_dropped if isinstance(outcome, Scored | Generated) else 0
     row: dict[str, Any] = {
         "item_id": record.item_id,
@@ -111,7 +123,7 @@ def _sample(record: Record) -> dict[str, Any]:
             row |= {"token_counts": [outcome.tokens], "taken": outcome.taken}
         case Failed():
             row |= {"error": outcome.error, "generated": outcome.text or None}
-    return {key: _printable(value) for key, value in row.items()}
+    return {key: _printable(value) for key, value in (row | several).items()}
 
 
 def _printable(value: Any) -> Any:

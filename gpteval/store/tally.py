@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpteval.core.errors import GptevalError
-from gpteval.core.outcomes import Failed, Record
+from gpteval.core.outcomes import Failed, Record, answers_of
 from gpteval.metrics.base import Metric
 from gpteval.stats.interval import Estimate, estimate
 from gpteval.stats.jackknife import TEXTS
@@ -21,20 +21,24 @@ class Tally:
 
     def __init__(self, metrics: Sequence[Metric], *, clustered: bool) -> None:
         self.metrics, self.clustered = metrics, clustered
-        self.items = self.truncated = self.failed = 0
+        self.items = self.truncated = 0
+        self.failed = 0.0  # items; of several answers to one, the share that failed
         self.first_error = ""
         self._stats: dict[str, list[NDArray[np.float64]]] = {metric.name: [] for metric in metrics}
         self._clusters: dict[str, list[str]] = {metric.name: [] for metric in metrics}
+        self._answers: list[tuple[float, ...]] = []  # of items with several, the primary metric's value of each
         self._blocks: list[tuple[tuple[float, ...], ...]] = []  # of the first few texts
 
     def add(self, records: Sequence[Record]) -> None:
         self.items += len(records)
         self.truncated += sum(is_truncated(record.outcome) for record in records)
-        failed = [r.outcome for r in records if isinstance(r.outcome, Failed) and not r.outcome.answered]
-        self.failed += len(failed)
-        self.first_error = self.first_error or next((outcome.error for outcome in failed), "")
+        for each in map(answers_of, (record.outcome for record in records)):
+            failed = [one for one in each if isinstance(one, Failed) and not one.answered]
+            self.failed += len(failed) / len(each)
+            self.first_error = self.first_error or next((one.error for one in failed), "")
         if len(self._blocks) < TEXTS:
             self._blocks += [record.blocks for record in records if record.blocks][:TEXTS]
+        self._answers += [record.answers for record in records if record.answers]
         for metric in self.metrics:
             scored = [record for record in records if metric.name in record.stats]
             if scored:
@@ -45,6 +49,16 @@ class Tally:
         """Raise GptevalError when every single item failed."""
         if self.failed == self.items:
             raise GptevalError(f"all {self.items} items failed, the first with: {self.first_error}")
+
+    def spreads(self) -> list[str]:
+        """How far items differ, and the answers to one item, in the primary metric; of one answer an item nothing."""
+        answers = np.array(self._answers, dtype=float)
+        if answers.ndim != 2 or len(answers) < 2 or answers.shape[1] < 2:
+            return []
+        within = float(np.nanmean(np.nanvar(answers, axis=1, ddof=1)))
+        between = max(0.0, float(np.nanvar(np.nanmean(answers, axis=1), ddof=1)) - within / answers.shape[1])
+        said = f"mean of {answers.shape[1]} answers an item; standard deviation"
+        return [f"{said} {between**0.5:.3g} between items, {within**0.5:.3g} between answers to one"]
 
     def scored(self, metric: Metric) -> int:
         """How many items it has a score of."""
@@ -61,8 +75,8 @@ class Tally:
         return estimate(metric, np.concatenate(stats) if stats else np.array([]), clusters=clusters)
 
 
-def fewer_scored(scored: int, answered: int) -> list[str]:
+def fewer_scored(scored: int, answered: float) -> list[str]:
     """What to say where a metric has no score of some items that were answered."""
-    return [f"{scored} of {answered} answers have this score: what it needs is not told of the others"] * (
+    return [f"{scored} of {answered:g} answers have this score: what it needs is not told of the others"] * (
         scored < answered
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gpteval.core.errors import PLUGIN_ERRORS, PluginError, TaskError
-from gpteval.core.outcomes import Generated, Outcome
+from gpteval.core.outcomes import Failed, Generated, Outcome, Repeated
 from gpteval.core.plugins import place_in_code, reason
 from gpteval.core.types import Generate, Request, digest
 
@@ -48,7 +48,10 @@ class AnswerRule:
         return (answer or "").strip()
 
     def of_outcome(self, outcome: Outcome) -> Outcome:
-        """The outcome with the answer of its text."""
+        """The outcome with the answer of its text, or of each."""
+        if isinstance(outcome, Repeated):
+            taken = [self.of_outcome(one) for one in outcome.outcomes]
+            return Repeated(tuple(one for one in taken if isinstance(one, Generated | Failed)))
         return replace(outcome, taken=self.taken(outcome.text)) if isinstance(outcome, Generated) else outcome
 
     def of_request(self, request: Request) -> Request:

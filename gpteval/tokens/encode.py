@@ -254,8 +254,8 @@ class Encoder:
         limit = min(request.max_new_tokens, max(1, room))
         cut = max(0, len(prompt) + limit - self.window)
         drawn = self.sampling
-        if request.top_k > 1 and not drawn.temperature:
-            drawn = Sampling(temperature=1.0, top_k=request.top_k, seed=drawn.seed)
+        if request.top_k > 1:
+            drawn = Sampling(drawn.temperature or 1.0, request.top_k, drawn.seed)
         query = GenerateQuery(prompt[cut:], limit, self.codec.stops(request.stop), drawn)
         lowered = request.max_new_tokens - limit
         return Encoded(request, (query,), dropped, cut, lowered, own_bos=self._brings(self.codec.prefix, ids))

@@ -61,6 +61,10 @@ function answerCard(answer, item, data, generations) {
   if (answer.hidden) line(`${choices.length} of ${choices.length + answer.hidden} choices: the gold, the chosen, the likeliest.`);
   if (answer.text !== undefined) card.append(make("pre", {}, ...differing(answer.text, item.references?.[0] || "")));
   if (answer.taken) line(`taken as the answer: ${answer.taken}`);
+  if (answer.others) {
+    const list = make("ol", { start: 2 }, ...answer.others.map((text) => make("li", {}, make("bdi", {}, text))));
+    card.append(make("details", {}, make("summary", {}, `${answer.others.length} more answers`), list));
+  }
   if (answer.thought) card.append(make("details", {}, make("summary", {}, "what it thought"), make("pre", {}, answer.thought)));
   if (answer.finish) line(`ended by ${answer.finish}`);
   if (answer.logprob !== undefined) line(`log-prob ${minus(answer.logprob, 1)}${answer.tokens ? ` over ${answer.tokens.toLocaleString("en")} tokens` : ""}`);

@@ -196,6 +196,8 @@ def test_metrics_say_what_they_are() -> None:
 
     known = metric_registry()
     right = {name for name, metric in known.items() if metric.kind == "binary" and metric.floor == 0.0}
-    assert right == {name for name in known if name.startswith(("acc", "exact_match"))}
+    assert right == {
+        name for name in known if name.startswith(("acc", "exact_match", "number_match", "last_number", "majority_"))
+    }
     assert {known[name].of_choice for name in known if name.startswith("acc")} == {"acc"}
     assert all(isinstance(known[name], MeanMetric) for name in right)

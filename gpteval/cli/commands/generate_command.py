@@ -11,7 +11,7 @@ from gpteval.cli.completion import complete_models
 from gpteval.cli.console import document_only, say
 from gpteval.cli.one import one_model
 from gpteval.cli.option_groups import Told, WeightsAs
-from gpteval.cli.options import Json, Tokenizer
+from gpteval.cli.options import Json, Temperature, Tokenizer
 from gpteval.cli.voice import told_if_slow
 from gpteval.core.errors import ItemError, UsageError
 from gpteval.core.strict import strict_json
@@ -22,9 +22,7 @@ def generate(
     prompt: Annotated[str, typer.Option(help="the text to continue")],
     n: Annotated[int, typer.Option("-n", min=1, help="how many continuations")] = 1,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="tokens at most")] = 50,
-    temperature: Annotated[
-        float | None, typer.Option(min=0.0, help="0 is greedy; default: 1 when -n is above 1, else 0")
-    ] = None,
+    temperature: Temperature = None,
     top_k: Annotated[int, typer.Option(min=0, help="draw from the k likeliest tokens; 0: from all")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="end at this text; may be repeated")] = None,
     seed: Annotated[int, typer.Option(help="for sampling")] = 0,

@@ -11,7 +11,7 @@ import typer
 from gpteval.cli.completion import complete_tasks
 from gpteval.cli.console import command_line, document_only, say
 from gpteval.cli.interrupts import resumable
-from gpteval.cli.option_groups import Chats, Kept, Server, Told, WeightsAs
+from gpteval.cli.option_groups import Chats, Drawn, Kept, Server, Told, WeightsAs
 from gpteval.cli.options import (
     BatchTokens,
     Json,
@@ -98,6 +98,7 @@ def run(
     *,
     weights: WeightsAs,
     chats: Chats,
+    drawn: Drawn,
     server: Server,
     kept: Kept,
     told: Told,
@@ -123,6 +124,7 @@ def run(
         top_logprobs=top_logprobs,
         choices=chats.choices("text" if choices == "default" else choices),
         chat=chats.options(),
+        repeats=drawn.options(),
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,

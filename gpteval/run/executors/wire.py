@@ -37,7 +37,7 @@ def _query(query: Any) -> list[Any]:
             return ["head", list(map(_text, query.sequences)), query.answer]
         case TextQuery():
             asked = (query.prompt, query.options, query.max_tokens, query.stop)
-            return ["text", *asked, query.system, query.turns]
+            return ["text", *asked, query.system, query.turns, query.temperature, query.seed]
     raise TypeError(f"{type(query).__name__} cannot be handed to a worker")
 
 
@@ -52,8 +52,8 @@ def _query_of(kind: str, *values: Any) -> Any:
         sequences, answer = values
         return HeadQuery(tuple(map(_tokens, sequences)), answer)
     if kind == "text":
-        prompt, options, most, stop, system, turns = values
-        return TextQuery(prompt, options, most, tuple(stop), system, tuple(map(tuple, turns)))
+        prompt, options, most, stop, system, turns, *drawn = values
+        return TextQuery(prompt, options, most, tuple(stop), system, tuple(map(tuple, turns)), *drawn)
     raise ValueError(f"unknown kind of query {kind!r}")
 
 
