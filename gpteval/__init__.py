@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpteval.core.types import Choice, Generate, Item, Rolling
     from gpteval.data.sources import file, generated, hub, sacrebleu_set
     from gpteval.experiments.fewshot import fewshot
+    from gpteval.experiments.judging import preferences
     from gpteval.metrics.base import MeanMetric, Metric
     from gpteval.report.frames import figure, known_models, known_tasks, page, samples, table
     from gpteval.run.bars import Bars
@@ -42,6 +43,7 @@ _HOMES = {
     "known_models": "gpteval.report.frames",
     "known_tasks": "gpteval.report.frames",
     "page": "gpteval.report.frames",
+    "preferences": "gpteval.experiments.judging",
     "sacrebleu_set": "gpteval.data.sources",
     "samples": "gpteval.report.frames",
     "table": "gpteval.report.frames",
@@ -69,6 +71,7 @@ __all__ = [
     "known_models",
     "known_tasks",
     "page",
+    "preferences",
     "sacrebleu_set",
     "samples",
     "table",

@@ -25,3 +25,4 @@ def kind_of(error: str) -> str:
 
 
 RAW = "asked without its chat template"  # of a model that has one; how the note on it begins
+PREFER = "prefer:"  # how the name of the metric begins that a model is: which of two texts it prefers

@@ -9,6 +9,7 @@ from functools import partial
 from gpteval.backends.by_prefix import backend_class
 from gpteval.backends.interface import CHAT, GIVEN, LOGPROBS, TOPS
 from gpteval.core.errors import GptevalError, UsageError
+from gpteval.core.kinds import PREFER
 from gpteval.core.types import Generate, Prompt
 from gpteval.data.downloads import announced
 from gpteval.metrics.evaluated import as_metric
@@ -43,6 +44,9 @@ class RunPlan:
         Raises UnknownNameError for a further metric that there is not.
         """
         for name in self.config.metrics:
+            if name.startswith(PREFER):
+                way = f"when the run is done: gpteval compare RUN --metric {name}"
+                raise UsageError(f"{name} is of two models' texts, and not of one's", way)
             if isinstance(as_metric(name), str):
                 metric_registry()[name]
         for number, task in enumerate(tasks, 1):

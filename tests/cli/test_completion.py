@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        ("run --profile ", ["gpteval", "lm-eval", "paper"]),
+        ("run --profile ", ["gpteval", "lm-eval", "paper", "gpt4-paper"]),
         ("run --choices l", ["letters"]),
         ("run --executor ", ["auto", "inline", "process", "ray", "folder"]),
         ("run --metrics acc_char,exact_match_b", ["acc_char,exact_match_bare"]),

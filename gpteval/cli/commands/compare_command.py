@@ -5,25 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpteval.cli.console import print_lines, say, width_of
+from gpteval.cli.console import document_only, print_lines, say, width_of
+from gpteval.cli.interrupts import resumable
+from gpteval.cli.option_groups import Chats, Server, Weights
 from gpteval.cli.options import Json, names
+from gpteval.cli.voice import tell
 from gpteval.core.atomic import write_whole
 from gpteval.core.errors import OutputError, UnknownNameError, UsageError
+from gpteval.core.kinds import PREFER
 from gpteval.core.own import refuse_others
 
 if TYPE_CHECKING:
+    from gpteval.backends.opening import Opening
     from gpteval.store.runs import Runs
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; later ones win")],
     baseline: Annotated[str | None, typer.Option(help="compare every other model with this one; default: all")] = None,
-    metric: Annotated[str | None, typer.Option(help="this metric instead of each task's primary one")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="this metric instead of each task's primary one; prefer:MODEL: of two texts, which it likes"),
+    ] = None,
     common_items: Annotated[
         bool, typer.Option("--common-items", help="over the items that neither model had to cut for its window")
     ] = False,
@@ -60,7 +69,12 @@ def compare(
         Path | None, typer.Option(help="also write what was asked by --gate and --no-worse-than to this XML file")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="for resamples and permutations")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="with prefer:MODEL: so many items of a task")] = None,
     as_json: Json = False,
+    *,
+    weights: Weights,
+    chats: Chats,
+    server: Server,
 ) -> None:
     """Say how models differ on the same items, and how surely.
 
@@ -90,6 +104,17 @@ def compare(
         alone = not (metric or gate or no_worse_than or side or anytime or margin or common_items or force)
         _tell_divergences(data, baseline, kind, alone=alone)
         raise typer.Exit(0)
+    if metric is not None and metric.startswith(PREFER):
+        alone = not (gate or no_worse_than or side or anytime or margin or common_items or force)
+        if not alone or kind not in ("text", "json"):
+            raise UsageError(f"{PREFER}MODEL is a comparison by itself", "with --baseline, --limit and --json alone")
+        (judge,) = chats.models((metric.removeprefix(PREFER),))
+        _tell_preferences(data, judge, baseline, limit, _opening(weights, chats, server), as_json=kind == "json")
+        raise typer.Exit(0)
+    if limit is not None:
+        raise UsageError(
+            "--limit is for prefer:MODEL", "what is compared is all that a run has; run --limit takes less"
+        )
     comparison = compared(
         data,
         baseline=baseline,
@@ -129,6 +154,30 @@ def _tell_divergences(runs: Runs, baseline: str | None, kind: str, *, alone: boo
     if not alone or kind not in ("text", "json"):
         raise UsageError("--kl is a comparison by itself, as text or json", "with --baseline and --json alone")
     show_divergences(divergences(runs, baseline=baseline), kind == "json")
+
+
+def _opening(weights: Weights, chats: Chats, server: Server) -> Opening:
+    """With what the judge is opened. Raises UsageError."""
+    from gpteval.backends.opening import Computing, Opening
+    from gpteval.backends.prices import Budget
+
+    api = server.options("")
+    waiting = partial(tell, event="waiting")
+    return Opening(Computing(weights.load(), chat=chats.options()), api, budget=Budget(api.max_cost), waiting=waiting)
+
+
+def _tell_preferences(
+    runs: Runs, judge: str, baseline: str | None, limit: int | None, opening: Opening, *, as_json: bool
+) -> None:
+    """Ask a judge, and print what it prefers."""
+    from gpteval.cli.preference_console import progress, show_preferences
+    from gpteval.experiments.judging import preferences
+
+    told = progress(judge)
+    warn = partial(tell, event="warning")
+    with resumable(), document_only(as_json):
+        found = preferences(runs, judge, opening, baseline=baseline, limit=limit, told=told, warn=warn)
+    show_preferences(found, as_json)
 
 
 def _write(path: Path, text: str) -> None:

@@ -54,7 +54,9 @@ def run(
     ] = None,
     profile: Annotated[
         str,
-        typer.Option(help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's)"),
+        typer.Option(
+            help="whose protocol: gpteval, lm-eval (lm-evaluation-harness), paper (GPT-2's, GPT-3's, GPT-4's)"
+        ),
     ] = "gpteval",
     metrics: Annotated[
         str, typer.Option(help="further metrics for tasks that they can score: names of gpteval's, evaluate:NAME")
