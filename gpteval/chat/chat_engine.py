@@ -171,7 +171,7 @@ class ChatEngine(Engine):
         most = self._limit_of(request)
         longest = max((len(one.lead) + len(one.target) for one in answers), default=0)
         room = window + 1 - longest if answers else window - min(most, max(1, window // 2))
-        whole, dropped, begin = len(ids), 0, 0
+        dropped = begin = 0
         last = prompt.request.prompt
         while len(ids) > room and dropped < len(prompt.examples):
             dropped += 1

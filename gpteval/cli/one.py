@@ -25,6 +25,16 @@ def one_model(name: str) -> ModelInfo:
     return found[0]
 
 
+def loaded_here(name: str) -> ModelInfo:
+    """The one model of this name, whose weights are here, to be asked as it is or as a chat. Raises UsageError."""
+    from gpteval.models.prefixes import AS_CHAT, LOCAL
+
+    found = one_model(name)
+    if found.backend not in (LOCAL, AS_CHAT):
+        raise UsageError(f"--model {name} is not loaded here", "name a model whose weights are, or chat:NAME")
+    return found
+
+
 def one_task(name: str, folders: Sequence[Path]) -> Task:
     """The one task of this name. Raises UsageError for a family or suite, UnknownNameError."""
     from gpteval.tasks.registry import select_tasks, task_registry

@@ -112,7 +112,7 @@ class RunPlan:
         choices = self.config.choices if can & {LOGPROBS, GIVEN} else NAME
         choices = NAME if choices == AUTO and CHAT in can else choices
         if self.config.top_logprobs and TOPS not in can:
-            self.listener.warned(f"{model.name}: the likeliest tokens are not kept, as no server is asked for them")
+            self.listener.warned(f"{model.name}: the likeliest tokens are not kept of servers and chats")
         return [unit for task in tasks for one in self._asked_of(task, choices) for unit in self._units(model, one)]
 
     def _units(self, model: ModelInfo, task: Task) -> list[Unit]:

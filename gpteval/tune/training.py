@@ -16,6 +16,7 @@ from gpteval.core.errors import ModelError, OutputError, UsageError
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.models.memory import peak_memory
+from gpteval.models.prefixes import AS_CHAT
 from gpteval.tasks.task import Task
 from gpteval.train.training_progress import TrainingProgress
 from gpteval.tune.asked import asked_of
@@ -190,6 +191,8 @@ def _used(settings: Settings) -> dict[str, Any]:
 
 def _refuse_what_is_missing(info: ModelInfo, track: Sequence[str]) -> None:
     """Raise UsageError where weights or libraries are not here."""
+    if info.backend == AS_CHAT:
+        raise UsageError(f"{info.name} is a way to ask a model", f"train {info.name.partition(':')[2]}, and ask that")
     if info.backend:
         raise UsageError(f"model {info.name} is behind an API: its weights are not here to be trained")
     if find_spec("accelerate") is None:

@@ -106,3 +106,24 @@ def test_names(folder: Path) -> None:
         as_chats(["completions:x"])
     with pytest.raises(gpteval.GptevalError, match="is for models whose weights are here"):
         resolve_models(["chat:openai:gpt-4o"])
+
+
+def test_other_commands_ask_by_the_template(folder: Path, in_process: RunCli) -> None:
+    told = json.loads(in_process("generate", "--model", f"chat:{folder}", "--prompt", "The cat:", "--json").stdout)
+    raw = json.loads(in_process("generate", "--model", folder, "--prompt", "The cat:", "--json").stdout)
+    assert told["continuations"] != raw["continuations"]
+    shown = in_process("show", "nano_topic", "--model", f"chat:{folder}").stdout
+    assert "<|im_start|>" in shown
+    assert "chat:talker: 4 queries" in shown
+    for command in (("generate", "--prompt", "x"), ("show", "nano_topic")):
+        refused = in_process(*command, "--model", "openai:gpt-4o")
+        assert refused.returncode == 2
+        assert "is not loaded here" in refused.stderr
+    refused = in_process("finetune", "--model", "chat:gpt2-nano", "--task", "nano_topic")
+    assert "train gpt2-nano, and ask that" in refused.stderr
+
+
+def test_from_python(folder: Path, tmp_path: Path) -> None:
+    how = {"limit": 2, "device": "cpu", "cache": False}
+    run = gpteval.evaluate(str(folder), "nano_topic", out=tmp_path / "run", protocol="chat", **how)
+    assert {row.model for row in run.results} == {"chat:talker"}

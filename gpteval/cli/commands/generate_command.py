@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from gpteval.cli.completion import complete_models
 from gpteval.cli.console import document_only, say
-from gpteval.cli.one import one_model
+from gpteval.cli.one import loaded_here
 from gpteval.cli.option_groups import Told, WeightsAs
 from gpteval.cli.options import Json, Temperature, Tokenizer
 from gpteval.cli.voice import told_if_slow
@@ -32,19 +32,20 @@ def generate(
     weights: WeightsAs,
     told: Told,
 ) -> None:
-    """Continue a prompt."""
+    """Continue a prompt, or answer it (chat:NAME)."""
     if temperature is None:
         temperature = 1.0 if n > 1 else 0.0
     with document_only(as_json), told_if_slow("loading torch, transformers and the model"):
+        from gpteval.backends.by_prefix import open_backend
+        from gpteval.backends.opening import Computing, Opening
         from gpteval.core.outcomes import Generated
         from gpteval.core.types import Generate, Prompt
         from gpteval.engine.engine import Engine
-        from gpteval.models.loader import HFModel
         from gpteval.tokens.queries import Sampling
 
-        info = one_model(model)
-        loaded = HFModel(info, weights.load(tokenizer=tokenizer))
-        _ = loaded.module
+        info = loaded_here(model)
+        engine = cast(Engine, open_backend(info, Opening(Computing(weights.load(tokenizer=tokenizer)))))
+        engine.load()
     try:
         asked = Prompt("prompt", Generate(prompt, ("",), tuple(stop or ()), max_new_tokens))
     except ItemError as error:
@@ -52,13 +53,13 @@ def generate(
     sampling = Sampling(temperature, top_k, seed)
     texts = []
     for number in range(n):
-        engine = Engine(loaded, sampling=replace(sampling, seed=seed + number))
+        engine.sampling = replace(sampling, seed=seed + number)
         (outcome,) = engine.run([asked])
         if not isinstance(outcome, Generated):
             raise UsageError(f"cannot continue this prompt: {outcome.error}")  # type: ignore[union-attr]
         texts.append({"text": outcome.text, "finish": outcome.finish, "tokens": outcome.tokens})
         if not as_json:
             say(f"--- {info.name} {number + 1}/{n}: {outcome.tokens} tokens, ended by {outcome.finish}")
-            say(f"{prompt}{outcome.text}")
+            say(outcome.text if info.backend else f"{prompt}{outcome.text}")
     if as_json:
         say(strict_json({"model": info.name, "prompt": prompt, "continuations": texts}, 1))

@@ -11,7 +11,7 @@ import typer
 
 from gpteval.cli.completion import complete_models, complete_task
 from gpteval.cli.console import document_only, say
-from gpteval.cli.one import one_item, one_model
+from gpteval.cli.one import loaded_here, one_item
 from gpteval.cli.options import ItemId, Json, TaskDir
 from gpteval.core.errors import UsageError
 from gpteval.core.strict import strict_json
@@ -112,12 +112,12 @@ def _answers(prompt: Prompt) -> None:
 
 def _encoded(prompt: Prompt, name: str) -> tuple[HFModel, Encoded]:
     """What a model is asked, as tokens."""
-    from gpteval.models.loader import HFModel
-    from gpteval.tokens.encode import Encoder
+    from gpteval.backends.by_prefix import open_backend
+    from gpteval.backends.opening import Opening
 
-    model = HFModel(one_model(name))
-    (encoded,) = Encoder(model.codec, model.window).encode([prompt])
-    return model, encoded
+    backend = open_backend(loaded_here(name), Opening())
+    (encoded,) = backend.plan([prompt]).encoded
+    return cast("HFModel", backend.model), cast("Encoded", encoded)
 
 
 def _tokens(prompt: Prompt, name: str) -> None:
