@@ -14,6 +14,7 @@ from typer.main import get_command, get_command_from_info
 from typer.models import CommandInfo
 
 import gpteval
+from gpteval.cli.commands.agree_command import agree
 from gpteval.cli.commands.bench_command import bench
 from gpteval.cli.commands.compare_command import compare
 from gpteval.cli.commands.convert_command import convert
@@ -46,7 +47,7 @@ from gpteval.core.errors import UnknownNameError
 GROUPS: dict[str, list[Callable[..., None]]] = {
     "Evaluate": [run, status, worker, fewshot, prompt_or_tune, plan, rescore, import_],
     "Look": [table, samples, report, view, show],
-    "Compare": [compare, place, reference],
+    "Compare": [compare, place, agree, reference],
     "Train": [finetune, pretrain, convert, generate],
     "Help": [models, tasks, lock, bench, doctor],
 }
