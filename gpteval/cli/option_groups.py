@@ -148,6 +148,18 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class Agreed:
+    """Whether what is served is held to the weights that are here."""
+
+    agree: Annotated[
+        str, typer.Option(help="the weights here of served models: 32 items are asked of both before the run")
+    ] = ""
+    agree_within: Annotated[
+        float | None, typer.Option(min=0.0, help="refuse a served model beyond so many nats a token of --agree's")
+    ] = None
+
+
+@dataclass(frozen=True)
 class Kept:
     """What of a run is shared and shown."""
 

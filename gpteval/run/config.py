@@ -40,6 +40,8 @@ class RunConfig:
     ``choices``: whether they are asked as they are, by letter, or both ways (``gpteval.prompts.letters``); ``chat``:
     how chats are asked; ``repeats``: how often texts are, and how they are drawn.
     ``tasks_with_examples``: tasks that take none are left out. ``locked``: a lock to insist on (``run.lock``).
+    ``agree``: the weights that are here of models that are asked elsewhere, which are held to them first, and refused
+    beyond ``agree_within`` nats a token.
     ``executor``: inline, or process: ``workers`` processes (None: one a GPU, or one a core up to 4), or ray: so many
     actors of the cluster at ``ray_address`` (one of this machine by default), or folder: whoever runs ``gpteval
     worker``; auto is process where there are several GPUs. ``worker_timeout``: seconds after which a worker that gives
@@ -80,6 +82,8 @@ class RunConfig:
     worker_timeout: float = 1800.0
     ray_address: str = ""
     command: str = ""
+    agree: str = ""
+    agree_within: float | None = None
     until_decided: tuple[str, ...] = ()
     take: int | None = None
 
@@ -103,6 +107,7 @@ class RunConfig:
                 set(self.controls) <= set(CONTROLS),
                 f"--controls are {' and '.join(CONTROLS)}, not {', '.join(self.controls)}",
             ),
+            (self.agree_within is None or bool(self.agree), "--agree-within is for --agree MODEL: add that"),
             (self.stride is None or self.stride > 0, f"--stride must be at least 1, not {self.stride}"),
             (self.top_logprobs >= 0, f"--top-logprobs must be at least 1, not {self.top_logprobs}"),
             (0 <= self.max_bad_rows <= 1, f"--max-bad-rows is a share from 0 to 1, not {self.max_bad_rows}"),

@@ -24,6 +24,7 @@ from gpteval.engine.engine import Engine
 from gpteval.models.catalogue import ModelInfo, resolve_models
 from gpteval.models.loader import HFModel, pick_device
 from gpteval.run.benchmark_results import groups_with
+from gpteval.run.certifying import certify
 from gpteval.run.config import RunConfig
 from gpteval.run.dry import estimate
 from gpteval.run.executors.choose import make_executor
@@ -105,6 +106,7 @@ class _Run:
             if lock:
                 lock.check_model(backend.model)
             self.ledger.note_model(backend)
+            certify(self.plan, self.ledger, backend, units)
             return backend
         except StoreError:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from gpteval.core.outcomes import Failed, Generated, Outcome, Rolled, Score, Sco
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import LoadOptions
+from gpteval.report.html import write_report
 from gpteval.run.agreeing import CROWD, agreement, questions
+from gpteval.run.evaluate import evaluate
 from gpteval.tasks.registry import select_tasks, task_registry
 from tests.api_server import ApiServer, Body, Fault
 from tests.conftest import RunCli
@@ -164,3 +167,36 @@ def test_on_the_command_line(in_process: RunCli) -> None:
     assert document["reference"] == f"{MODEL} in float32"
     assert document["largest"] > 0
     assert {one["task"] for one in document["tasks"]} == {"nano_topic", "nano_en_fr"}
+
+
+def run_of(server: ApiServer, out: Path, **how: Any) -> tuple[Any, dict[str, Any]]:
+    api = ApiOptions(base_url=server.url, in_flight=CROWD, backoff=0.002)
+    made = evaluate(f"completions:{MODEL}", ["nano_topic", "nano_en_fr"], limit=20, out=out, api=api, **how)
+    return made, json.loads((out / "manifest.json").read_text(encoding="utf-8"))["models"][f"completions:{MODEL}"]
+
+
+def test_before_a_run(server: ApiServer, tmp_path: Path) -> None:
+    made, facts = run_of(server, tmp_path / "run", agree=MODEL, agree_within=0.002)
+    assert not made.failures
+    assert f"nats a token of {MODEL}" in facts["agrees"]
+    assert "0 flips of 16 choices, 0 of 16 texts differ" in facts["agrees"]
+    asked = len(server.seen)
+    run_of(server, tmp_path / "run", agree=MODEL, agree_within=0.002)
+    assert len(server.seen) == asked, "what was found is not asked for again"
+    write_report([tmp_path / "run"], tmp_path / "report.html", "leaderboard")
+    assert "0 flips of 16 choices" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_server_of_another_model_is_refused_before_it_is_asked_more(server: ApiServer, tmp_path: Path) -> None:
+    def lower(t: list[Any], n: list[Any], tops: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        return t, [m if m is None else 1.01 * m for m in n], [p and {k: 1.01 * v for k, v in p.items()} for p in tops]
+
+    server.fault = changed(lower)
+    made, facts = run_of(server, tmp_path / "run", agree=MODEL, agree_within=0.002)
+    assert not made.results
+    assert all("is not within 0.002 nats a token" in failure.error for failure in made.failures)
+    assert "differ by up to" in facts["agreement"]["broken"]
+    with pytest.raises(UsageError, match="--agree-within is for --agree"):
+        run_of(server, tmp_path / "other", agree_within=0.1)
+    made, _ = run_of(server, tmp_path / "third", agree="openai:gpt-4o")
+    assert "is no model that is loaded here" in made.failures[0].error

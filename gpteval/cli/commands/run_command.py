@@ -11,7 +11,7 @@ import typer
 from gpteval.cli.completion import complete_tasks
 from gpteval.cli.console import command_line, document_only, say
 from gpteval.cli.interrupts import resumable
-from gpteval.cli.option_groups import Chats, Drawn, Kept, Server, Told, WeightsAs
+from gpteval.cli.option_groups import Agreed, Chats, Drawn, Kept, Server, Told, WeightsAs
 from gpteval.cli.options import (
     BatchTokens,
     Json,
@@ -101,6 +101,7 @@ def run(
     weights: WeightsAs,
     chats: Chats,
     drawn: Drawn,
+    agreed: Agreed,
     server: Server,
     kept: Kept,
     told: Told,
@@ -127,6 +128,8 @@ def run(
         choices=chats.choices("text" if choices == "default" else choices),
         chat=chats.options(),
         repeats=drawn.options(),
+        agree=agreed.agree,
+        agree_within=agreed.agree_within,
         stride=stride,
         batch_tokens=batch_tokens_of(batch_tokens),
         max_bad_rows=max_bad_rows,
