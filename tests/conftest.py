@@ -48,7 +48,7 @@ SLOW = """
     gguf training_breaks breaking_program shared adapters report_browser report_read paper_figures view in_depth
     more_columns echo protocols training_runs api api_until_decided answers cli engine_numbers api_safety
     steady_files lock judged clocks nano training_progress api_money pretrain_config compare engine_parity
-    chat_served template
+    chat_served template agree batch preference repeats chat_runs
     foreign_code engine_properties finetune packaging slots edges any_text serve slices report_pairs security
     own_files until_decided report_examples fewshot_runs reference same_weights run_breaks plan compare_command
     lm_eval_logs divergence given_answers telling hostile_logs other_logs reliability calibration

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from gpteval.api.api_model import ApiModel
+from gpteval.api.batch import HALF, BatchClient
 from gpteval.api.client import Client, Document
 from gpteval.api.server_errors import GivenUp, Malformed, Otherwise, Rejected
 from gpteval.api.streak import Streak
@@ -65,7 +66,15 @@ class ApiBackend(Backend):
             raise UsageError(
                 f"--max-cost needs the price of {model.info.location}, which is not known", "give it with --prices FILE"
             )
-        self.client = Client(self.options, self.path, opening.waiting)
+        if self.options.batch and CHAT not in self.can:
+            raise UsageError(f"--batch is for chats, and {model.info.name} is none", "run it by a command without it")
+        if self.options.batch and self.price is not None:
+            self.price = replace(self.price, read=HALF * self.price.read, written=HALF * self.price.written)
+        self.client = (
+            BatchClient(self.options, self.path, opening.waiting, model.key)
+            if self.options.batch
+            else Client(self.options, self.path, opening.waiting)
+        )
         self.answered_as = ""
         self.served_by: set[str] = set()  # the system fingerprints
         self.left_out: frozenset[str] = frozenset()  # groups of parameters that the server does not take

@@ -80,7 +80,19 @@ class Http:
             content = json.dumps(body, allow_nan=False).encode("utf-8")
         except ValueError as error:
             raise ModelError(f"a request cannot be written as JSON: {error}") from error
-        return asyncio.run_coroutine_threadsafe(self._post(f"{self.url}/{path}", content), self._loop).result()
+        return self._sent("POST", path, content=content, headers={"Content-Type": "application/json"})
+
+    def get(self, path: str) -> Reply:
+        """Raises as ``post`` does."""
+        return self._sent("GET", path)
+
+    def upload(self, path: str, fields: Mapping[str, str], name: str, content: bytes) -> Reply:
+        """A form with ``fields`` and a file. Raises as ``post`` does."""
+        return self._sent("POST", path, data=dict(fields), files={"file": (name, content)})
+
+    def _sent(self, method: str, path: str, **what: Any) -> Reply:
+        asked = self._ask(method, f"{self.url}/{path}", what)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
     def clean(self, text: str) -> str:
         """``text`` without the key."""
@@ -88,7 +100,7 @@ class Http:
             text = text.replace(secret, "***")
         return text
 
-    async def _post(self, url: str, content: bytes) -> Reply:
+    async def _ask(self, method: str, url: str, what: Mapping[str, Any]) -> Reply:
         begun, moved = False, ""
 
         async def trace(event: str, _: object) -> None:
@@ -98,13 +110,7 @@ class Http:
         try:
             async with asyncio.timeout(self.timeout):
                 for _ in range(HOPS):
-                    request = self._client.build_request(
-                        "POST",
-                        url,
-                        content=content,
-                        headers={"Content-Type": "application/json"},
-                        extensions={"trace": trace},
-                    )
+                    request = self._client.build_request(method, url, **what, extensions={"trace": trace})
                     response = await self._client.send(request, stream=True)
                     try:
                         if response.status_code not in _MOVED or "location" not in response.headers:

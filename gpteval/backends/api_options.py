@@ -20,7 +20,8 @@ class ApiOptions:
 
     ``tokenizer``: of a completions model, a folder, Hub id or catalogue name; by default the model's name.
     ``in_flight``: requests at a time, at most. ``max_cost``: dollars. ``prices``: a file like
-    ``gpteval/reference/prices.csv`` whose rows go before those. ``timeout``: seconds for an answer. ``backoff``: of the
+    ``gpteval/reference/prices.csv`` whose rows go before those. ``batch``: chats are asked by OpenAI's batch interface.
+    ``timeout``: seconds for an answer. ``backoff``: of the
     first pause before a request is sent again, in seconds.
     """
 
@@ -30,6 +31,7 @@ class ApiOptions:
     in_flight: int = 16
     max_cost: float | None = None
     prices: Path | None = None
+    batch: bool = False
     timeout: float = 120.0
     backoff: float = 0.5
 

@@ -87,12 +87,18 @@ class Server:
     in_flight: Annotated[int, typer.Option(min=1, help="requests to an API at a time, at most")] = 16
     max_cost: Annotated[float | None, typer.Option(min=0.0, help="dollars that this command may spend on APIs")] = None
     prices: Annotated[Path | None, typer.Option(help="a CSV file of prices that goes before the shipped one")] = None
+    batch: Annotated[
+        bool, typer.Option("--batch", help="ask chats by OpenAI's batch interface: at half the price, within a day")
+    ] = False
 
     def options(self, tokenizer: str) -> ApiOptions:
         """As an API is asked with it. Raises UsageError."""
         from gpteval.backends.api_options import ApiOptions
 
-        return ApiOptions(self.base_url, tokenizer, self.api_key_file, self.in_flight, self.max_cost, self.prices)
+        return ApiOptions(
+            *(self.base_url, tokenizer, self.api_key_file, self.in_flight, self.max_cost, self.prices),
+            batch=self.batch,
+        )
 
 
 @dataclass(frozen=True)
