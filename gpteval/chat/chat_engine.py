@@ -220,12 +220,11 @@ class ChatEngine(Engine):
     def _spellings(self, request: Choice) -> list[_Spelling]:
         """The tokens by which each choice may be answered."""
         if asks_letters(request):
-            letters = [text.strip() for text in request.continuations]
-            return [
-                _Spelling(number, Tokens(), Tokens(ids))
-                for number, letter in enumerate(letters)
-                for ids in self._of_letter(letter)
-            ]
+            letters = [self._of_letter(text.strip()) for text in request.continuations]
+            every = [ids for of_one in letters for ids in of_one]
+            if len(set(every)) < len(every) or not all(letters):
+                raise NotAvailable("its tokenizer does not tell the letters apart", "ask with --choices text")
+            return [_Spelling(n, Tokens(), Tokens(ids)) for n, of_one in enumerate(letters) for ids in of_one]
         found = []
         for number, continuation in enumerate(request.continuations):
             lead = request.leads[number].lstrip() if request.leads else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from fractions import Fraction
@@ -44,7 +45,9 @@ def number_of(text: str) -> Fraction | None:
     return found.pop() if len(found) == 1 else None
 
 
-class _Numbers(MeanMetric):
+class NumberMetric(MeanMetric):
+    """What number metrics have in common: the answer is a number, and so is the reference."""
+
     kind: MetricKind = "binary"
     floor = 0.0
     requests = (Generate,)
@@ -53,33 +56,34 @@ class _Numbers(MeanMetric):
     def score(self, request: Request, outcome: Outcome) -> float:
         if not isinstance(request, Generate) or not isinstance(outcome, Generated):
             raise TypeError(f"{self.name} scores Generate requests, not {type(request).__name__}")
-        answer = self._answer(outcome)
+        answer = self.answer(outcome)
         return float(answer is not None and any(answer == _last(reference) for reference in request.references))
 
-    def _answer(self, outcome: Generated) -> Fraction | None:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, outcome: Generated) -> Fraction | None:
+        """The number that a text gives; None where it gives none."""
 
     def signature(self, requests: Sequence[Request]) -> str:
         return "numbers as numbers"
 
 
-class NumberMatch(_Numbers):
+class NumberMatch(NumberMetric):
     """Share of texts whose answer is the reference's number: the answer that the task's rule takes, else the text, of
     which it must be the only number.
     """
 
     name = "number_match"
 
-    def _answer(self, outcome: Generated) -> Fraction | None:
+    def answer(self, outcome: Generated) -> Fraction | None:
         return number_of(outcome.text if outcome.taken is None else outcome.taken)
 
 
-class LastNumber(_Numbers):
+class LastNumber(NumberMetric):
     """Share of texts whose last number is the reference's, whatever the task's rule takes."""
 
     name = "last_number"
 
-    def _answer(self, outcome: Generated) -> Fraction | None:
+    def answer(self, outcome: Generated) -> Fraction | None:
         return _last(outcome.text)
 
 

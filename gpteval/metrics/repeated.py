@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from gpteval.core.outcomes import Failed, Generated, Outcome, Repeated
 from gpteval.core.types import Generate, Request
 from gpteval.metrics.base import MeanMetric, Metric, MetricKind
 from gpteval.metrics.generated import GENERATION_METRICS, normalise_answer
-from gpteval.metrics.numeric import NUMBER_METRICS, NumberMatch, number_of
+from gpteval.metrics.numeric import NUMBER_METRICS, NumberMetric
 
 MAJORITY = "majority_"
 
 
-def vote_of(outcome: Outcome, *, number: bool = False) -> Hashable | None:
-    """What an answer says, as votes are counted: its number, or its words after SQuAD's normalisation; None where it
-    says nothing.
-    """
+def vote_of(outcome: Outcome) -> Hashable | None:
+    """What an answer says: its words after SQuAD's normalisation; None where it says nothing."""
     if not isinstance(outcome, Generated):
         return None
-    text = outcome.text if outcome.taken is None else outcome.taken
-    return number_of(text) if number else normalise_answer(text) or None
+    return normalise_answer(outcome.text if outcome.taken is None else outcome.taken) or None
 
 
-def most_said(outcome: Repeated, *, number: bool = False) -> Generated | Failed:
+def most_said(outcome: Repeated, vote: Callable[[Outcome], Hashable | None] = vote_of) -> Generated | Failed:
     """An answer that says what most of them say; of equals what was said first, and where none says anything the first
     answer (Wang et al. 2023, self-consistency).
     """
-    votes = [vote_of(one, number=number) for one in outcome.outcomes]
-    counts = Counter(vote for vote in votes if vote is not None)
+    votes = [vote(one) for one in outcome.outcomes]
+    counts = Counter(one for one in votes if one is not None)
     return outcome.outcomes[votes.index(counts.most_common(1)[0][0])] if counts else outcome.outcomes[0]
 
 
@@ -46,9 +43,14 @@ class Majority(MeanMetric):
 
     def score(self, request: Request, outcome: Outcome) -> float:
         if isinstance(outcome, Repeated):
-            outcome = most_said(outcome, number=isinstance(self.of, NumberMatch))
+            outcome = most_said(outcome, self._vote)
         found = self.of.failed(request) if isinstance(outcome, Failed) else self.of.stats(request, outcome)
         return found[0] if found else 0.0
+
+    def _vote(self, outcome: Outcome) -> Hashable | None:
+        if isinstance(self.of, NumberMetric):
+            return self.of.answer(outcome) if isinstance(outcome, Generated) else None
+        return vote_of(outcome)
 
     def signature(self, requests: Sequence[Request]) -> str:
         return self.of.signature(requests)

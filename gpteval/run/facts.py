@@ -11,8 +11,9 @@ from typing import Any
 
 from gpteval.backends.interface import Backend
 from gpteval.core.kinds import AGAIN, ANSWERED, kind_of
-from gpteval.core.outcomes import Failed, Generated, Outcome, Repeated, Rolled, answers_of
+from gpteval.core.outcomes import Failed, Generated, Outcome, Repeated, Rolled, Scored, answers_of
 
+HALF = 0.5  # of the first token's probability
 LOSSY = "lossy: judged after its own normalisation"
 
 
@@ -24,6 +25,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.rolled = self.generated = self.unscored = self.own_bos = False
+        self.unwilling = 0  # choices by letter of which the letters are not what would be written
         self.thought = 0  # answers that came behind a thought
         self.untaken = 0  # texts in which the task's rule finds no answer
         self.lowered: Counter[int] = Counter()  # generations, by how many tokens their limit was lowered
@@ -36,6 +38,9 @@ class Notes:
                 case Rolled():
                     self.rolled = True
                     self.unscored |= bool(outcome.unscored)
+                case Scored():
+                    told = outcome.scores[0].logprob is not None
+                    self.unwilling += told and outcome.share is not None and outcome.share < HALF
                 case Generated():
                     self.generated = True
                     self.untaken += outcome.taken == ""
@@ -62,6 +67,11 @@ class Notes:
                 f"prompt and answer do not fit the window of {backend.model.window}"
             )
         notes += backend.notes()
+        if self.unwilling:
+            notes.append(
+                f"on {self.unwilling} items the letters hold less than half of the first token's probability: the "
+                "model would rather write something else"
+            )
         if self.untaken:
             notes.append(f"in {self.untaken} texts no answer was found by the task's rule")
         if self.thought:

@@ -45,6 +45,8 @@ def test_both_protocols_side_by_side(folder: Path, tmp_path: Path, in_process: R
     assert "one model under" not in done.stderr, "raw and in its template they are not the same"
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f"Chat models were {RAW} (talker)" in page
+    (lettered,) = (row for (_, task), row in rows.items() if task == "nano_topic:letters")
+    assert "letters hold less than half" in " ".join(lettered["notes"]), "this one has not learnt to answer by letter"
     samples = pq.read_table(next((out / "samples").glob("*chat*letters*"))).to_pylist()
     assert all(0 < row["letter_share"] < 1 and len(row["logprobs"]) == 4 for row in samples)
 

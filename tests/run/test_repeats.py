@@ -69,8 +69,11 @@ def test_of_answers_that_failed_each_counts_its_share() -> None:
 
 
 def test_votes() -> None:
-    numbers = [Generated(text, "stop", 1, taken=text) for text in ("5", "1,000", "1000", "$1,000.00")]
-    assert most_said(Repeated(tuple(numbers)), number=True).text == "1,000"
+    numbers = [Generated(f"so {text}", "stop", 1, taken=text) for text in ("5", "1,000", "1000", "$1,000.00")]
+    for name in ("majority_number_match", "majority_last_number"):
+        wanted = Generate("Q?", ["1000"])
+        assert metric_registry()[name].stats(wanted, Repeated(tuple(numbers))) == (1.0, 1.0)
+        assert metric_registry()[name].stats(wanted, Repeated((numbers[0], numbers[1], numbers[0]))) == (0.0, 1.0)
     assert most_said(said("b", "a", "a", "b")).text == "b", "of equals what was said first"
     assert isinstance(most_said(said("", "")), Failed)
     assert added_for(metric_registry()["number_match"]) == ["majority_number_match", "changing"]
