@@ -13,7 +13,7 @@ import typer
 
 from gpteval.cli.console import document_only, print_lines, say, width_of
 from gpteval.cli.interrupts import resumable
-from gpteval.cli.option_groups import Chats, Server, Weights
+from gpteval.cli.option_groups import Server, Weights
 from gpteval.cli.options import Json, names
 from gpteval.cli.voice import tell
 from gpteval.core.atomic import write_whole
@@ -73,7 +73,6 @@ def compare(
     as_json: Json = False,
     *,
     weights: Weights,
-    chats: Chats,
     server: Server,
 ) -> None:
     """Say how models differ on the same items, and how surely.
@@ -108,8 +107,8 @@ def compare(
         alone = not (gate or no_worse_than or side or anytime or margin or common_items or force)
         if not alone or kind not in ("text", "json"):
             raise UsageError(f"{PREFER}MODEL is a comparison by itself", "with --baseline, --limit and --json alone")
-        (judge,) = chats.models((metric.removeprefix(PREFER),))
-        _tell_preferences(data, judge, baseline, limit, _opening(weights, chats, server), as_json=kind == "json")
+        judge = metric.removeprefix(PREFER)
+        _tell_preferences(data, judge, baseline, limit, _opening(weights, server), as_json=kind == "json")
         raise typer.Exit(0)
     if limit is not None:
         raise UsageError(
@@ -156,14 +155,14 @@ def _tell_divergences(runs: Runs, baseline: str | None, kind: str, *, alone: boo
     show_divergences(divergences(runs, baseline=baseline), kind == "json")
 
 
-def _opening(weights: Weights, chats: Chats, server: Server) -> Opening:
+def _opening(weights: Weights, server: Server) -> Opening:
     """With what the judge is opened. Raises UsageError."""
     from gpteval.backends.opening import Computing, Opening
     from gpteval.backends.prices import Budget
 
     api = server.options("")
     waiting = partial(tell, event="waiting")
-    return Opening(Computing(weights.load(), chat=chats.options()), api, budget=Budget(api.max_cost), waiting=waiting)
+    return Opening(Computing(weights.load()), api, budget=Budget(api.max_cost), waiting=waiting)
 
 
 def _tell_preferences(
