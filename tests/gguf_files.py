@@ -64,15 +64,20 @@ def write(
     tensors: dict[str, Any] | None = None,
     quantised: bool = False,
     each: int = 0,
+    tokenizer: Any = None,
 ) -> Path:
     """``keys``: more of them, in the place of what would be written; None takes one away. ``tensors``: more of them.
 
     ``quantised``: matrices of the layers in 8 bits. ``each``: tensors in each part of a split file; 0 for one file.
+    ``tokenizer``: a byte-level one, in the place of the tests' own.
     """
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=each)
     for key, value in (own_keys(model.config, architecture) | (keys or {})).items():
         _add(writer, key if key.startswith(("general.", "tokenizer.")) else f"{architecture}.{key}", value)
-    (_add_pieces if architecture.startswith("gemma") else _add_tokenizer)(writer)
+    if architecture.startswith("gemma"):
+        _add_pieces(writer)
+    else:
+        _add_tokenizer(writer, tokenizer or byte_level_tokenizer())
     for name, data in (tensors_of(model, architecture) | (tensors or {})).items():
         if quantised and name.startswith("blk.") and data.ndim == 2:
             kind = gguf.GGMLQuantizationType.Q8_0
@@ -123,8 +128,7 @@ def _add(writer: Any, key: str, value: Any) -> None:
         writer.add_key_value(key, value, gguf.GGUFValueType[kinds[type(value)]])
 
 
-def _add_tokenizer(writer: Any) -> None:
-    tokenizer = byte_level_tokenizer()
+def _add_tokenizer(writer: Any, tokenizer: Any) -> None:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list([token for token, _ in vocabulary])

@@ -21,7 +21,7 @@ from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry
 from gpteval.core.text import natural
 from gpteval.models.embedded import nano_models
-from gpteval.models.prefixes import AS_CHAT, LOCAL, prefixes
+from gpteval.models.prefixes import AS_CHAT, GGUF, LOCAL, prefixes
 from gpteval.models.steps import refuse_unsure, revisions, step_of
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -174,10 +174,11 @@ def as_chats(specs: Iterable[str]) -> tuple[str, ...]:
 
 
 def _as_named(info: ModelInfo) -> ModelInfo:
-    """A model that is asked as a chat says so in its name, and is of a family of its own."""
-    if info.backend != AS_CHAT:
+    """A model that is asked as a chat, or computed by llama.cpp, says so in its name, and is of a family of its own."""
+    how = info.backend
+    if how not in (AS_CHAT, GGUF):
         return info
-    return replace(info, name=f"{AS_CHAT}:{info.name}", family=info.family and f"{AS_CHAT}:{info.family}")
+    return replace(info, name=f"{how}:{info.name}", family=info.family and f"{how}:{info.family}")
 
 
 def distinguish(infos: Iterable[ModelInfo]) -> list[ModelInfo]:
@@ -300,6 +301,11 @@ def _resolve(spec: str) -> list[ModelInfo]:
         if named.partition(":")[0] in prefixes():
             raise UsageError(f"{named} is asked as it is: {AS_CHAT}: is for models whose weights are here")
         return [replace(info, backend=AS_CHAT) for info in _resolve(named)]
+    if prefix == GGUF and named:
+        found = _resolve(named)
+        if not all(info.local and Path(info.location).is_file() for info in found):
+            raise UsageError(f"{named} is no GGUF file", "gguf: is for files that llama.cpp computes")
+        return [replace(info, backend=GGUF) for info in found]
     if prefix and prefix in prefixes():
         return [_served(spec)]
     name, _, revision = spec.partition("@")

@@ -11,7 +11,7 @@ from gpteval.backends.opening import Opening
 from gpteval.comparison.agreement import Certificate
 from gpteval.core.errors import GptevalError, ModelError, UsageError
 from gpteval.models.catalogue import resolve_models
-from gpteval.models.prefixes import AS_CHAT, LOCAL
+from gpteval.models.prefixes import HERE
 from gpteval.prompts.build import TaskData
 from gpteval.run.agreeing import ITEMS, KEPT, Questions, agreement
 from gpteval.run.ledger import Ledger
@@ -27,10 +27,10 @@ def certify(plan: RunPlan, ledger: Ledger, backend: Backend, units: Sequence[Uni
     ``config.agree_within`` nats a token, UsageError, and what asking raises.
     """
     config, info = plan.config, backend.model.info
-    if not config.agree or info.backend in (LOCAL, AS_CHAT) or GIVEN in backend.can:
+    if not config.agree or info.backend in HERE or GIVEN in backend.can:
         return
     named = resolve_models([config.agree])
-    if len(named) != 1 or named[0].backend not in (LOCAL, AS_CHAT):
+    if len(named) != 1 or named[0].backend not in HERE:
         raise UsageError(f"--agree {config.agree} is no model that is loaded here", "name the weights that are served")
     computing = replace(config.computing, load=replace(config.load, dtype="float32"), top_logprobs=KEPT)
     reference = open_backend(named[0], Opening(computing))

@@ -1,0 +1,184 @@
+"""``gguf:FILE``: a GGUF file computed by llama.cpp's own kernels, quantised as it is.
+
+Tokenizer, window and end tokens are those of the file as gpteval unpacks it, to which llama.cpp's own tokenizer is
+held; the same file without ``gguf:`` is unpacked and computed in float32.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Self, cast
+
+import numpy as np
+
+from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, Backend, Batches
+from gpteval.backends.opening import Computing, Opening
+from gpteval.backends.query_plan import Plan, plan_queries
+from gpteval.core.errors import ModelError
+from gpteval.core.types import Prompt
+from gpteval.models.catalogue import ModelInfo
+from gpteval.models.loader import HFModel, LoadOptions
+from gpteval.tokens.encode import Encoder
+from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, TokenQuery, extra_of
+
+LIBRARY = "llama-cpp-python"
+HOW = (
+    f"pip install 'gpteval[llamacpp]' builds {LIBRARY} from its source, some ten minutes; without gguf: before it the \
+file is unpacked and computed here in float32"
+)
+ROOM = 256  # places of a context that is made, at least
+TEXTS = ("The quick brown fox\njumps over 12 dogs.", " a b  c\n\n", "Été à Noël: 3,50 €")  # for the tokenizers
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What a C library writes on stderr is for nobody."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class GgufModel(HFModel):
+    """``source`` is the file. Its numbers depend on the library's version, too. Raises ModelError."""
+
+    def __init__(self, info: ModelInfo, options: LoadOptions) -> None:
+        super().__init__(info, options)
+        self.device = "cpu"
+        try:
+            self.library = version(LIBRARY.replace("-", "_"))
+        except PackageNotFoundError:
+            raise ModelError(f"{info.name} needs {LIBRARY}", HOW) from None
+
+    @property
+    def dtype(self) -> str:
+        return "as in the file"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return f"{super().fingerprint}+llama.cpp:{self.library}"
+
+
+class LlamaCpp(Backend):
+    """One sequence at a time; what a query has in common with the one before stays in llama.cpp's cache."""
+
+    can = frozenset({LOGPROBS, GREEDY, SAMPLING})
+    model: GgufModel
+
+    def __init__(self, model: GgufModel, computing: Computing) -> None:
+        self.model = model
+        vocabulary = model.config.get_text_config().vocab_size
+        self.encoder = Encoder(
+            model.codec, model.window, computing.stride, vocabulary=vocabulary, as_lm_eval=computing.as_lm_eval
+        )
+        self._llama: Any = None
+        self._read: list[int] = []  # what is in the cache
+
+    @classmethod
+    def open(cls, info: ModelInfo, opening: Opening) -> Self:
+        return cls(GgufModel(info, opening.computing.load), opening.computing)
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.encoder.sampling
+
+    @sampling.setter
+    def sampling(self, sampling: Sampling) -> None:
+        self.encoder.sampling = sampling
+
+    def plan(self, prompts: Sequence[Prompt]) -> Plan:
+        return plan_queries(self.encoder, self.model.key, prompts)
+
+    def facts(self) -> dict[str, Any]:
+        return {"llama.cpp": f"{LIBRARY} {self.model.library}"}
+
+    def notes(self) -> list[str]:
+        return ["computed by llama.cpp, quantised as the file is"]
+
+    def compute(self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1) -> Batches:
+        wanted = {key: cast(TokenQuery, query) for key, query in plan.queries.items() if key not in known}
+        if not wanted:
+            return
+        self._make(max(query.length for query in wanted.values()) + 1)
+        # What begins alike stands together.
+        for key in sorted(wanted, key=lambda one: (isinstance(wanted[one], GenerateQuery), list(wanted[one].input))):
+            query, begin = wanted[key], time.perf_counter()
+            result = self._scored(query) if isinstance(query, ScoreQuery) else self._written(query)
+            yield {key: replace(result, seconds=time.perf_counter() - begin)}
+
+    def _make(self, places: int) -> None:
+        """The file with room for so many tokens, and its tokenizer held to ours. Raises ModelError."""
+        if self._llama is not None and self._llama.n_ctx() >= places:
+            return
+        from llama_cpp import GGML_TYPE_F32, Llama
+
+        self._read = []
+        precise = {"type_k": GGML_TYPE_F32, "type_v": GGML_TYPE_F32}  # keys and values; its own default is half of that
+        asked = {"n_ctx": max(ROOM, places), "logits_all": True, "n_gpu_layers": 0, "verbose": False, **precise}
+        try:
+            with _silent():
+                self._llama = Llama(self.model.source, **asked)
+        except (ValueError, RuntimeError, AssertionError) as error:
+            raise ModelError(f"llama.cpp cannot load {self.model.info.name}: {error}", HOW) from error
+        for text in TEXTS:
+            ours = self.model.codec.encode([text])[0]
+            theirs = self._llama.tokenize(text.encode(), add_bos=False, special=True)
+            if list(theirs) != ours:
+                raise ModelError(
+                    f"{self.model.info.name}: llama.cpp cuts {text!r} into {list(theirs)}, and the file's tokenizer, "
+                    f"as it is unpacked, into {ours}",
+                    "name the original's tokenizer with --tokenizer, or make the file anew",
+                )
+
+    def _logits(self, ids: Sequence[int], count: int) -> Any:
+        """After each of the last ``count`` tokens, [count, vocabulary], float32."""
+        keep = 0
+        most = min(len(self._read), len(ids) - count)
+        while keep < most and self._read[keep] == ids[keep]:
+            keep += 1
+        llama = self._llama
+        llama.n_tokens = keep
+        llama._ctx.kv_cache_seq_rm(-1, keep, -1)
+        llama.eval(list(ids[keep:]))
+        self._read = list(ids)
+        return llama.scores[len(ids) - count : len(ids)]
+
+    def _scored(self, query: ScoreQuery) -> QueryResult:
+        logits = np.asarray(self._logits(list(query.input), len(query.targets)), dtype=np.float64)
+        logprobs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+        targets = list(query.targets)
+        found = logprobs[np.arange(len(targets)), targets]
+        if query.barred:
+            logits[0, list(query.barred)] = -np.inf
+        greedy = bool((logits.argmax(axis=1) == targets).all())
+        total = math.fsum(found)
+        if not math.isfinite(total):
+            return QueryResult(len(targets), error="the model gave log-probabilities that are not finite (nan or inf)")
+        return QueryResult(
+            len(targets), total, greedy, processed=query.length, extra=extra_of(found.tolist(), query.parts)
+        )
+
+    def _written(self, query: GenerateQuery) -> QueryResult:
+        import torch
+
+        from gpteval.engine.continuation import Continuation, choose
+
+        state = Continuation(query)
+        while not state.ended:
+            logits = self._logits([*query.prompt, *state.tokens], 1)
+            token = choose(torch.from_numpy(np.array(logits, dtype=np.float32)), [state])
+            state.take(token.tolist(), self.model.codec)
+        return state.result()
