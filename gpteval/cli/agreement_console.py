@@ -22,8 +22,9 @@ COLUMNS = (
 
 
 def document(found: Certificate, within: float | None) -> dict[str, Any]:
-    """As JSON, and as a manifest keeps it."""
-    return asdict(found) | {"largest": found.largest, "within": within, "broken": found.broken(within or float("inf"))}
+    """As JSON."""
+    broken = "" if within is None else found.broken(within)
+    return asdict(found) | {"largest": found.largest, "within": within, "broken": broken}
 
 
 def show_agreement(found: Certificate, within: float | None, as_json: bool) -> None:

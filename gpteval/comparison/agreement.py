@@ -85,7 +85,7 @@ class Certificate:
     @property
     def largest(self) -> float:
         """In nats a token; NaN where nothing was scored."""
-        return float(np.nanmax([*(one.largest for one in self.tasks), -math.inf]))
+        return max((one.largest for one in self.tasks if one.scored), default=math.nan)
 
     def broken(self, within: float) -> str:
         """What is not within so many nats a token; "" where all is, and where no item failed."""

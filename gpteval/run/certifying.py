@@ -55,7 +55,7 @@ def certify(plan: RunPlan, ledger: Ledger, backend: Backend, units: Sequence[Uni
 def sentence(found: Certificate) -> str:
     """What was found, in one line."""
     choices, texts = (sum(getattr(one, name) for one in found.tasks) for name in ("choices", "texts"))
-    said = [f"within {found.largest:.2g} nats a token of {found.reference}"] if found.largest > -1 else []
+    said = [f"within {found.largest:.2g} nats a token of {found.reference}"] if found.largest == found.largest else []
     said += [f"{len(found.flips)} flips of {choices} choices"] if choices else []
     said += [f"{len(found.texts)} of {texts} texts differ"] if texts else []
     steady = max(found.alone.largest, found.crowd.largest, found.between.largest)

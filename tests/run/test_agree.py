@@ -141,6 +141,13 @@ def test_a_server_whose_answers_vary_with_its_load_is_shown(server: ApiServer) -
     assert "from one time to the next" in found.broken(0.01)
 
 
+def test_texts_alone_have_no_largest_difference(in_process: RunCli) -> None:
+    asked = ("agree", MODEL, MODEL, "--tasks", "nano_en_fr", "--limit", "2", "--device", "cpu", "--within", "0")
+    document = json.loads(in_process(*asked, "--json").stdout)
+    assert document["largest"] is None
+    assert (document["within"], document["broken"]) == (0.0, "")
+
+
 def test_another_model_is_shown() -> None:
     backends = opened("gpt2-nano"), opened("gpt3-nano")
     found = agreement(*backends, questions(select_tasks(task_registry(), TASKS), backends, items=30))
