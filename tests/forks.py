@@ -23,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -233,7 +233,9 @@ def serve(descriptor: int, kind: str, tests: Sequence[str]) -> None:
     if kind == "full":
         _make_ready()
     if kind == "tests":
-        _collect(tests)
+        from tests.collecting import collect
+
+        collect(tests)
     gc.freeze()  # so that no fork looks through, and thereby copies, what all have
     listener = socket.socket(fileno=descriptor)
     chosen = selectors.DefaultSelector()
@@ -259,15 +261,6 @@ def _make_ready() -> None:
 
     template_of(content_dir("reports") / "leaderboard")
     chart_library()
-
-
-def _collect(tests: Sequence[str]) -> None:
-    """Import the modules of tests, as pytest does; to collect them again takes a tenth of the time."""
-    import pytest
-
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # threads of its would not be in the forks, who would wait for them
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        pytest.main(["--collect-only", "-p", "no:cacheprovider", *tests])
 
 
 def _hear(pipe: socket.socket, chosen: selectors.BaseSelector) -> None:

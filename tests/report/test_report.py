@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpteval.cli.run_console import number
+from gpteval.cli.run_listener import number
 from gpteval.core.errors import StoreError
 from gpteval.core.show import signed
 from gpteval.report import build_report
