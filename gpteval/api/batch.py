@@ -75,12 +75,16 @@ class BatchClient(Client):
         last: dict[QueryKey, GivenUp] = {}
         first = True
         while left:
-            open_batches = self._listed()
-            for batch in [one for one in open_batches if one.status in ENDED] if first else []:
+            known = self._listed()
+            for batch in [one for one in known if one.status in ENDED] if first else []:
                 yield from self._answers(batch, left, exchange, {}, only_good=True)
             first = False
-            going = [one for one in open_batches if one.status not in (*ENDED, "failed", "cancelling")]
-            pending = {key for one in going for key in self._requests_of(one) if key in left}
+            under_way = {
+                one: asked
+                for one in known
+                if one.status not in (*ENDED, "failed") and (asked := left.keys() & set(self._requests_of(one)))
+            }
+            going, pending = list(under_way), set[QueryKey]().union(*under_way.values())
             for key in [key for key in left if key not in pending and sent.get(key, 0) >= ROUNDS]:
                 del left[key]
                 yield key, exchange.given_up(key, last[key])

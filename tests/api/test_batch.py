@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,31 @@ def test_a_server_that_has_bad_moments(served: BatchServer, tmp_path: Path) -> N
     made = run(served, tmp_path)
     assert made.results[0].value == 1.0
     once(served, 12)
+
+
+def test_a_batch_of_another_run_is_not_waited_for(served: BatchServer, tmp_path: Path) -> None:
+    """One of the same model, of which this run wants nothing."""
+    look = served._look
+    served._look = lambda one: look(one) if one["id"] != "batch_0" else one  # type: ignore[method-assign]
+    first = tasks_of(tmp_path / "others", 3)
+    (first / "sums.py").write_text((first / "sums.py").read_text().replace("+ 1 =", "+ 1 is"), encoding="utf-8")
+    api = ApiOptions(base_url=served.url, batch=True, backoff=0.002)
+    thread = threading.Thread(
+        target=lambda: evaluate(
+            "openai:adder", "sums", out=tmp_path / "other", cache=False, api=api, task_dirs=(first,)
+        ),
+        daemon=True,
+    )
+    thread.start()
+    until = time.monotonic() + 60
+    while not served.batches:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    made = run(served, tmp_path)
+    assert made.results[0].value == 1.0
+    served._look = look  # type: ignore[method-assign]
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 def test_completions_have_no_batches() -> None:
