@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_no_time_is_told_before_it_is_known(
 ) -> None:
     """The second training of a command begins at its first step; a step that is told twice says nothing of speed."""
     clock = iter([0.0, 0.0, 10.0, 10.0, 15.0])
-    monkeypatch.setattr("gpteval.cli.training_console.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("gpteval.cli.training_console.time", SimpleNamespace(monotonic=lambda: next(clock)))
     shown = TrainingConsole()
     for step in (1, 1, 3, 1, 2):
         shown.step(step, 5, 2.0)
@@ -57,7 +58,7 @@ def test_where_nobody_watches_lines_come_more_and_more_seldom(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(float(second) for second in range(10_000))
-    monkeypatch.setattr("gpteval.cli.training_console.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("gpteval.cli.training_console.time", SimpleNamespace(monotonic=lambda: next(clock)))
     shown = TrainingConsole()
     for step in range(1, 4001):
         shown.step(step, 4000, 2.0)
