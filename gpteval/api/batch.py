@@ -111,13 +111,16 @@ class BatchClient(Client):
             "completion_window": "24h",
             "metadata": {MARK: self.mark},
         }
-        before = {one.id for one in self._listed()}
-        try:
-            reply = self.http.post("batches", asked)
-        except (NotSent, NoAnswer):  # it may have been created: the server knows
-            found = next((one for one in self._listed() if one.id not in before and one.input == file["id"]), None)
-            return found or ServerBatch.of(self._step(lambda: self.http.post("batches", asked)))
-        return ServerBatch.of(self._step(lambda: reply))
+        tried = False
+
+        def create() -> Reply:
+            """Unless an attempt before, of which no answer came, has created it: each is of a file of its own."""
+            nonlocal tried
+            made = next((one for one in self._listed() if one.input == file["id"]), None) if tried else None
+            tried = True
+            return self.http.get(f"batches/{made.id}") if made else self.http.post("batches", asked)
+
+        return ServerBatch.of(self._step(create))
 
     def _ended(self, batch: ServerBatch) -> ServerBatch:
         """The batch once it has ended. Raises ModelError for one that the server refuses as a whole."""

@@ -27,7 +27,7 @@ from gpteval.core.types import Prompt
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.encode import Encoder
-from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, TokenQuery, extra_of
+from gpteval.tokens.queries import GenerateQuery, QueryResult, ScoreQuery, TokenQuery, extra_of
 
 LIBRARY = "llama-cpp-python"
 HOW = (
@@ -91,15 +91,8 @@ class LlamaCpp(Backend):
     def open(cls, info: ModelInfo, opening: Opening) -> Self:
         return cls(GgufModel(info, opening.computing.load), opening.computing)
 
-    @property
-    def sampling(self) -> Sampling:
-        return self.encoder.sampling
-
-    @sampling.setter
-    def sampling(self, sampling: Sampling) -> None:
-        self.encoder.sampling = sampling
-
     def plan(self, prompts: Sequence[Prompt]) -> Plan:
+        self.encoder.sampling = self.sampling
         return plan_queries(self.encoder, self.model.key, prompts)
 
     def facts(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -245,6 +246,9 @@ def _matching(pattern: str) -> list[ModelInfo]:
     return [info for path in models for info in _resolve(str(path))]
 
 
+_LIKE = defaultdict(lambda: "gpt-4o", {AS_CHAT: "openai/gpt-oss-20b", "completions": "gpt2"})
+
+
 def _served(spec: str) -> ModelInfo:
     """A model of another backend than our own: ``openai:NAME``, ``completions:NAME``."""
     kind, _, name = spec.partition(":")
@@ -253,7 +257,7 @@ def _served(spec: str) -> ModelInfo:
     if not name:
         raise UsageError(
             f"{spec} names no model",
-            f"write {kind}:FILE" if kind == "answers" else f"write {kind}:NAME, such as {kind}:gpt-4o",
+            f"write {kind}:FILE" if kind in ("answers", GGUF) else f"write {kind}:NAME, such as {kind}:{_LIKE[kind]}",
         )
     if kind == "answers":  # that are there, in a file: a result holds no path of a machine
         called = Path(name).expanduser().resolve().name

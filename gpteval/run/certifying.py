@@ -38,10 +38,9 @@ def certify(plan: RunPlan, ledger: Ledger, backend: Backend, units: Sequence[Uni
     of = [reference.model.fingerprint, backend.model.fingerprint]
     if (facts.get(FIELD) or {}).get("of") != of:
         reference.load()
-        found = agreement(reference, backend, _own(plan, units), plan.listener.loading)
+        found = agreement(reference, backend, _own(plan, units), plan.listener.waiting)
         facts[FIELD] = {"of": of, "agrees": sentence(found), **asdict(found), "broken": ""}
-        facts["agrees"] = sentence(found)
-        plan.listener.warned(f"{info.name}: {sentence(found)}")
+        plan.listener.waiting(f"{info.name}: {sentence(found)}")
         if config.agree_within is not None:
             facts[FIELD]["broken"] = found.broken(config.agree_within)
     if config.agree_within is not None and (broken := facts[FIELD]["broken"]):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gpteval.api import batch
-from gpteval.api.http import Http
+from gpteval.api.http import Http, NoAnswer
 from gpteval.backends.api_options import ApiOptions
 from gpteval.core.errors import UsageError
 from gpteval.run.evaluate import evaluate
@@ -125,9 +125,29 @@ def test_a_batch_that_is_refused(served: BatchServer, tmp_path: Path) -> None:
 
 def test_a_server_that_has_bad_moments(served: BatchServer, tmp_path: Path) -> None:
     moments = random.Random(4)
-    served.refuse = lambda method, path: 500 if moments.random() < 0.3 and (method, path) != ("POST", "batches") else 0
+    served.refuse = lambda method, path: 500 if moments.random() < 0.3 else 0
     made = run(served, tmp_path)
     assert made.results[0].value == 1.0
+    once(served, 12)
+
+
+def test_a_creation_of_which_nobody_hears_is_found_again(
+    served: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, lost = Http._sent, []
+
+    def losing(self: Http, method: str, path: str, **what: Any) -> Any:
+        reply = sent(self, method, path, **what)
+        if (method, path) == ("POST", "batches") and not lost:
+            lost.append(path)
+            raise NoAnswer("the connection failed")
+        return reply
+
+    monkeypatch.setattr(Http, "_sent", losing)
+    made = run(served, tmp_path)
+    assert lost
+    assert made.results[0].value == 1.0
+    assert len(served.batches) == 1
     once(served, 12)
 
 

@@ -106,6 +106,9 @@ def test_names(folder: Path) -> None:
     assert as_chats(["gpt2", "openai:gpt-4o", "chat:gpt2"]) == ("chat:gpt2", "openai:gpt-4o", "chat:gpt2")
     with pytest.raises(gpteval.GptevalError, match="is no chat"):
         as_chats(["completions:x"])
+    for nameless in ("chat:", "gguf:"):
+        with pytest.raises(gpteval.GptevalError, match="names no model"):
+            resolve_models([nameless])
     with pytest.raises(gpteval.GptevalError, match="is for models whose weights are here"):
         resolve_models(["chat:openai:gpt-4o"])
 

@@ -185,8 +185,8 @@ def run_of(server: ApiServer, out: Path, **how: Any) -> tuple[Any, dict[str, Any
 def test_before_a_run(server: ApiServer, tmp_path: Path) -> None:
     made, facts = run_of(server, tmp_path / "run", agree=MODEL, agree_within=0.002)
     assert not made.failures
-    assert f"nats a token of {MODEL}" in facts["agrees"]
-    assert "0 flips of 16 choices, 0 of 16 texts differ" in facts["agrees"]
+    assert f"nats a token of {MODEL}" in facts["agreement"]["agrees"]
+    assert "0 flips of 16 choices, 0 of 16 texts differ" in facts["agreement"]["agrees"]
     asked = len(server.seen)
     run_of(server, tmp_path / "run", agree=MODEL, agree_within=0.002)
     assert len(server.seen) == asked, "what was found is not asked for again"
