@@ -58,12 +58,16 @@ class Weights:
             help="seconds to wait for each answer of the Hugging Face Hub; default: 10",
         ),
     ] = None
+    vllm_args: Annotated[
+        str,
+        typer.Option("--vllm-args", help="of vllm: models: arguments of vLLM's LLM, such as tensor_parallel_size=2"),
+    ] = ""
 
     def load(self, *, dtype: str = "auto", tokenizer: str = "") -> LoadOptions:
         """As models are loaded with it. Raises UsageError."""
         from gpteval.models.loader import LoadOptions
 
-        return LoadOptions(self.device, dtype, self.allow_pickle, self.trust_remote_code, tokenizer)
+        return LoadOptions(self.device, dtype, self.allow_pickle, self.trust_remote_code, tokenizer, self.vllm_args)
 
 
 @dataclass(frozen=True)

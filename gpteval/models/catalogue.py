@@ -22,7 +22,7 @@ from gpteval.core.errors import ModelError, UnknownNameError, UsageError
 from gpteval.core.plugins import Registry
 from gpteval.core.text import natural
 from gpteval.models.embedded import nano_models
-from gpteval.models.prefixes import AS_CHAT, GGUF, LOCAL, prefixes
+from gpteval.models.prefixes import AS_CHAT, GGUF, LOCAL, VLLM, prefixes
 from gpteval.models.steps import refuse_unsure, revisions, step_of
 
 # Generation of a model that is not in the catalogue, by its architecture (transformers' model_type).
@@ -175,9 +175,11 @@ def as_chats(specs: Iterable[str]) -> tuple[str, ...]:
 
 
 def _as_named(info: ModelInfo) -> ModelInfo:
-    """A model that is asked as a chat, or computed by llama.cpp, says so in its name, and is of a family of its own."""
+    """A model that is asked as a chat, or computed by another library, says so in its name, and is of a family of its
+    own.
+    """
     how = info.backend
-    if how not in (AS_CHAT, GGUF):
+    if how not in (AS_CHAT, GGUF, VLLM):
         return info
     return replace(info, name=f"{how}:{info.name}", family=info.family and f"{how}:{info.family}")
 
@@ -246,7 +248,7 @@ def _matching(pattern: str) -> list[ModelInfo]:
     return [info for path in models for info in _resolve(str(path))]
 
 
-_LIKE = defaultdict(lambda: "gpt-4o", {AS_CHAT: "openai/gpt-oss-20b", "completions": "gpt2"})
+_LIKE = defaultdict(lambda: "gpt-4o", {AS_CHAT: "openai/gpt-oss-20b", "completions": "gpt2", VLLM: "gpt2-xl"})
 
 
 def _served(spec: str) -> ModelInfo:
@@ -305,6 +307,10 @@ def _resolve(spec: str) -> list[ModelInfo]:
         if named.partition(":")[0] in prefixes():
             raise UsageError(f"{named} is asked as it is: {AS_CHAT}: is for models whose weights are here")
         return [replace(info, backend=AS_CHAT) for info in _resolve(named)]
+    if prefix == VLLM and named:
+        if named.partition(":")[0] in prefixes():
+            raise UsageError(f"{named} is not computed by vLLM", f"{VLLM}: is for a model's own name, folder or Hub id")
+        return [replace(info, backend=VLLM) for info in _resolve(named)]
     if prefix == GGUF and named:
         found = _resolve(named)
         if not all(info.local and Path(info.location).is_file() for info in found):

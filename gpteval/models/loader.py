@@ -49,7 +49,8 @@ class LoadOptions:
     """``device``: auto is CUDA, then MPS, then CPU; spread is all GPUs, then the machine's memory, then its disk, as
     accelerate lays out a model that one GPU cannot hold. ``dtype``: auto is the checkpoint's, float32 on a CPU.
 
-    ``tokenizer``: a folder or Hub id, for checkpoints of other programs beside which none lies.
+    ``tokenizer``: a folder or Hub id, for checkpoints of other programs beside which none lies. ``vllm``: arguments of
+    vLLM, of models that it computes.
     """
 
     device: str = "auto"
@@ -57,6 +58,7 @@ class LoadOptions:
     allow_pickle: bool = False
     trust_remote_code: bool = False
     tokenizer: str = ""
+    vllm: str = ""
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
