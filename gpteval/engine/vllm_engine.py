@@ -30,6 +30,7 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import QueryResult, TokenQuery
 
+LIBRARY = "vllm"
 HOW = "pip install 'gpteval[vllm]' on a machine with a GPU; without vllm: before it gpteval's own engine computes"
 ARGUMENTS = "--vllm-args"
 PLACES = 2048  # of a sequence, unless a longer one comes
@@ -47,9 +48,9 @@ class VllmModel(HFModel):
 
     def __init__(self, info: ModelInfo, options: LoadOptions) -> None:
         try:
-            self.library = version("vllm")
+            self.library = version(LIBRARY)
         except PackageNotFoundError:
-            raise ModelError(f"{info.name} needs vllm", HOW) from None
+            raise ModelError(f"{info.name} needs {LIBRARY}", HOW) from None
         super().__init__(info, replace(options, device="auto"))
         if "cpu" in self.library or self.device == "mps":
             self.device = "cpu"
