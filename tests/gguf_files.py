@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,13 @@ def write(
     """``keys``: more of them, in the place of what would be written; None takes one away. ``tensors``: more of them.
 
     ``quantised``: matrices of the layers in 8 bits. ``each``: tensors in each part of a split file; 0 for one file.
-    ``tokenizer``: a byte-level one, in the place of the tests' own.
+    ``tokenizer``: of the architecture's kind (byte-level; pieces for Gemma), in the place of the tests' own.
     """
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=each)
     for key, value in (own_keys(model.config, architecture) | (keys or {})).items():
         _add(writer, key if key.startswith(("general.", "tokenizer.")) else f"{architecture}.{key}", value)
     if architecture.startswith("gemma"):
-        _add_pieces(writer)
+        _add_pieces(writer, tokenizer) if tokenizer else _add_letters(writer)
     else:
         _add_tokenizer(writer, tokenizer or byte_level_tokenizer())
     for name, data in (tensors_of(model, architecture) | (tensors or {})).items():
@@ -139,7 +140,34 @@ def _add_tokenizer(writer: Any, tokenizer: Any) -> None:
     writer.add_eos_token_id(0)
 
 
-def _add_pieces(writer: Any) -> None:
+def _add_pieces(writer: Any, tokenizer: Any) -> None:
+    """A vocabulary of sentencepiece's kind, as the Hub's format has it: pairs are joined in the order of its merges,
+    which are scores here.
+    """
+    kinds = gguf.TokenType
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    joined: dict[str, int] = {}
+    for rank, (left, right) in enumerate(merges):
+        joined.setdefault(left + right, rank)
+    size = max(tokenizer.get_vocab().values()) + 1
+    tokens, types, scores = [""] * size, [kinds.UNUSED] * size, [0.0] * size
+    for token, number in tokenizer.get_vocab().items():
+        tokens[number], types[number] = token, kinds.NORMAL
+        scores[number] = -float(joined.get(token, len(merges)))
+        if re.fullmatch("<0x[0-9A-F]{2}>", token):
+            types[number] = kinds.BYTE
+    for number, added in tokenizer.added_tokens_decoder.items():
+        tokens[number], types[number] = added.content, kinds.CONTROL if added.special else kinds.USER_DEFINED
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores(scores)
+    writer.add_token_types(types)
+    for name in ("pad", "eos", "bos", "unk"):
+        getattr(writer, f"add_{name}_token_id")(getattr(tokenizer, f"{name}_token_id"))
+    writer.add_add_space_prefix(False)
+
+
+def _add_letters(writer: Any) -> None:
     """A vocabulary of sentencepiece's kind: bytes and single letters, as many tokens as the other has."""
     size = len(byte_level_tokenizer())
     special, each_byte = ["<pad>", "<eos>", "<bos>", "<unk>"], [f"<0x{byte:02X}>" for byte in range(256)]

@@ -127,16 +127,20 @@ def gguf_names(config: Any, architecture: str) -> frozenset[str] | None:
 
 
 @contextmanager
-def gguf_names_once() -> Iterator[None]:
-    """transformers makes the table of GGUF's names anew for each part of a model: here it is made once."""
+def gguf_unpacking() -> Iterator[None]:
+    """transformers makes the table of GGUF's names anew for each part of a model: here it is made once. And it shows
+    its progress, whatever it was told.
+    """
     import gguf
+    from transformers import modeling_gguf_pytorch_utils as utils
 
-    plain = gguf.get_tensor_name_map
-    gguf.get_tensor_name_map = cache(plain)
+    names, bar = gguf.get_tensor_name_map, getattr(utils, "tqdm", None)
+    gguf.get_tensor_name_map = cache(names)
+    utils.tqdm = lambda tensors, **how: tensors
     try:
         yield
     finally:
-        gguf.get_tensor_name_map = plain
+        gguf.get_tensor_name_map, utils.tqdm = names, bar
 
 
 def gguf_splits() -> frozenset[str]:

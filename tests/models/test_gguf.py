@@ -8,6 +8,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 
@@ -63,10 +64,34 @@ def test_the_models_numbers(tmp_path: Path, architecture: str) -> None:
         assert found.codec.encode([text]) == byte_level_tokenizer()([text])["input_ids"]
 
 
-def test_weights_of_eight_bits(tmp_path: Path) -> None:
+def pieces(merges: list[tuple[str, str]]) -> transformers.PreTrainedTokenizerFast:
+    """A tokenizer as Gemma's is: pieces that are joined in the order of their merges, bytes for what is no piece."""
+    single = [*"▁abcdefghijklmnopqrstuvwxyz", *(f"<0x{byte:02X}>" for byte in range(256))]
+    names = ["<pad>", "<eos>", "<bos>", "<unk>", *single, *("".join(pair) for pair in merges)]
+    size = len(byte_level_tokenizer())
+    names += [f"<unused{number}>" for number in range(size - len(names))]
+    vocabulary = {name: number for number, name in enumerate(names)}
+    model = tokenizers.models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    whole = tokenizers.Tokenizer(model)
+    whole.normalizer = tokenizers.normalizers.Replace(" ", "▁")
+    parts = [tokenizers.decoders.Replace("▁", " "), tokenizers.decoders.ByteFallback(), tokenizers.decoders.Fuse()]
+    whole.decoder = tokenizers.decoders.Sequence(parts)
+    special = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=whole, **special)
+
+
+def test_pieces_are_joined_as_by_the_originals_merges(tmp_path: Path) -> None:
+    tokenizer = pieces([("t", "h"), ("e", "r"), ("h", "e"), ("th", "e"), ("▁", "the"), ("a", "b"), ("b", "c")])
+    found = load(write(tmp_path / "model.gguf", model_of("gemma3"), "gemma3", tokenizer=tokenizer))
+    for text in ("the other abc", "there  é", "abcabc the", "hehe"):
+        assert found.codec.encode([text]) == [tokenizer(text, add_special_tokens=False)["input_ids"]], text
+
+
+def test_weights_of_eight_bits(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plain = model_of("gpt2")
     found = load(write(tmp_path / "model.gguf", plain, "gpt2", quantised=True))
     assert 1e-4 < off(found.module, plain) < 0.5
+    assert "tensors" not in capfd.readouterr().err, "no progress of another program"
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from gpteval.models.library import (
     Trust,
     config_of,
     gguf_names,
-    gguf_names_once,
     gguf_splits,
+    gguf_unpacking,
     tokenizer_of,
     weights_of,
 )
@@ -37,7 +37,7 @@ def write_gguf(path: Path, folder: Path, trust: Trust = NO_TRUST) -> int:
     if find_spec("gguf") is None:
         raise UsageError(f"{path.name} is a GGUF file, which needs gguf", "pip install 'gpteval[gguf]'")
     try:
-        with tempfile.TemporaryDirectory(dir=folder.parent) as alone, gguf_names_once():
+        with tempfile.TemporaryDirectory(dir=folder.parent) as alone, gguf_unpacking():
             whole = joined(path, Path(alone))
             if whole == path:
                 whole = Path(alone) / path.name
