@@ -10,8 +10,10 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -93,6 +95,7 @@ class VllmEngine(Backend):
         self._llm: Any = None
         self._places = 0  # of a sequence
         self._log: IO[bytes] | None = None
+        self._answered = False  # since it was started
 
     @classmethod
     def open(cls, info: ModelInfo, opening: Opening) -> Self:
@@ -159,19 +162,22 @@ class VllmEngine(Backend):
         return {}
 
     def _step(self, asked: dict[str, Request]) -> list[Any]:
-        """Answers that are whole; where the engine died, none, and all is asked again of another."""
+        """Answers that are whole; where the engine died, none, and all is asked again of another. One that died of an
+        error, not of memory, before its first answer would do so again: raises ModelError.
+        """
         from vllm.v1.engine.exceptions import EngineDeadError
 
         if not asked:
             return []
         try:
-            return [output for output in self._llm.llm_engine.step() if output.finished]
+            found = [output for output in self._llm.llm_engine.step() if output.finished]
+            self._answered |= bool(found)
+            return found
         except EngineDeadError as error:
-            self._llm = None
-            if self.rows == 1:
-                raise ModelError(
-                    f"model {self.model.info.name}: vLLM's engine died: {self._last_words()}", HOW
-                ) from error
+            self._llm, words = None, self._last_words()
+            for_memory = "memory" in words.lower() or "Error" not in words
+            if self.rows == 1 or not (self._answered or for_memory):
+                raise ModelError(f"model {self.model.info.name}: vLLM's engine died: {words}", HOW) from error
         self.deaths += 1
         self.rows, self.batched = max(1, self.rows // 2), max(256, self.batched // 2)
         self._make(self._places)
@@ -204,6 +210,7 @@ class VllmEngine(Backend):
             "max_num_seqs": self.rows,
             "max_num_batched_tokens": max(self.batched, self.rows),
         }
+        self._answered = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the engine
         try:
             with _into(self._log):
@@ -217,6 +224,8 @@ class VllmEngine(Backend):
                 f"{ARGUMENTS} gives it other arguments, such as {ARGUMENTS} gpu_memory_utilization=0.8",
             ) from error
         logging.getLogger("vllm").setLevel(logging.ERROR)
+        client = weakref.ref(self._llm.llm_engine.engine_core)
+        threading.Thread(target=_tell_of_death, args=(client,), daemon=True).start()
 
     def _last_words(self) -> str:
         """The last error that the engine told of."""
@@ -225,7 +234,21 @@ class VllmEngine(Backend):
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").splitlines()
         errors = [line for line in lines if "Error" in line]
-        return (errors or lines or ["it said nothing"])[-1][-400:]
+        return (errors or ["it said nothing"])[-1][-400:]
+
+
+def _tell_of_death(client: Callable[[], Any]) -> None:
+    """vLLM 0.32 knows that its engine's process was killed, as by a system without memory, and waits for its answers
+    for ever. What waits is told here, while there is the ``client``.
+    """
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    while (one := client()) and hasattr(one, "outputs_queue"):
+        if one.resources.engine_dead:
+            one.outputs_queue.put_nowait(EngineDeadError())
+            return
+        del one
+        time.sleep(0.5)
 
 
 def arguments(text: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gpteval.engine.vllm_requests import Reading, Writing, requests_of
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
+from tests.tiny import save_tiny
 
 NAME = "gpt2-nano"
 PROMPTS = [
@@ -34,15 +35,21 @@ PROMPTS = [
 ]
 
 
-def opened(spec: str = NAME) -> VllmEngine:
-    pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'gpteval[vllm]'")
-    (info,) = resolve_models([f"vllm:{spec}"])
-    return VllmEngine.open(info, Opening(Computing(LoadOptions())))
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model with heads of a width that vLLM knows on a CPU, too: those of the embedded ones it does not."""
+    return save_tiny(tmp_path_factory.mktemp("vllm") / "wide", n_embd=64, n_head=2, window=256)
 
 
 @pytest.fixture(scope="module")
-def vllm() -> VllmEngine:
-    return opened()
+def vllm(folder: Path) -> VllmEngine:
+    pytest.importorskip("vllm", reason="vLLM is not installed: pip install 'gpteval[vllm]'")
+    (info,) = resolve_models([f"vllm:{folder}"])
+    return VllmEngine.open(info, Opening(Computing(LoadOptions())))
+
+
+def ours(folder: Path, prompts: list[Prompt]) -> list[Outcome]:
+    return Engine(HFModel(resolve_models([str(folder)])[0], LoadOptions("cpu"))).run(prompts)
 
 
 def told(backend: VllmEngine, prompts: list[Prompt]) -> list[Outcome]:
@@ -50,8 +57,8 @@ def told(backend: VllmEngine, prompts: list[Prompt]) -> list[Outcome]:
     return plan.outcomes({key: result for batch in backend.compute(plan, ()) for key, result in batch.items()})
 
 
-def same(ours: list[Outcome], theirs: list[Outcome]) -> None:
-    for one, other in zip(ours, theirs, strict=True):
+def same(expected: list[Outcome], found: list[Outcome]) -> None:
+    for one, other in zip(expected, found, strict=True):
         match one, other:
             case Scored(), Scored():
                 for a, b in zip((*one.scores, *one.neutral), (*other.scores, *other.neutral), strict=True):
@@ -66,8 +73,8 @@ def same(ours: list[Outcome], theirs: list[Outcome]) -> None:
                 raise AssertionError((one, other))
 
 
-def test_our_own_engines_numbers(vllm: VllmEngine) -> None:
-    same(Engine(HFModel(resolve_models([NAME])[0], LoadOptions("cpu"))).run(PROMPTS), told(vllm, PROMPTS))
+def test_our_own_engines_numbers(vllm: VllmEngine, folder: Path) -> None:
+    same(ours(folder, PROMPTS), told(vllm, PROMPTS))
     assert vllm.notes() == [f"computed by vLLM {vllm.model.library}"]
 
 
@@ -81,7 +88,7 @@ def test_texts_that_are_drawn_are_the_same_again(vllm: VllmEngine) -> None:
     assert [one.text for one in first] != [one.text for one in told(vllm, PROMPTS[4:])]  # type: ignore[union-attr]
 
 
-def test_an_engine_that_dies_is_started_again_for_less_at_a_time(vllm: VllmEngine) -> None:
+def test_an_engine_that_dies_is_started_again_for_less_at_a_time(vllm: VllmEngine, folder: Path) -> None:
     vllm.load()
     rows = vllm.rows
     many = [Prompt(str(n), Generate(f"The {n} cats", ["x"], max_new_tokens=24)) for n in range(100)]
@@ -95,7 +102,7 @@ def test_an_engine_that_dies_is_started_again_for_less_at_a_time(vllm: VllmEngin
     assert vllm.deaths == 1
     assert vllm.rows == rows // 2
     assert "died 1 times" in vllm.notes()[0]
-    same(Engine(HFModel(resolve_models([NAME])[0], LoadOptions("cpu"))).run(many), plan.outcomes(found))
+    same(ours(folder, many), plan.outcomes(found))
 
 
 def output(ids: list[int], places: Any = None, prompt: Any = None, cached: int = 0) -> SimpleNamespace:
