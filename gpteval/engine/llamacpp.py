@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -29,11 +29,15 @@ from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import GenerateQuery, QueryResult, ScoreQuery, TokenQuery, extra_of
 
+if TYPE_CHECKING:
+    import torch
+
 LIBRARY = "llama-cpp-python"
 HOW = (
     f"pip install 'gpteval[llamacpp]' builds {LIBRARY} from its source, some ten minutes; without gguf: before it the \
 file is unpacked and computed here in float32"
 )
+LOGITS = 2**28  # bytes of the logits of a step, at most
 ROOM = 256  # places of a context that is made, at least
 TEXTS = ("The quick brown fox\njumps over 12 dogs.", " a b  c\n\n", "Été à Noël: 3,50 €")  # for the tokenizers
 
@@ -80,9 +84,9 @@ class LlamaCpp(Backend):
 
     def __init__(self, model: GgufModel, computing: Computing) -> None:
         self.model = model
-        vocabulary = model.config.get_text_config().vocab_size
+        self.vocabulary: int = model.config.get_text_config().vocab_size
         self.encoder = Encoder(
-            model.codec, model.window, computing.stride, vocabulary=vocabulary, as_lm_eval=computing.as_lm_eval
+            model.codec, model.window, computing.stride, vocabulary=self.vocabulary, as_lm_eval=computing.as_lm_eval
         )
         self._llama: Any = None
         self._read: list[int] = []  # what is in the cache
@@ -120,7 +124,8 @@ class LlamaCpp(Backend):
 
         self._read = []
         precise = {"type_k": GGML_TYPE_F32, "type_v": GGML_TYPE_F32}  # keys and values; its own default is half of that
-        asked = {"n_ctx": max(ROOM, places), "logits_all": True, "n_gpu_layers": 0, "verbose": False, **precise}
+        asked = {"n_ctx": max(ROOM, places), "n_gpu_layers": 0, "verbose": False, **precise}
+        asked["n_batch"] = max(32, min(512, LOGITS // (4 * self.vocabulary)))
         try:
             with _silent():
                 self._llama = Llama(self.model.source, **asked)
@@ -136,42 +141,59 @@ class LlamaCpp(Backend):
                     "name the original's tokenizer with --tokenizer, or make the file anew",
                 )
 
-    def _logits(self, ids: Sequence[int], count: int) -> Any:
-        """After each of the last ``count`` tokens, [count, vocabulary], float32."""
+    def _logits(self, ids: Sequence[int], count: int) -> Iterator[torch.Tensor]:
+        """After each of the last ``count`` tokens, in stretches of [some, vocabulary], float32; each is overwritten by
+        the next one.
+        """
+        import torch
+        from llama_cpp import llama_get_logits_ith
+
         keep = 0
         most = min(len(self._read), len(ids) - count)
         while keep < most and self._read[keep] == ids[keep]:
             keep += 1
-        llama = self._llama
-        llama.n_tokens = keep
-        llama._ctx.kv_cache_seq_rm(-1, keep, -1)
-        llama.eval(list(ids[keep:]))
-        self._read = list(ids)
-        return llama.scores[len(ids) - count : len(ids)]
+        context, batch = self._llama._ctx, self._llama._batch
+        if not context.kv_cache_seq_rm(-1, keep, -1):  # states of some architectures know no way back
+            keep = 0
+            context.kv_cache_clear()
+        self._read = list(ids[:keep])
+        for begin in range(keep, len(ids), self._llama.n_batch):
+            part = ids[begin : begin + self._llama.n_batch]
+            batch.set_batch(part, begin, logits_all=False)
+            first = max(0, len(ids) - count - begin)
+            for at in range(first, len(part)):
+                batch.batch.logits[at] = 1
+            context.decode(batch)
+            self._read += part
+            if first < len(part):
+                found = llama_get_logits_ith(context.ctx, first)
+                yield torch.from_numpy(np.ctypeslib.as_array(found, (len(part) - first, self._llama.n_vocab())))
 
     def _scored(self, query: ScoreQuery) -> QueryResult:
-        logits = np.asarray(self._logits(list(query.input), len(query.targets)), dtype=np.float64)
-        logprobs = logits - np.logaddexp.reduce(logits, axis=1)[:, None]
-        targets = list(query.targets)
-        found = logprobs[np.arange(len(targets)), targets]
-        if query.barred:
-            logits[0, list(query.barred)] = -np.inf
-        greedy = bool((logits.argmax(axis=1) == targets).all())
-        total = math.fsum(found)
-        if not math.isfinite(total):
-            return QueryResult(len(targets), error="the model gave log-probabilities that are not finite (nan or inf)")
-        return QueryResult(
-            len(targets), total, greedy, processed=query.length, extra=extra_of(found.tolist(), query.parts)
-        )
-
-    def _written(self, query: GenerateQuery) -> QueryResult:
         import torch
 
+        from gpteval.engine.score import NOT_FINITE
+
+        targets, logprobs, greedy = torch.tensor(list(query.targets)), list[float](), True
+        for logits in self._logits(list(query.input), len(targets)):
+            place = targets[len(logprobs) : len(logprobs) + len(logits)]
+            chosen = logits.gather(1, place[:, None]).squeeze(1).double()
+            normaliser = logits.double().logsumexp(dim=1)
+            if query.barred and not logprobs:
+                logits[0, list(query.barred)] = -torch.inf
+            logprobs += (chosen - normaliser).tolist()
+            greedy = greedy and bool((logits.argmax(dim=1) == place).all())
+        total = math.fsum(logprobs)
+        if not math.isfinite(total):
+            return QueryResult(len(logprobs), error=NOT_FINITE)
+        extra = extra_of(logprobs, query.parts)
+        return QueryResult(len(logprobs), total, greedy, processed=query.length, extra=extra)
+
+    def _written(self, query: GenerateQuery) -> QueryResult:
         from gpteval.engine.continuation import Continuation, choose
 
         state = Continuation(query)
         while not state.ended:
-            logits = self._logits([*query.prompt, *state.tokens], 1)
-            token = choose(torch.from_numpy(np.array(logits, dtype=np.float32)), [state])
-            state.take(token.tolist(), self.model.codec)
+            (logits,) = self._logits([*query.prompt, *state.tokens], 1)
+            state.take(choose(logits, [state]).tolist(), self.model.codec)
         return state.result()
