@@ -57,8 +57,8 @@ class ApiServer:
         self.lock, self.computing = threading.Lock(), threading.Lock()
         self._known: dict[str, Body] = {}
         self._spelled: dict[int, str] = {}
-        self._http = _Server(("127.0.0.1", 0), self)
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        self.dead = False  # connections are cut, and none is taken
+        self._begin(0)
 
     @classmethod
     def plain(cls) -> ApiServer:
@@ -72,6 +72,18 @@ class ApiServer:
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+    def _begin(self, port: int) -> None:
+        self._http = _Server(("127.0.0.1", port), self)
+        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+
+    def die(self, seconds: float) -> None:
+        """Cut all connections and take none, then begin anew."""
+        port, self.dead = self._http.server_address[1], True
+        self.close()
+        time.sleep(seconds)
+        self.dead = False
+        self._begin(port)
 
     def answer(self, path: str, body: Body) -> Body:
         if self.own is not None:
@@ -196,6 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             with api.lock:
                 api.active -= 1
+        if api.dead:
+            self.close_connection = True
+            return
         if fault.status == 200 and not fault.cut and fault.raw is None and fault.document is None:
             with api.lock:
                 api.answered.append(json.dumps(body, sort_keys=True))

@@ -21,7 +21,7 @@ from gpteval.core.errors import GptevalError, ModelError
 from gpteval.core.kinds import NO_ANSWER, UNFIT, UNREACHED, UNREADABLE
 
 ATTEMPTS = 8  # at one request, refusals for its rate not counted; fewer where they are paid for
-PATIENCE = 600.0  # seconds that a request waits for its turn at a server that refuses for the rate
+PATIENCE = 600.0  # seconds that a request waits for its turn at a server that refuses for the rate, or starts again
 LONGEST_PAUSE = 30.0
 # What reading a document raises that has another form than any answer.
 _ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -134,11 +134,11 @@ class Client:
             raise broken
 
     def _ask(self, key: QueryKey, exchange: Exchange, stop: threading.Event, waiting: Waiting) -> Answer:
-        begin, attempt, refusals = time.monotonic(), 0, 0
+        begin, attempt, waits = time.monotonic(), 0, 0
         while True:
             if not self.gate.enter(stop):
                 raise _Stopped
-            rate, pause, sent = False, 0.0, time.monotonic()
+            rate, patient, pause, sent = False, False, 0.0, time.monotonic()
             try:
                 waiting.sent(key)
                 body = exchange.begin(key)
@@ -146,23 +146,27 @@ class Client:
                     document = self._send(body, partial(exchange.end, key))
                 except Rejected as error:
                     return exchange.rejected(key, body, error)
-                return self._read(exchange, key, document, time.monotonic() - sent)
+                answer = self._read(exchange, key, document, time.monotonic() - sent)
+                self.gate.answered()
+                return answer
             except Otherwise:
                 continue
             except Again as error:
-                again, rate = error, error.rate
-                attempt, refusals = attempt + (not rate), refusals + rate
-                pause = min(LONGEST_PAUSE, self.options.backoff * 2 ** min(10, attempt + refusals - 1))
+                again, rate, patient = error, error.rate, error.rate or error.gone
+                attempt, waits = attempt + (not patient), waits + patient
+                pause = min(LONGEST_PAUSE, self.options.backoff * 2 ** min(10, attempt + waits - 1))
                 pause *= self._pauses.uniform(0.5, 1.0)
                 pause = max(pause, again.seconds or 0.0)
+                if again.gone:
+                    self.gate.gone()
                 waiting.paused(key, again.reason, pause)
             finally:
                 self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)
             if pause > PATIENCE:
                 raise _silent(f"{again.reason}; it asks to wait for {pause:,.0f} s")
-            if rate and time.monotonic() - begin + pause > PATIENCE:
+            if patient and time.monotonic() - begin + pause > PATIENCE:
                 raise _silent(again.reason)
-            if not rate and attempt >= _most(again):
+            if not patient and attempt >= _most(again):
                 raise GivenUp(again.kind, again.reason, again.silent)
             if not rate and stop.wait(pause):
                 raise _Stopped
@@ -204,7 +208,7 @@ class Client:
             if error.refused and not self._reached:
                 address = self.http.clean(self.http.url)
                 raise _silent(str(error), f"start the server, or check --base-url: it is {address}") from None
-            raise Again(str(error), kind=UNREACHED) from None
+            raise Again(str(error), gone=error.refused, kind=UNREACHED) from None
         except (ValueError, RecursionError) as error:
             end(paid)
             raise _unreadable(f"no JSON: {self.http.clean(str(error))[:200]}") from None

@@ -10,7 +10,7 @@ DECREASE = 0.5
 
 class Gate:
     """Additive increase, multiplicative decrease (Chiu and Jain 1989): a refusal halves the limit, a full round of
-    answers raises it by one, up to ``most``.
+    answers raises it by one, up to ``most``. Where the server died of what it was asked, ``most`` is halved, too.
     """
 
     def __init__(self, most: int) -> None:
@@ -20,6 +20,7 @@ class Gate:
         self._active = 0
         self._closed_until = 0.0
         self._halved = 0.0
+        self._gone = False
         self._changed = threading.Condition()
 
     def enter(self, stop: threading.Event) -> bool:
@@ -47,3 +48,16 @@ class Gate:
             else:
                 self.limit = min(float(self.most), self.limit + 1 / self.limit)
             self._changed.notify_all()
+
+    def gone(self) -> None:
+        """The server is not there any more; that each request sees for itself."""
+        with self._changed:
+            if not self._gone:
+                self._gone = True
+                self.most = max(1, int(self.limit * DECREASE))
+                self.limit = float(self.most)
+                self.lowest = min(self.lowest, self.limit)
+
+    def answered(self) -> None:
+        """It is there."""
+        self._gone = False

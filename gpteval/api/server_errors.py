@@ -13,7 +13,7 @@ from typing import Any
 from gpteval.api.http import Reply
 from gpteval.api.streak import KEPT, said
 from gpteval.core.errors import ModelError
-from gpteval.core.kinds import FILTERED, NO_ANSWER, REJECTED, UNREADABLE
+from gpteval.core.kinds import FILTERED, NO_ANSWER, REJECTED, UNREACHED, UNREADABLE
 
 LONGEST_MESSAGE = 300  # characters of a server's message that are kept
 HINTS = {
@@ -61,6 +61,7 @@ class Otherwise(Exception):
 
 class Again(Exception):
     """The request is to be sent again, after ``seconds`` where the server named them. ``rate``: it sees too many;
+    ``gone``: it answered before, and is not there now;
     ``paid``: whether the attempt has to be paid for, None where that is not known; ``silent``: nothing came of it.
     """
 
@@ -70,12 +71,13 @@ class Again(Exception):
         seconds: float | None = None,
         *,
         rate: bool = False,
+        gone: bool = False,
         paid: bool | None = False,
         kind: str = NO_ANSWER,
         silent: bool = True,
     ) -> None:
         super().__init__(reason)
-        self.reason, self.seconds, self.rate, self.paid = reason, seconds, rate, paid
+        self.reason, self.seconds, self.rate, self.gone, self.paid = reason, seconds, rate, gone, paid
         self.kind, self.silent = kind, silent
 
 
@@ -129,6 +131,8 @@ def meaning(error: ServerError, headers: Mapping[str, str]) -> Exception:
         return Again(error.message, paid=True, silent=False)
     if status == 429 and error.code != "insufficient_quota":
         return Again(f"it refuses for the rate: {error.said}", seconds, rate=True)
+    if status == 502:  # of what stands before it
+        return Again(error.said, seconds, gone=True, kind=UNREACHED)
     if status in (408, 409, 425) or status >= 500:
         return Again(error.said, seconds)
     if status in (400, 403, 413, 422, 451):

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -170,8 +172,47 @@ def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "the server does not answer: the connection failed" in made.failures[0].error
 
 
+def test_a_server_that_dies_of_its_load_is_waited_for_and_asked_for_less_at_a_time(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    server.seconds = 0.05
+    deaths = []
+
+    def die_of(number: int, body: dict[str, Any]) -> None:
+        with server.lock:
+            if server.active <= 4 or server.dead:
+                return
+            server.dead = True
+            deaths.append(threading.Thread(target=server.die, args=(1.0,)))
+        deaths[-1].start()
+
+    server.fault = die_of
+    api = ApiOptions(server.url, in_flight=16, backoff=0.05)
+    made = evaluate(f"completions:{MODEL}", "nano_facts", limit=60, out=tmp_path / "a", cache=False, api=api)
+    for death in deaths:
+        death.join()
+    facts = json.loads((tmp_path / "a" / "manifest.json").read_text())["models"][f"completions:{MODEL}"]
+    assert made.failures == ()
+    assert 1 <= len(deaths) <= 3
+    assert facts["in_flight"] == {"most": 16, "lowest": 16 // 2 ** len(deaths)}
+    server.fault = lambda number, body: None
+    quiet = run(server, tmp_path / "q", f"completions:{MODEL}", "nano_facts", limit=60)
+    assert made.results[0].value == quiet.results[0].value
+
+
+def test_a_server_that_does_not_come_back_ends_the_run(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpteval.api.client.PATIENCE", 0.5)
+    gone = Fault(502, document={"error": {"message": "bad gateway"}})
+    server.fault = lambda number, body: gone if number > 20 else None
+    made = run(server, tmp_path, f"completions:{MODEL}", "nano_facts", limit=60)
+    assert "the server does not answer: status 502: bad gateway" in made.failures[0].error
+
+
 KILLED = """
 import sys
+import threading
 from pathlib import Path
 from gpteval.backends.api_options import ApiOptions
 from gpteval.run.evaluate import evaluate
