@@ -7,11 +7,8 @@ held; the same file without ``gguf:`` is unpacked and computed in float32.
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +21,7 @@ from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError
 from gpteval.core.types import Prompt
+from gpteval.engine.llama_file import crashes, opened
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.encode import Encoder
@@ -38,22 +36,12 @@ HOW = (
 file is unpacked and computed here in float32"
 )
 LOGITS = 2**28  # bytes of the logits of a step, at most
+REBUILD = (
+    "build it for any processor of its kind: CMAKE_ARGS=-DGGML_NATIVE=OFF pip install --force-reinstall --no-binary \
+llama-cpp-python llama-cpp-python"
+)
 ROOM = 256  # places of a context that is made, at least
 TEXTS = ("The quick brown fox\njumps over 12 dogs.", " a b  c\n\n", "Été à Noël: 3,50 €")  # for the tokenizers
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """What a C library writes on stderr is for nobody."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class GgufModel(HFModel):
@@ -90,6 +78,7 @@ class LlamaCpp(Backend):
         )
         self._llama: Any = None
         self._read: list[int] = []  # what is in the cache
+        self._repacked = True  # weights, for kernels of this very processor
 
     @classmethod
     def open(cls, info: ModelInfo, opening: Opening) -> Self:
@@ -100,7 +89,8 @@ class LlamaCpp(Backend):
         return plan_queries(self.encoder, self.model.key, prompts)
 
     def facts(self) -> dict[str, Any]:
-        return {"llama.cpp": f"{LIBRARY} {self.model.library}"}
+        plain = "" if self._repacked else ", without its kernels for this processor's matrix units, which crash here"
+        return {"llama.cpp": f"{LIBRARY} {self.model.library}{plain}"}
 
     def notes(self) -> list[str]:
         return ["computed by llama.cpp, quantised as the file is"]
@@ -120,17 +110,17 @@ class LlamaCpp(Backend):
         """The file with room for so many tokens, and its tokenizer held to ours. Raises ModelError."""
         if self._llama is not None and self._llama.n_ctx() >= places:
             return
-        from llama_cpp import GGML_TYPE_F32, Llama
-
+        path, name = self.model.source, self.model.info.name
+        if self._repacked and (signal := crashes(path, repacked=True)):
+            self._repacked = False
+            if crashes(path, repacked=False):
+                raise ModelError(f"llama.cpp crashes on this machine with {name} (signal {signal})", REBUILD)
         self._read = []
-        precise = {"type_k": GGML_TYPE_F32, "type_v": GGML_TYPE_F32}  # keys and values; its own default is half of that
-        asked = {"n_ctx": max(ROOM, places), "n_gpu_layers": 0, "verbose": False, **precise}
-        asked["n_batch"] = max(32, min(512, LOGITS // (4 * self.vocabulary)))
+        step = max(32, min(512, LOGITS // (4 * self.vocabulary)))
         try:
-            with _silent():
-                self._llama = Llama(self.model.source, **asked)
+            self._llama = opened(path, max(ROOM, places), step, repacked=self._repacked)
         except (ValueError, RuntimeError, AssertionError) as error:
-            raise ModelError(f"llama.cpp cannot load {self.model.info.name}: {error}", HOW) from error
+            raise ModelError(f"llama.cpp cannot load {name}: {error}", HOW) from error
         for text in TEXTS:
             ours = self.model.codec.encode([text])[0]
             theirs = self._llama.tokenize(text.encode(), add_bos=False, special=True)

@@ -26,7 +26,7 @@ from gpteval.backends.opening import Computing, Opening
 from gpteval.backends.query_plan import Plan, plan_queries
 from gpteval.core.errors import ModelError, UsageError
 from gpteval.core.types import Prompt, digest
-from gpteval.engine.vllm_requests import Request, requests_of
+from gpteval.engine.vllm_requests import VllmRequest, requests_of
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.encode import Encoder
@@ -126,7 +126,7 @@ class VllmEngine(Backend):
             return
         self._make(max(query.length for query in wanted.values()) + 1)
         waiting = requests_of(wanted, self.model.codec)
-        asked: dict[str, Request] = {}
+        asked: dict[str, VllmRequest] = {}
         ready: dict[bytes, QueryResult] = {}
         begin, number = time.perf_counter(), 0
         while True:
@@ -148,7 +148,7 @@ class VllmEngine(Backend):
                     results = self._ask(str(number), asked)
                 ready |= results
 
-    def _ask(self, name: str, asked: dict[str, Request]) -> dict[bytes, QueryResult]:
+    def _ask(self, name: str, asked: dict[str, VllmRequest]) -> dict[bytes, QueryResult]:
         """Give a request to the engine; one that it does not take has its results already."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -161,7 +161,7 @@ class VllmEngine(Backend):
             return asked.pop(name).failed(f"vLLM refuses it: {error}")
         return {}
 
-    def _step(self, asked: dict[str, Request]) -> list[Any]:
+    def _step(self, asked: dict[str, VllmRequest]) -> list[Any]:
         """Answers that are whole; where the engine died, none, and all is asked again of another. One that died of an
         error, not of memory, before its first answer would do so again: raises ModelError.
         """

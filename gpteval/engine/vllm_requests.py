@@ -16,7 +16,7 @@ TOGETHER = 128  # tokens whose log-probabilities vLLM tells at one place, at mos
 NEVER = -100.0  # added to the logit of a token that may not be chosen; the log-probabilities stay as they are
 
 
-class Request(Protocol):
+class VllmRequest(Protocol):
     """What is asked at once, perhaps in several turns."""
 
     @property
@@ -33,7 +33,7 @@ class Request(Protocol):
 
 
 @dataclass
-class Reading:
+class ScoreRequest:
     """Score queries that read the same, and differ in their last target or in how much of it is scored.
 
     vLLM reads no token more than our own engine: the last target is not in the prompt, but is looked up among the next
@@ -88,7 +88,7 @@ class Reading:
 
 
 @dataclass
-class Writing:
+class TextRequest:
     """A text. Where it ends is found in its tokens, as our own engine does; vLLM is asked to go on where it stopped
     before that, as at a stop string in the white space that a text may begin with.
     """
@@ -136,7 +136,7 @@ class Writing:
         return {self.key: QueryResult(len(self.state.tokens), error=error)}
 
 
-def requests_of(queries: Mapping[bytes, TokenQuery], codec: Codec) -> Iterator[Request]:
+def requests_of(queries: Mapping[bytes, TokenQuery], codec: Codec) -> Iterator[VllmRequest]:
     """Those that read the same together; what begins alike stands together."""
     same: dict[tuple[Tokens, Tokens, bool], dict[bytes, ScoreQuery]] = {}
     for key, query in queries.items():
@@ -146,10 +146,10 @@ def requests_of(queries: Mapping[bytes, TokenQuery], codec: Codec) -> Iterator[R
             same.setdefault(group, {})[key] = query
     for _, group_ in sorted(same.items(), key=lambda item: item[0][0]):
         for some in _in_stretches(list(group_.items())):
-            yield Reading(dict(some))
+            yield ScoreRequest(dict(some))
     written = [(key, query) for key, query in queries.items() if isinstance(query, GenerateQuery)]
     for key, query in sorted(written, key=lambda item: item[1].prompt):
-        yield Writing(key, query, codec)
+        yield TextRequest(key, query, codec)
 
 
 def _in_stretches(items: Sequence[tuple[bytes, ScoreQuery]]) -> Iterator[Sequence[tuple[bytes, ScoreQuery]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gpteval.core.errors import GptevalError
 from gpteval.core.outcomes import Generated, Rolled, Scored
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Engine
+from gpteval.engine.llama_file import crashes
 from gpteval.engine.llamacpp import HOW, LlamaCpp
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.embedded import nano_models
@@ -111,6 +113,48 @@ def test_on_the_command_line(file: Path, tmp_path: Path, monkeypatch: pytest.Mon
     rows = {(row["model"], row["task"]): row["value"] for row in json.loads(ran.stdout)["results"] if row["primary"]}
     for task in ("nano_topic", "nano_lastword", "nano_en_fr"):
         assert rows["gguf:nano.gguf", task] == pytest.approx(rows[NAME, task])
+
+
+def test_weights_of_eight_bits_run_on_any_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where kernels for this very processor crash, others are taken."""
+    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path))
+    plain = model_of("llama", hidden_size=128, intermediate_size=128, max_position_embeddings=256)
+    path = write(tmp_path / "llama.gguf", plain, "llama", PRE, quantised=True)
+    llama, engine = opened(path), Engine(HFModel(resolve_models([str(path)])[0], LoadOptions("cpu")))
+    prompts = [
+        Prompt("a", Choice("The quick", [" brown fox", " dog"], 0)),
+        Prompt("b", Rolling("The dog sleeps. " * 8)),
+    ]
+    plan = llama.plan(prompts)
+    outcomes = plan.outcomes({key: result for batch in llama.compute(plan, ()) for key, result in batch.items()})
+    told, _, _ = of_task("task", prompts, engine.run(prompts), outcomes)
+    assert told.scored == 3
+    assert told.largest < 0.3, "activations have eight bits there, too"
+
+
+DYING = """
+import os, signal
+from types import SimpleNamespace
+llama_cpp = SimpleNamespace(llama_model_default_params=lambda: SimpleNamespace(use_extra_bufts=True))
+GGML_TYPE_F32 = 0
+class Llama:
+    def __init__(self, path, **how):
+        self.repacked = llama_cpp.llama_model_default_params().use_extra_bufts
+    def n_vocab(self):
+        return 10
+    def eval(self, tokens):
+        if self.repacked:
+            os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def test_a_library_that_crashes_is_found_out_in_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "llama_cpp.py").write_text(DYING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert crashes("any", repacked=True) == signal.SIGSEGV
+    assert crashes("any", repacked=False) == 0
 
 
 def test_what_is_no_file_of_llama_cpp(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from gpteval.core.outcomes import Generated, Outcome, Rolled, Scored
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Engine
 from gpteval.engine.vllm_engine import HOW, VllmEngine, arguments
-from gpteval.engine.vllm_requests import Reading, Writing, requests_of
+from gpteval.engine.vllm_requests import ScoreRequest, TextRequest, requests_of
 from gpteval.models.catalogue import resolve_models
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.tokens.queries import GenerateQuery, QueryResult, Sampling, ScoreQuery, Tokens
@@ -131,7 +131,7 @@ def test_queries_that_read_the_same_are_asked_once() -> None:
         b"long": ScoreQuery(Tokens([1]), Tokens([2, 5])),
         b"other": ScoreQuery(Tokens([1, 3]), Tokens([3])),
     }
-    asked: list[Reading] = list(requests_of(queries, Letters()))  # type: ignore[arg-type]
+    asked: list[ScoreRequest] = list(requests_of(queries, Letters()))  # type: ignore[arg-type]
     assert [(one.ids, sorted(one.queries)) for one in asked] == [
         ([1, 2], [b"one", b"two"]),
         ([1, 2], [b"long"]),
@@ -147,9 +147,9 @@ def test_queries_that_read_the_same_are_asked_once() -> None:
 
 
 def test_barred_words_are_passed_over() -> None:
-    one = Reading({b"k": ScoreQuery(Tokens([1]), Tokens([2]), barred=Tokens([9]))})
+    one = ScoreRequest({b"k": ScoreQuery(Tokens([1]), Tokens([2]), barred=Tokens([9]))})
     assert one.params()["logit_bias"] == {9: -100.0}
-    two = Reading({b"k": ScoreQuery(Tokens([1]), Tokens([2, 3]), barred=Tokens([9]))})
+    two = ScoreRequest({b"k": ScoreQuery(Tokens([1]), Tokens([2, 3]), barred=Tokens([9]))})
     assert two.params()["prompt_logprobs"] == 2
     assert "logit_bias" not in two.params()
     assert two.take(output([3], [place((3, -1.0))], [None, place((9, -0.1), (2, -0.2))]))[b"k"].greedy
@@ -157,20 +157,20 @@ def test_barred_words_are_passed_over() -> None:
 
 
 def test_a_number_that_is_none_is_an_error() -> None:
-    one = Reading({b"k": ScoreQuery(Tokens([1]), Tokens([2]))})
+    one = ScoreRequest({b"k": ScoreQuery(Tokens([1]), Tokens([2]))})
     assert "not finite" in one.take(output([2], [place((2, float("nan")))]))[b"k"].error
 
 
 def test_a_text_that_stopped_too_early_is_gone_on_with() -> None:
     query = GenerateQuery(Tokens([1]), 6, (" ",), blank_first=True)
-    writing = Writing(b"k", query, Letters())  # type: ignore[arg-type]
+    writing = TextRequest(b"k", query, Letters())  # type: ignore[arg-type]
     assert writing.take(output([24])) == {}, "white space before the text is none of its ends"
     assert (writing.ids, writing.params()["max_tokens"]) == ([1, 24], 5)
     result = writing.take(output([0, 1, 24]))[b"k"]
     assert (result.text.strip(), result.finish) == ("ab", "stop")
-    ended = Writing(b"k", replace(query, blank_first=False), Letters()).take(output([0, 26]))[b"k"]  # type: ignore[arg-type]
+    ended = TextRequest(b"k", replace(query, blank_first=False), Letters()).take(output([0, 26]))[b"k"]  # type: ignore[arg-type]
     assert (ended.text, ended.finish, ended.tokens) == ("a", "eos", 1)
-    assert Writing(b"k", query, Letters()).take(output([]))[b"k"].error  # type: ignore[arg-type]
+    assert TextRequest(b"k", query, Letters()).take(output([]))[b"k"].error  # type: ignore[arg-type]
 
 
 def test_arguments_of_vllm() -> None:
