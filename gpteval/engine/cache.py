@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-from gpteval.models.causal_lm import Reading
+from gpteval.models.causal_lm import CausalLM, Reading
 from gpteval.tokens.queries import Tokens
 
 ROOM = 32  # tokens that a cache has room for beyond those in it, at least
@@ -99,3 +99,12 @@ class Prefixes:
         for number, layer in enumerate(self.cache.layers):
             expanded.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), number)
         return expanded
+
+
+def token_bytes(model: CausalLM) -> int:
+    """Keys and values of one token."""
+    text = model.config.get_text_config()
+    heads = text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // heads
+    kept = getattr(text, "num_key_value_heads", None) or heads
+    return 2 * int(text.num_hidden_layers * kept * width * model.dtype.itemsize)

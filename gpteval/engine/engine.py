@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gpteval.engine.score import Scorer
     from gpteval.engine.slots import Slots
 
+MOST_HELD = 2**30  # bytes of keys and values, where they would not be fewer anyway
 GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as others end
 
 
@@ -226,14 +227,34 @@ class Engine(Backend):
             self.captured |= slots.captures
         else:
             self.alike = not self._padding_is_ignored
-            results = generate_batch(model, codec, queries, self.budget, alike=self.alike, joins=self._joins)
+            results = generate_batch(
+                model,
+                codec,
+                queries,
+                self.budget,
+                held=self._held if self._joins else 0,
+                alike=self.alike,
+                joins=self._joins,
+            )
         return lambda: results
+
+    @cached_property
+    def _held(self) -> int:
+        """Tokens that are kept while texts are written: where keys and values are small beside the weights, which each
+        step reads, as many as take half of these.
+        """
+        from gpteval.engine.cache import token_bytes
+
+        module = self.model.module
+        weights: int = sum(weight.numel() * weight.element_size() for weight in module.parameters())
+        return max(CACHED * self.budget, min(weights // 2, MOST_HELD) // token_bytes(module))
 
     def _slots_of(self, queries: Sequence[GenerateQuery]) -> Slots | None:
         """Slots for a batch of generations, on a device that takes whole steps; else None."""
         if not self._takes_slots:
             return None
-        from gpteval.engine.slots import slots_for, token_bytes
+        from gpteval.engine.cache import token_bytes
+        from gpteval.engine.slots import slots_for
 
         module = self.model.module
         held = self.budget * min(CACHED, 1.25 * token_need(self.model) / token_bytes(module))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from gpteval.models.openai_gpt import CachedGPT1
 from gpteval.tokens.queries import NONE, GenerateQuery, QueryResult, Tokens
 from gpteval.tokens.tokenizer import Codec
 
+NARROW = 4  # tokens, fewer than the prompts have by which caches are tried
+
 
 @torch.inference_mode()
 def generate_batch(
@@ -27,21 +30,26 @@ def generate_batch(
     queries: Sequence[GenerateQuery],
     budget: int,
     *,
+    held: int = 0,
     alike: bool = False,
     joins: bool = False,
 ) -> list[QueryResult]:
     """Continue each query by itself; the settings are its own, never the model's generation_config.
 
-    At most ``budget`` prompt tokens are read at once, and ``CACHED`` times as many are kept. ``alike``: only prompts
+    At most ``budget`` prompt tokens are read at once, and ``held`` are kept (0: ``CACHED`` times as many): a step reads
+    all weights, for however many rows. ``alike``: only prompts
     of one length are read together, for a model whose numbers depend on padding. ``joins``: waiting queries take the
     places of those that have ended, for a model that takes caches of ours (``joins_rows``).
     """
-    states, prefix = continuations(queries, sharing=joins and not alike)
+    most = 0.75 * (held or CACHED * budget)
+    # Padding would stand between a shared beginning and what follows, in columns that a local layer counts.
+    sharing = joins and not alike and local_window(model.config) == sys.maxsize
+    states, prefix = continuations(queries, sharing=sharing)
     waiting = deque(sorted(states, key=lambda state: -len(state.query.prompt)))
     reader = _Reader(model, max(query.length for query in queries), prefix, joins=joins and not alike)
     flight: _Flight | None = None
     while waiting or flight:
-        while waiting and (flight is None or (reader.joins and flight.size <= 0.75 * CACHED * budget)):
+        while waiting and (flight is None or (reader.joins and flight.size <= most)):
             part = [waiting.popleft()]
             longest = len(part[0].query.prompt)
             read = max(longest - len(prefix), longest // CACHED)
@@ -179,12 +187,32 @@ def ignores_padding(model: CausalLM) -> bool:
 
 @torch.inference_mode()
 def joins_rows(model: CausalLM) -> bool:
-    """Whether a padded pair's second token, read with a cache of ours, has the logits that a row alone has.
-
-    A layer that sees a window only would have to be tried beyond it: only GPT-Neo's, which tests hold, is trusted.
+    """Whether a padded pair's second token, read with a cache of ours, has the logits that a row alone has; of a model
+    whose layers see a window only, beyond it, too: for this it is made narrow. GPT-Neo's, which tests hold, is trusted.
     """
-    if model.config.model_type != "gpt_neo" and local_window(model.config) < sys.maxsize:
+    if model.config.model_type == "gpt_neo" or local_window(model.config) == sys.maxsize:
+        return _joins(model)
+    if getattr(model.config.get_text_config(), "sliding_window", None) is None or not _joins(model):
         return False
+    prompt = Tokens(n * n % model.config.get_text_config().vocab_size for n in range(3, 12))
+    state = Continuation(GenerateQuery(prompt, 1, ()))
+    wide = _alone(model, [state])
+    with narrow(model.config):
+        return not _close(_alone(model, [state]), wide, model) and _joins(model)
+
+
+@contextmanager
+def narrow(config: Any) -> Iterator[None]:
+    """A configuration whose ``sliding_window`` is of ``NARROW`` tokens meanwhile."""
+    text = config.get_text_config()
+    window, text.sliding_window = text.sliding_window, NARROW
+    try:
+        yield
+    finally:
+        text.sliding_window = window
+
+
+def _joins(model: CausalLM) -> bool:
     size = model.config.get_text_config().vocab_size
     prompts = [Tokens(n * n % size for n in range(3, 3 + length)) for length in (9, 5)]
     states = [Continuation(GenerateQuery(prompt, 2, ())) for prompt in prompts]
@@ -200,8 +228,13 @@ def joins_rows(model: CausalLM) -> bool:
     except Exception:  # another architecture's cache may refuse ours in any way
         return False
     longer = [Continuation(GenerateQuery(prompt + Tokens([7 % size]), 1, ())) for prompt in prompts]
-    alone = torch.cat([reader.logits(reader.flight([state])) for state in longer])
-    return _close(together, alone, model)
+    return _close(together, _alone(model, longer), model)
+
+
+def _alone(model: CausalLM, states: Sequence[Continuation]) -> torch.Tensor:
+    """The next token's logits of each, read by itself with the model's own cache, [queries, vocabulary]."""
+    reader = _Reader(model, 16)
+    return torch.cat([reader.logits(reader.flight([state])) for state in states])
 
 
 def _close(found: torch.Tensor, expected: torch.Tensor, model: CausalLM) -> bool:

@@ -264,15 +264,6 @@ def slots_for(
     return Slots(model, count, width, head)
 
 
-def token_bytes(model: CausalLM) -> int:
-    """Keys and values of one token."""
-    text = model.config.get_text_config()
-    heads = text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // heads
-    kept = getattr(text, "num_key_value_heads", None) or heads
-    return 2 * int(text.num_hidden_layers * kept * width * model.dtype.itemsize)
-
-
 @torch.inference_mode()
 def takes_slots(model: CausalLM) -> bool:
     """Whether two prompts in slots have the logits, two steps on, that each has when it is read alone."""

@@ -14,12 +14,14 @@ from gpteval.core.errors import ItemError
 from gpteval.core.outcomes import Generated, Scored
 from gpteval.core.types import Choice, Generate, Prompt, Rolling
 from gpteval.engine.engine import Engine
+from gpteval.engine.generate import joins_rows
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.loader import HFModel, LoadOptions
 from gpteval.run.evaluate import evaluate
 from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import GenerateQuery, ScoreQuery
 from gpteval.tokens.tokenizer import Codec
+from tests.engine.test_engine_properties import naive_text
 from tests.tiny import byte_level_tokenizer, gpt1_tokenizer, opt_tokenizer, save_tiny
 
 PROMPT = "the quick brown"
@@ -194,6 +196,38 @@ class TestFirstToken:
 
 
 class TestPadding:
+    @pytest.mark.parametrize(
+        ("architecture", "more"), [("gpt_neo", {}), ("mistral", {}), ("mistral", {"sliding_window": 9})]
+    )
+    def test_layers_that_see_a_window_count_no_padding(
+        self, tmp_path: Path, architecture: str, more: dict[str, Any]
+    ) -> None:
+        """Behind a beginning that prompts share, and where rows of other lengths join those on their way."""
+        model = loaded(save_tiny(tmp_path / "m", architecture, window=128, **more))
+        model.codec.eos = frozenset()
+        for budget in (None, 40):
+            engine = Engine(model, batch_tokens=budget)
+            asked = [
+                Generate(
+                    PROMPT + " fox jumps over the lazy dog" * 4 + " and a cat" * n, ["x"], max_new_tokens=4 + 2 * n
+                )
+                for n in range(6)
+            ]
+            plan = engine.plan([Prompt(str(n), one) for n, one in enumerate(asked)])
+            found = {key: result for batch in engine.compute(plan, ()) for key, result in batch.items()}
+            assert engine._joins
+            for key, query in plan.queries.items():
+                assert isinstance(query, GenerateQuery)
+                assert found[key].text == naive_text(model, query)
+
+    def test_a_model_that_sees_beyond_the_window_it_states_joins_no_rows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = loaded(save_tiny(tmp_path / "m", "mistral")).module
+        assert joins_rows(module)
+        monkeypatch.setattr("gpteval.engine.generate.NARROW", 40)  # as where it is read from elsewhere
+        assert not joins_rows(module)
+
     def test_models_that_mind_it_read_prompts_of_one_length_together(self, tmp_path: Path) -> None:
         """Mamba has no positions and no attention to mask."""
         config = transformers.MambaConfig(
