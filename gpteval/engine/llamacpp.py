@@ -78,7 +78,7 @@ class LlamaCpp(Backend):
         )
         self._llama: Any = None
         self._read: list[int] = []  # what is in the cache
-        self._repacked = True  # weights, for kernels of this very processor
+        self._repacked: bool | None = None  # weights, for kernels of this very processor; not known yet
 
     @classmethod
     def open(cls, info: ModelInfo, opening: Opening) -> Self:
@@ -89,7 +89,11 @@ class LlamaCpp(Backend):
         return plan_queries(self.encoder, self.model.key, prompts)
 
     def facts(self) -> dict[str, Any]:
-        plain = "" if self._repacked else ", without its kernels for this processor's matrix units, which crash here"
+        plain = (
+            ""
+            if self._repacked is not False
+            else ", without its kernels for this processor's matrix units, which crash here"
+        )
         return {"llama.cpp": f"{LIBRARY} {self.model.library}{plain}"}
 
     def notes(self) -> list[str]:
@@ -111,9 +115,10 @@ class LlamaCpp(Backend):
         if self._llama is not None and self._llama.n_ctx() >= places:
             return
         path, name = self.model.source, self.model.info.name
-        if self._repacked and (signal := crashes(path, repacked=True)):
-            self._repacked = False
-            if crashes(path, repacked=False):
+        if self._repacked is None:
+            signal = crashes(path, repacked=True)
+            self._repacked = not signal
+            if signal and crashes(path, repacked=False):
                 raise ModelError(f"llama.cpp crashes on this machine with {name} (signal {signal})", REBUILD)
         self._read = []
         step = max(32, min(512, LOGITS // (4 * self.vocabulary)))

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import count, islice
 from typing import IO, Any, Self, cast
 
 from gpteval.backends.interface import GREEDY, LOGPROBS, SAMPLING, Backend, Batches
@@ -33,7 +33,8 @@ from gpteval.tokens.encode import Encoder
 from gpteval.tokens.queries import QueryResult, TokenQuery
 
 LIBRARY = "vllm"
-HOW = "pip install 'gpteval[vllm]' on a machine with a GPU; without vllm: before it gpteval's own engine computes"
+OURS = "without vllm: before its name gpteval's own engine computes"
+HOW = f"pip install 'gpteval[vllm]' on a machine with a GPU; {OURS}"
 ARGUMENTS = "--vllm-args"
 PLACES = 2048  # of a sequence, unless a longer one comes
 LOGITS = 2**30  # bytes of float32 logits in a step, at most: prompts' log-probabilities need them, and vLLM's own
@@ -96,6 +97,7 @@ class VllmEngine(Backend):
         self._places = 0  # of a sequence
         self._log: IO[bytes] | None = None
         self._answered = False  # since it was started
+        self._names = map(str, count())  # of requests: an answer to one that was given up may still come
 
     @classmethod
     def open(cls, info: ModelInfo, opening: Opening) -> Self:
@@ -117,7 +119,7 @@ class VllmEngine(Backend):
         return facts | ({"deaths": self.deaths} if self.deaths else {})
 
     def notes(self) -> list[str]:
-        died = f"; its engine died {self.deaths} times, and was started again to compute less at a time"
+        died = "; its engine died, and was started again to compute less at a time"
         return [f"computed by vLLM {self.model.library}{died if self.deaths else ''}"]
 
     def compute(self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1) -> Batches:
@@ -128,12 +130,10 @@ class VllmEngine(Backend):
         waiting = requests_of(wanted, self.model.codec)
         asked: dict[str, VllmRequest] = {}
         ready: dict[bytes, QueryResult] = {}
-        begin, number = time.perf_counter(), 0
+        begin = time.perf_counter()
         while True:
             for request in islice(waiting, max(0, AHEAD * self.rows - len(asked))):
-                number += 1
-                asked[str(number)] = request
-                ready |= self._ask(str(number), asked)
+                ready |= self._ask(request, asked)
             if not asked and not ready:
                 return
             late = time.perf_counter() - begin > SECONDS
@@ -141,24 +141,25 @@ class VllmEngine(Backend):
                 yield _timed(ready, time.perf_counter() - begin)
                 begin, ready = time.perf_counter(), {}
             for output in self._step(asked):
-                request = asked.pop(output.request_id)
-                if not (results := request.take(output)):
-                    number += 1
-                    asked[str(number)] = request
-                    results = self._ask(str(number), asked)
-                ready |= results
+                if output.request_id in asked:
+                    request = asked.pop(output.request_id)
+                    ready |= request.take(output) or self._ask(request, asked)
 
-    def _ask(self, name: str, asked: dict[str, VllmRequest]) -> dict[bytes, QueryResult]:
+    def _ask(self, request: VllmRequest, asked: dict[str, VllmRequest]) -> dict[bytes, QueryResult]:
         """Give a request to the engine; one that it does not take has its results already."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineDeadError
 
-        request = asked[name]
+        name = next(self._names)
         try:
             params = SamplingParams(**request.params(), output_kind=RequestOutputKind.FINAL_ONLY)
             self._llm.llm_engine.add_request(name, {"prompt_token_ids": request.ids}, params)
         except ValueError as error:
-            return asked.pop(name).failed(f"vLLM refuses it: {error}")
+            return request.failed(f"vLLM refuses it: {error}")
+        except EngineDeadError:
+            pass  # the next step finds that, and asks again
+        asked[name] = request
         return {}
 
     def _step(self, asked: dict[str, VllmRequest]) -> list[Any]:
@@ -174,22 +175,23 @@ class VllmEngine(Backend):
             self._answered |= bool(found)
             return found
         except EngineDeadError as error:
-            self._llm, words = None, self._last_words()
+            words = self._last_words()
+            self._close()
             for_memory = "memory" in words.lower() or "Error" not in words
             if self.rows == 1 or not (self._answered or for_memory):
-                raise ModelError(f"model {self.model.info.name}: vLLM's engine died: {words}", HOW) from error
+                raise ModelError(f"model {self.model.info.name}: vLLM's engine died: {words}", OURS) from error
         self.deaths += 1
         self.rows, self.batched = max(1, self.rows // 2), max(256, self.batched // 2)
         self._make(self._places)
-        for name in list(asked):
-            self._ask(name, asked)
+        for name in list(asked):  # which it took before
+            self._ask(asked.pop(name), asked)
         return []
 
     def _make(self, places: int) -> None:
         """vLLM's engine, with room for sequences of so many tokens. Raises ModelError."""
         if self._llm is not None and self._places >= places:
             return
-        self._llm = None
+        self._close()
         self._places = max(places, self._places, min(PLACES, self.model.window))
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
@@ -224,8 +226,15 @@ class VllmEngine(Backend):
                 f"{ARGUMENTS} gives it other arguments, such as {ARGUMENTS} gpu_memory_utilization=0.8",
             ) from error
         logging.getLogger("vllm").setLevel(logging.ERROR)
-        client = weakref.ref(self._llm.llm_engine.engine_core)
-        threading.Thread(target=_tell_of_death, args=(client,), daemon=True).start()
+        client = self._llm.llm_engine.engine_core
+        threading.Thread(target=_tell_of_death, args=(weakref.ref(client),), daemon=True).start()
+        self._shut = weakref.finalize(self, client.shutdown)
+
+    def _close(self) -> None:
+        """End the engine's process, so that its memory is free for another."""
+        if self._llm is not None:
+            self._shut()
+        self._llm = None
 
     def _last_words(self) -> str:
         """The last error that the engine told of."""

@@ -160,8 +160,8 @@ def resolve_models(specs: Iterable[str]) -> list[ModelInfo]:
 
 
 def as_chats(specs: Iterable[str]) -> tuple[str, ...]:
-    """The names under which those of ``specs`` that are loaded here are asked as chats. Raises UsageError for a server
-    that goes on with texts.
+    """The names under which those of ``specs`` that are loaded here are asked as chats. Raises UsageError for what only
+    goes on with texts.
     """
     found = []
     for spec in specs:
@@ -169,6 +169,11 @@ def as_chats(specs: Iterable[str]) -> tuple[str, ...]:
         if prefix == "completions":
             raise UsageError(
                 f"{spec} goes on with texts and is no chat", f"openai:{spec.partition(':')[2]} asks it as one"
+            )
+        if prefix in (GGUF, VLLM):
+            raise UsageError(
+                f"{spec} goes on with texts and has no chat template",
+                f"{AS_CHAT}:NAME asks weights that are here by it",
             )
         found.append(spec if prefix in prefixes() and prefix else f"{AS_CHAT}:{spec}")
     return tuple(found)

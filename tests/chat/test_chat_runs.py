@@ -106,6 +106,9 @@ def test_names(folder: Path) -> None:
     assert as_chats(["gpt2", "openai:gpt-4o", "chat:gpt2"]) == ("chat:gpt2", "openai:gpt-4o", "chat:gpt2")
     with pytest.raises(gpteval.GptevalError, match="is no chat"):
         as_chats(["completions:x"])
+    for text_alone in ("gguf:x.gguf", "vllm:gpt2"):
+        with pytest.raises(gpteval.GptevalError, match="has no chat template"):
+            as_chats([text_alone])
     for nameless in ("chat:", "gguf:"):
         with pytest.raises(gpteval.GptevalError, match="names no model"):
             resolve_models([nameless])
