@@ -147,7 +147,7 @@ class Client:
                 except Rejected as error:
                     return exchange.rejected(key, body, error)
                 answer = self._read(exchange, key, document, time.monotonic() - sent)
-                self.gate.answered()
+                self.gate.there(sent)
                 return answer
             except Otherwise:
                 continue
@@ -159,6 +159,8 @@ class Client:
                 pause = max(pause, again.seconds or 0.0)
                 if again.gone:
                     self.gate.gone()
+                elif again.paid is None:  # it was sent
+                    self.gate.there(sent)
                 waiting.paused(key, again.reason, pause)
             finally:
                 self.gate.leave(refused=rate, seconds=min(pause, PATIENCE) if rate else 0.0)

@@ -20,7 +20,7 @@ class Gate:
         self._active = 0
         self._closed_until = 0.0
         self._halved = 0.0
-        self._gone = False
+        self._gone, self._refused = False, 0.0  # whether it is away, and when that was seen last
         self._changed = threading.Condition()
 
     def enter(self, stop: threading.Event) -> bool:
@@ -52,12 +52,14 @@ class Gate:
     def gone(self) -> None:
         """The server is not there any more; that each request sees for itself."""
         with self._changed:
+            self._refused = time.monotonic()
             if not self._gone:
                 self._gone = True
                 self.most = max(1, int(self.limit * DECREASE))
                 self.limit = float(self.most)
                 self.lowest = min(self.lowest, self.limit)
 
-    def answered(self) -> None:
-        """It is there."""
-        self._gone = False
+    def there(self, since: float) -> None:
+        """It took what was sent ``since``."""
+        with self._changed:
+            self._gone = self._gone and since <= self._refused

@@ -18,6 +18,7 @@ from gpteval.core.errors import ModelError
 from gpteval.core.outcomes import Outcome
 from gpteval.core.types import Prompt
 from gpteval.engine.batches import form_batches
+from gpteval.engine.budgets import auto_budget, held_tokens, token_need
 from gpteval.engine.floor import Rates, Shape, floor_seconds
 from gpteval.engine.speed import remembered
 from gpteval.engine.trees import CACHED
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from gpteval.engine.score import Scorer
     from gpteval.engine.slots import Slots
 
-MOST_HELD = 2**30  # bytes of keys and values, where they would not be fewer anyway
 GENERATION_FACTOR = 16  # a batch of generations is a queue: queries enter as others end
 
 
@@ -240,14 +240,7 @@ class Engine(Backend):
 
     @cached_property
     def _held(self) -> int:
-        """Tokens that are kept while texts are written: where keys and values are small beside the weights, which each
-        step reads, as many as take half of these.
-        """
-        from gpteval.engine.cache import token_bytes
-
-        module = self.model.module
-        weights: int = sum(weight.numel() * weight.element_size() for weight in module.parameters())
-        return max(CACHED * self.budget, min(weights // 2, MOST_HELD) // token_bytes(module))
+        return held_tokens(self.model, self.budget)
 
     def _slots_of(self, queries: Sequence[GenerateQuery]) -> Slots | None:
         """Slots for a batch of generations, on a device that takes whole steps; else None."""
@@ -321,30 +314,6 @@ class Engine(Backend):
             "batch_tokens": self.budget,
             "memory_backoffs": self.backoffs,
         }
-
-
-def auto_budget(model: HFModel) -> int:
-    """Padded tokens a batch that fit the free memory, by a rough count of what one token needs.
-
-    Per token: the widest activations and keys and values of the layers; the logits of scored places are
-    computed in parts of a fixed size. 0.4 of a GPU's free memory is used, 256 MiB on a CPU, where larger
-    batches leave the caches.
-    """
-    import torch
-
-    need = token_need(model)
-    if model.device.startswith("cuda"):
-        _ = model.module  # what is free is what the weights leave
-        free, _ = torch.cuda.mem_get_info(model.device)
-        return int(min(65536, max(1024, 0.4 * free / need)))
-    return int(min(4096, max(1024, 2**28 / need)))
-
-
-def token_need(model: HFModel) -> int:
-    """Bytes that a token of a batch needs, roughly: the widest activations, and keys and values in float32."""
-    text = model.config.get_text_config()
-    need: int = text.hidden_size * (96 + 8 * text.num_hidden_layers)
-    return need
 
 
 def _is_out_of_memory(error: Exception) -> bool:
