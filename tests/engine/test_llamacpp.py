@@ -87,10 +87,19 @@ def test_the_models_own_numbers(file: Path, tmp_path: Path, monkeypatch: pytest.
     assert max(apart) < 5e-3, "llama.cpp's GELU is a table in half precision"
 
 
-def test_a_model_without_that_table_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("quantised", "most"),
+    [
+        (False, 1e-3),
+        (True, 0.3),  # activations have eight bits there, too; where kernels for this very processor crash, others run
+    ],
+)
+def test_a_model_without_that_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantised: bool, most: float
+) -> None:
     monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path))
     plain = model_of("llama", hidden_size=128, intermediate_size=128, max_position_embeddings=256)
-    path = write(tmp_path / "llama.gguf", plain, "llama", PRE)
+    path = write(tmp_path / "llama.gguf", plain, "llama", PRE, quantised=quantised)
     llama, engine = opened(path), Engine(HFModel(resolve_models([str(path)])[0], LoadOptions("cpu")))
     prompts = [
         Prompt("a", Choice("The quick", [" brown fox", " dog"], 0)),
@@ -100,7 +109,7 @@ def test_a_model_without_that_table_is_exact(tmp_path: Path, monkeypatch: pytest
     outcomes = plan.outcomes({key: result for batch in llama.compute(plan, ()) for key, result in batch.items()})
     told, _, _ = of_task("task", prompts, engine.run(prompts), outcomes)
     assert told.scored == 3
-    assert told.largest < 1e-3
+    assert told.largest < most
 
 
 def test_on_the_command_line(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: RunCli) -> None:
@@ -113,23 +122,6 @@ def test_on_the_command_line(file: Path, tmp_path: Path, monkeypatch: pytest.Mon
     rows = {(row["model"], row["task"]): row["value"] for row in json.loads(ran.stdout)["results"] if row["primary"]}
     for task in ("nano_topic", "nano_lastword", "nano_en_fr"):
         assert rows["gguf:nano.gguf", task] == pytest.approx(rows[NAME, task])
-
-
-def test_weights_of_eight_bits_run_on_any_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where kernels for this very processor crash, others are taken."""
-    monkeypatch.setenv("GPTEVAL_CACHE", str(tmp_path))
-    plain = model_of("llama", hidden_size=128, intermediate_size=128, max_position_embeddings=256)
-    path = write(tmp_path / "llama.gguf", plain, "llama", PRE, quantised=True)
-    llama, engine = opened(path), Engine(HFModel(resolve_models([str(path)])[0], LoadOptions("cpu")))
-    prompts = [
-        Prompt("a", Choice("The quick", [" brown fox", " dog"], 0)),
-        Prompt("b", Rolling("The dog sleeps. " * 8)),
-    ]
-    plan = llama.plan(prompts)
-    outcomes = plan.outcomes({key: result for batch in llama.compute(plan, ()) for key, result in batch.items()})
-    told, _, _ = of_task("task", prompts, engine.run(prompts), outcomes)
-    assert told.scored == 3
-    assert told.largest < 0.3, "activations have eight bits there, too"
 
 
 DYING = """
