@@ -36,6 +36,12 @@ LIBRARY = "vllm"
 OURS = "without vllm: before its name gpteval's own engine computes"
 HOW = f"pip install 'gpteval[vllm]' on a machine with a GPU; {OURS}"
 ARGUMENTS = "--vllm-args"
+# Arguments that say which model it is, what its numbers mean, or what gpteval's own options say.
+SET = (
+    *("model", "tokenizer", "revision", "dtype", "trust_remote_code", "generation_config"),
+    *("max_model_len", "max_logprobs", "logprobs_mode", "skip_tokenizer_init"),
+)
+WHOLE = ("max_num_seqs", "max_num_batched_tokens")
 PLACES = 2048  # of a sequence, unless a longer one comes
 LOGITS = 2**30  # bytes of float32 logits in a step, at most: prompts' log-probabilities need them, and vLLM's own
 # profile of the memory knows nothing of that
@@ -115,12 +121,18 @@ class VllmEngine(Backend):
         return plan_queries(self.encoder, self.model.key, prompts)
 
     def facts(self) -> dict[str, Any]:
-        facts = {"vllm": self.model.library, "rows": self.rows, "tokens_a_step": self.batched}
+        facts = {
+            "vllm": self.model.library,
+            "arguments": self.model.options.vllm,
+            "rows": self.rows,
+            "tokens_a_step": self.batched,
+        }
         return facts | ({"deaths": self.deaths} if self.deaths else {})
 
     def notes(self) -> list[str]:
         died = "; its engine died, and was started again to compute less at a time"
-        return [f"computed by vLLM {self.model.library}{died if self.deaths else ''}"]
+        with_ = f" with {self.model.options.vllm}" if self.model.options.vllm else ""
+        return [f"computed by vLLM {self.model.library}{with_}{died if self.deaths else ''}"]
 
     def compute(self, plan: Plan, known: Collection[bytes], *, part: int = 0, of: int = 1) -> Batches:
         wanted = {key: cast(TokenQuery, query) for key, query in plan.queries.items() if key not in known}
@@ -267,10 +279,17 @@ def arguments(text: str) -> dict[str, Any]:
         name, equals, value = one.partition("=")
         if not equals or not name.strip().isidentifier():
             raise UsageError(f"{ARGUMENTS} {one}", f"write name=value, as in {ARGUMENTS} tensor_parallel_size=2")
+        name = name.strip()
+        if name in SET:
+            raise UsageError(
+                f"{ARGUMENTS} {one}: gpteval says that itself", "--dtype, --tokenizer and the model's name do"
+            )
         try:
-            found[name.strip()] = ast.literal_eval(value.strip())
+            found[name] = ast.literal_eval(value.strip())
         except (ValueError, SyntaxError):
-            found[name.strip()] = value.strip()
+            found[name] = value.strip()
+        if name in WHOLE and not (type(found[name]) is int and found[name] > 0):
+            raise UsageError(f"{ARGUMENTS} {one}: that is no number from 1 on", f"write {name}=8")
     return found
 
 

@@ -220,6 +220,14 @@ class TestPadding:
                 assert isinstance(query, GenerateQuery)
                 assert found[key].text == naive_text(model, query)
 
+    def test_what_was_stored_of_a_mended_architecture_is_not_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        models = [loaded(save_tiny(tmp_path / name, name)) for name in ("gpt_neo", "gpt2")]
+        keys = [model.key for model in models]
+        monkeypatch.setattr("gpteval.models.loader.MENDED", {})
+        assert [model.key == key for model, key in zip(models, keys, strict=True)] == [False, True]
+
     def test_a_model_that_sees_beyond_the_window_it_states_joins_no_rows(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -183,6 +183,9 @@ def test_arguments_of_vllm() -> None:
     with pytest.raises(GptevalError, match="--vllm-args fast") as raised:
         arguments("fast")
     assert "name=value" in str(raised.value.hint)
+    for wrong in ("model=other", "dtype=float16", "logprobs_mode=processed_logits", "max_num_seqs=x", "max_num_seqs=0"):
+        with pytest.raises(GptevalError, match=f"--vllm-args {wrong}: "):
+            arguments(f"tensor_parallel_size=2,{wrong}")
 
 
 def test_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
