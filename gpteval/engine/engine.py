@@ -22,6 +22,7 @@ from gpteval.engine.budgets import auto_budget, held_tokens, token_need
 from gpteval.engine.floor import Rates, Shape, floor_seconds
 from gpteval.engine.speed import remembered
 from gpteval.engine.trees import CACHED
+from gpteval.engine.trials import Trials
 from gpteval.models.catalogue import ModelInfo
 from gpteval.models.library import skeleton_of
 from gpteval.models.loader import HFModel
@@ -254,31 +255,34 @@ class Engine(Backend):
         return slots_for(module, queries, int(held), self.model.window, self.scorer.head, self._slots)
 
     @cached_property
+    def _trials(self) -> Trials:
+        _ = self.model.module  # which tells what computes it
+        return Trials.of(self.model)
+
+    @cached_property
     def _takes_slots(self) -> bool:
         from gpteval.engine.slots import takes_slots
 
         whole = self.model.device.startswith("cuda") and not self.model.spread
-        return whole and takes_slots(self.model.module)
+        return whole and self._trials.holds("slots", lambda: takes_slots(self.model.module))
 
     @cached_property
     def _padding_is_ignored(self) -> bool:
         from gpteval.engine.generate import ignores_padding
 
-        found: bool = ignores_padding(self.model.module)
-        return found
+        return self._trials.holds("padding", lambda: ignores_padding(self.model.module))
 
     @cached_property
     def _joins(self) -> bool:
         from gpteval.engine.generate import joins_rows
 
-        found: bool = joins_rows(self.model.module)
-        return found
+        return self._trials.holds("rows", lambda: joins_rows(self.model.module))
 
     @cached_property
     def scorer(self) -> Scorer:
         from gpteval.engine.score import Scorer
 
-        return Scorer(self.model.module)
+        return Scorer(self.model.module, self._trials)
 
     def run(self, prompts: Sequence[Prompt], progress: Callable[[int], None] | None = None) -> list[Outcome]:
         """Outcomes of ``prompts`` without a store; ``progress`` is told the tokens done."""

@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 
+from gpteval.engine.trials import ANEW, NO, Trials
 from gpteval.models.causal_lm import CausalLM, Reading
 from gpteval.models.kernels import FEW, times_transposed
 
 LINE = 16  # float32 in a line of a CPU's cache
 ALIGNED = 64
 LOUD = 100.0  # the largest logit at which an output layer is tried
+LAYER, OWN_CODE = "output layer", "the model's own code"
 Logits = Callable[[CausalLM, torch.Tensor], torch.Tensor]
 
 
@@ -111,12 +113,20 @@ def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool(torch.allclose(found.float(), expected.float(), rtol=rtol, atol=atol))
 
 
-@torch.inference_mode()
-def find_head(model: CausalLM) -> Logits | None:
+def find_head(model: CausalLM, trials: Trials = ANEW) -> Logits | None:
     """What turns states, [places, width], into the model's logits, [places, vocabulary]; None where nothing does.
+    The caller may write into the logits, and has them until its next call.
+    """
+    way = trials.which("head", (LAYER, OWN_CODE), lambda: _way_of(model))
+    if way == LAYER:
+        return OutputLayer()
+    return after_the_trunk if way == OWN_CODE else None
 
-    Where the model's own code takes states, the output layer alone must give the same for much larger ones too, at
-    which a soft cap shows. The caller may write into the logits, and has them until its next call.
+
+@torch.inference_mode()
+def _way_of(model: CausalLM) -> str:
+    """Where the model's own code takes states, the output layer alone must give the same for much larger ones too, at
+    which a soft cap shows.
     """
     ids = torch.arange(18, device=model.device).reshape(2, 9) % model.config.get_text_config().vocab_size
     expected = model(input_ids=ids).logits.flatten(0, 1)
@@ -124,11 +134,11 @@ def find_head(model: CausalLM) -> Logits | None:
     try:
         states = trunk_states(model, {"input_ids": ids, "use_cache": False}).flatten(0, 1)
     except Exception:  # another architecture's trunk may raise anything: then this is not its way
-        return None
+        return NO
     if not _gives(after_the_trunk, model, states, expected):
-        return layer if _gives(layer, model, states, expected) else None
+        return LAYER if _gives(layer, model, states, expected) else NO
     loud = states * (LOUD / expected.abs().max().clamp(min=1e-3)).to(states.dtype)
-    return layer if _gives(layer, model, loud, after_the_trunk(model, loud)) else after_the_trunk
+    return LAYER if _gives(layer, model, loud, after_the_trunk(model, loud)) else OWN_CODE
 
 
 def _gives(head: Logits, model: CausalLM, states: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -14,6 +14,7 @@ from gpteval.engine.lastlayer import find_last_block, only_at
 from gpteval.engine.pack import Packed, pack
 from gpteval.engine.tops import Tops
 from gpteval.engine.trees import BEGINNING, FAMILY, local_window
+from gpteval.engine.trials import ANEW, Trials
 from gpteval.models.causal_lm import CausalLM
 from gpteval.tokens.queries import QueryResult, ScoreQuery, Tokens, extra_of
 
@@ -31,13 +32,14 @@ NOT_FINITE = "the model gave log-probabilities that are not finite (nan or inf);
 class Scorer:
     """Scores batches with one model. Its output layer is known once, a prefix is kept from batch to batch."""
 
-    def __init__(self, model: CausalLM) -> None:
+    def __init__(self, model: CausalLM, trials: Trials = ANEW) -> None:
         self.model = model
-        self.head: Logits | None = find_head(model)
-        self.last_block = find_last_block(model) if self.head else None
+        self.head: Logits | None = find_head(model, trials)
+        self.last_block = find_last_block(model, trials) if self.head else None
         self.prefixes = Prefixes()
         self.reach = 0
-        if self._takes_trees(reach := min(local_window(model.config), LONGEST)):
+        reach = min(local_window(model.config), LONGEST)
+        if trials.holds("trees", lambda: self._takes_trees(reach)):
             self.reach = reach  # up to which trees are exact
 
     def score(self, queries: Sequence[ScoreQuery]) -> list[QueryResult]:
