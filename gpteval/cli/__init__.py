@@ -6,8 +6,11 @@ cannot be used; 130 interrupted. Results go to stdout, everything else to stderr
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+OBJECTS = 100_000  # made since the collector of cycles last looked: libraries bring a million, all of which stay
 
 
 def main() -> None:
@@ -15,6 +18,7 @@ def main() -> None:
     from gpteval.cli.signals import INTERRUPTED, INTERRUPTED_WORDS, handle_signals
 
     handle_signals()
+    gc.set_threshold(OBJECTS, 20, 20)  # else it looks through them again and again, which takes seconds
     try:
         from gpteval.cli.console import prepare_streams
 
@@ -27,6 +31,7 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    gc.freeze()  # nor is it worth a second to look through them all once more at the end
     sys.exit(code)
 
 
