@@ -8,6 +8,7 @@ GELU to a product while it is still in the caches.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -73,14 +74,17 @@ class _FewRows(torch.nn.Linear):
         return product.reshape(*states.shape[:-1], self.out_features)
 
     @classmethod
-    def of(cls, layer: torch.nn.Linear | Conv1D) -> _FewRows:
-        """``layer`` with its own weights; those of a ``Conv1D`` are stored the other way round."""
+    def put(cls, module: torch.nn.Module, name: str) -> None:
+        """In the place of the layer ``name``, with its own weights; those of a ``Conv1D`` are stored the other way
+        round.
+        """
+        layer = getattr(module, name)
         transposed = isinstance(layer, Conv1D)
         weight = layer.weight.T.contiguous() if transposed else layer.weight
         new = cls(weight.shape[1], weight.shape[0], bias=False, device="meta")
         new.weight = torch.nn.Parameter(weight, requires_grad=False) if transposed else weight
         new.bias = layer.bias
-        return new
+        setattr(module, name, new)
 
 
 class _LinearGelu(_FewRows):
@@ -124,10 +128,14 @@ def fuse(model: Any) -> str:
 
 def few_rows(model: Any) -> None:
     """Make the linear layers of a float32 model on a CPU fast for few rows, in place, for evaluation only."""
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if type(child) in (torch.nn.Linear, Conv1D):
-                setattr(module, name, _FewRows.of(child))
+    parts = [
+        (module, name)
+        for module in model.modules()
+        for name, child in module.named_children()
+        if type(child) in (torch.nn.Linear, Conv1D)
+    ]
+    with ThreadPoolExecutor(torch.get_num_threads()) as turning:  # torch itself turns a matrix on one core
+        list(turning.map(_FewRows.put, *zip(*parts, strict=True)))
 
 
 def join_gelu(model: Any) -> None:
