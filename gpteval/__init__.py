@@ -81,7 +81,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return _version()
+        found = globals()[name] = _version()  # asked for once
+        return found
     if name not in _HOMES:
         raise AttributeError(f"module 'gpteval' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -55,7 +55,7 @@ class ApiServer:
         self.answered: list[str] = []
         self.most = self.active = 0
         self.lock, self.computing = threading.Lock(), threading.Lock()
-        self._known: dict[str, Body] = {}
+        self._known: dict[str, bytes] = {}
         self._spelled: dict[int, str] = {}
         self.dead = False  # connections are cut, and none is taken
         self._begin(0)
@@ -86,13 +86,18 @@ class ApiServer:
         self._begin(port)
 
     def answer(self, path: str, body: Body) -> Body:
+        return json.loads(self.written(path, body))  # type: ignore[no-any-return]
+
+    def written(self, path: str, body: Body) -> bytes:
+        """The answer as it is sent."""
         if self.own is not None:
-            return self.own(path, body)
+            return json.dumps(self.own(path, body)).encode()
         key = json.dumps([path, body], sort_keys=True)
         with self.computing:
             if key not in self._known:
-                self._known[key] = self._complete(body) if path.endswith("/v1/completions") else self._chat(body)
-            return json.loads(json.dumps(self._known[key]))  # type: ignore[no-any-return]
+                document = self._complete(body) if path.endswith("/v1/completions") else self._chat(body)
+                self._known[key] = json.dumps(document).encode()
+            return self._known[key]
 
     def _ids(self, prompt: Any) -> list[int]:
         return prompt if isinstance(prompt, list) else self.tokenizer(prompt)["input_ids"]
@@ -200,11 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             fault = api.fault(number, body) or Fault()
             time.sleep(api.seconds + fault.seconds)
-            document = fault.document
-            if fault.status == 200 and document is None:
-                document = api.answer(self.path, body)
-                document = fault.change(document) if fault.change else document
-            data = fault.raw if fault.raw is not None else json.dumps(document).encode()
+            if fault.raw is not None:
+                data = fault.raw
+            elif fault.status != 200 or fault.document is not None:
+                data = json.dumps(fault.document).encode()
+            elif fault.change:
+                data = json.dumps(fault.change(api.answer(self.path, body))).encode()
+            else:
+                data = api.written(self.path, body)
         finally:
             with api.lock:
                 api.active -= 1

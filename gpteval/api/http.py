@@ -65,6 +65,7 @@ class Http:
         self.url, self.timeout = options.url or OPENAI, options.timeout
         self._secrets = _secrets(options)
         self._client = httpx2.AsyncClient(
+            verify=_certificates(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR"))),
             headers={"Accept-Encoding": "gzip", "User-Agent": "gpteval", **_who(options)},
             timeout=httpx2.Timeout(None, connect=options.timeout),
             limits=httpx2.Limits(max_connections=options.in_flight, max_keepalive_connections=options.in_flight),
@@ -185,6 +186,14 @@ def masked(document: Any, http: Http) -> Any:
     if isinstance(document, dict):
         return {http.clean(name): masked(part, http) for name, part in document.items()}
     return document
+
+
+@cache
+def _certificates(file: str | None, folder: str | None) -> Any:
+    """Those that are trusted, or that these variables name: to read them takes 20 ms each time."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _who(options: ApiOptions) -> dict[str, str]:
