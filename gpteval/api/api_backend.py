@@ -238,6 +238,7 @@ class _Exchange:
         return body
 
     def end(self, key: bytes, paid: bool) -> None:
+        self.streak.missed(key)
         self._settle(key, self.aside[key] if paid else Usage(0, 0), known=not paid)
 
     def read(self, key: bytes, document: Document, seconds: float) -> QueryResult:

@@ -25,28 +25,42 @@ class Streak:
         self._length = 0
         self._begun = 0
         self._under_way: dict[bytes, int] = {}  # which request each is, in the order in which they were begun
+        self._moment = 0  # counts what is sent and what comes to nothing
+        self._sent: dict[bytes, int] = {}  # the moment of each one's last attempt
+        self._missed: dict[bytes, int] = {}  # the moment at which an attempt first brought nothing
+        self._alive = 0  # the last moment at which something was sent to which the server had something to say
         self._lock = threading.Lock()
 
     def begun(self, key: bytes) -> None:
         """A query is asked, or asked again."""
         with self._lock:
+            self._moment += 1
+            self._sent[key] = self._moment
             if key not in self._under_way:
                 self._under_way[key] = self._begun
                 self._begun += 1
 
+    def missed(self, key: bytes) -> None:
+        """An attempt brought no document."""
+        with self._lock:
+            self._moment += 1
+            self._missed.setdefault(key, self._moment)
+
     def answered(self, key: bytes) -> None:
         with self._lock:
-            self._under_way.pop(key, None)
+            self._ended(key, alive=True)
             self.any, self._length = True, 0
 
     def failed(self, key: bytes, kind: str, reason: str, *, silent: bool = False, hint: str = "") -> None:
         """Raises ModelError where the others will fail, too. ``silent``: the server gave nothing at all."""
         alike = (kind, re.sub(r"\d+", "0", reason))
         with self._lock:
-            self._under_way.pop(key, None)
+            missed = self._ended(key, alive=not silent)
+            enough = self._enough(kind, silent)
+            if silent and enough > 1 and missed < self._alive:
+                return  # the server had something to say to others meanwhile: it is the item
             self._length = self._length + 1 if alike == self._alike else 1
             self._alike = alike
-            enough = self._enough(kind, silent)
             if self._length < enough:
                 return
             first = min(self._under_way.values(), default=self._begun)
@@ -56,6 +70,14 @@ class Streak:
         if silent or enough == 1:
             raise ModelError(message, hint or KEPT)
         raise ModelError(f"the first {enough} requests fail alike: {message}", hint or MEND)
+
+    def _ended(self, key: bytes, *, alive: bool) -> int:
+        """The moment at which an attempt at it first brought nothing; now, where none did."""
+        self._under_way.pop(key, None)
+        sent = self._sent.pop(key, 0)
+        if alive:
+            self._alive = max(self._alive, sent)
+        return self._missed.pop(key, self._moment)
 
     def _enough(self, kind: str, silent: bool) -> float:
         """How many that fail alike are no accident. A server may fall silent at any time; one that never gave

@@ -246,14 +246,6 @@ def test_what_a_key_may_not_do_ends_early(server: ApiServer, tmp_path: Path, ans
     assert (made.failures, made.results[0].coverage) == ((), 1.0), "the refusals were none of the items'"
 
 
-def test_quick_refusals_end_nothing_while_an_earlier_item_waits(server: ApiServer, tmp_path: Path) -> None:
-    refused = Fault(400, document={"error": {"message": "content management policy", "code": "content_filter"}})
-    server.fault = lambda number, body: Fault(seconds=1.0) if number == 1 else refused
-    made = run(server, tmp_path, CHAT, "nano_topic", replace(QUICK, in_flight=4), limit=12)
-    assert made.failures == ()
-    assert "11 answers count as wrong (content filter)" in " ".join(made.results[0].notes)
-
-
 @pytest.mark.parametrize("status", [401, 402, 404])
 @pytest.mark.parametrize("inside", [False, True])
 def test_what_no_item_can_help_ends_at_once(server: ApiServer, tmp_path: Path, status: int, inside: bool) -> None:
@@ -267,18 +259,6 @@ def test_what_no_item_can_help_ends_at_once(server: ApiServer, tmp_path: Path, s
     (failure,) = run(server, tmp_path, CHAT, "nano_topic", replace(QUICK, in_flight=1), limit=50).failures
     assert len(server.seen) == 1
     assert f"status {status}: that will not do" in failure.error
-
-
-def test_a_server_that_falls_silent_ends_the_task_and_no_item(server: ApiServer, tmp_path: Path) -> None:
-    down = [True]
-    server.fault = lambda number, body: (
-        Fault(500, document={"error": {"message": "down"}}) if down and number > 9 else None
-    )
-    (failure,) = run(server, tmp_path, CHAT, "nano_topic", limit=40).failures
-    assert "the server does not answer: status 500: down" in failure.error
-    down.clear()
-    made = run(server, tmp_path, CHAT, "nano_topic", limit=40)
-    assert (made.failures, made.results[0].coverage) == ((), 1.0)
 
 
 def test_answers_of_completions_are_outcomes_of_their_items(server: ApiServer, tmp_path: Path) -> None:
