@@ -20,7 +20,7 @@ quick: $(READY)  ## the tests between two edits: all but those marked as slow
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
 
 check: $(READY)  ## lint, types, whether the generated docs are current, known vulnerabilities
 	$(BIN)/ruff check .
