@@ -66,7 +66,9 @@ class TestArithmetic:
         assert found.tolist() == [[1, 2], [3, float("-inf")], [4, 5]]
 
     def test_a_score_an_answer_where_the_right_one_is_forced(self, base: Path) -> None:
-        """The head looks along the direction of one answer's last state: that answer wins, wherever it stands."""
+        """The head looks along the direction in which one answer's last state alone is ahead: it wins, wherever it
+        stands.
+        """
         form = InputForm("answers", (), 400, 48)
         start, delimiter, extract = (Tokens([400 + n]) for n in range(len(SPECIAL)))
         answers = [start + Tokens([5, 6]) + delimiter + Tokens([answer]) + extract for answer in (11, 12, 13)]
@@ -75,8 +77,9 @@ class TestArithmetic:
             module.special.mul_(20)
             one = Batch.of([answers])
             states = module.states(one.ids, one.mask)[:, -1]
+            ahead = torch.linalg.pinv(states - states.mean(0)).T  # its scores: 2/3 for one, -1/3 for the others
             for right in range(3):
-                module.head.weight.copy_((states[right] - states.mean(0))[None])
+                module.head.weight.copy_(ahead[right][None])
                 for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
                     item = tuple(answers[n] for n in order)
                     batch = Batch.of([item, item[:2]])
