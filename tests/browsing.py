@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --no-first-run "
+    # else each window has pages of its own for what its address bar would suggest: they take more than the report
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup"
+)
 
 
 @pytest.fixture(scope="module")

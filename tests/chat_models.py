@@ -78,11 +78,13 @@ def save_chat(folder: Path, template: str, *, name: str = "gpt2-nano", ends: tup
 
 
 def teach(folder: Path, tasks: Sequence[str], *, items: int = 160, steps: int = 70) -> Path:
-    """Train a chat model on what it is asked of tasks by its template, and the right answers; in place."""
+    """Train a chat model on what it is asked of tasks by its template, and the right answers; in place. The tasks take
+    turns: one that is named twice has two.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    asked = [pair for task in tasks for pair in _lessons(folder, task, items)]
+    lessons = {task: _lessons(folder, task, items) for task in tasks}
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
@@ -91,10 +93,11 @@ def teach(folder: Path, tasks: Sequence[str], *, items: int = 160, steps: int = 
     model.train()
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * min(1.0, (step + 1) / 20, 2 * (1 - step / steps))
-        chosen = [asked[int(n)] for n in torch.randint(len(asked), (24,), generator=order)]
+            group["lr"] = 1e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
+        asked = lessons[tasks[step % len(tasks)]]  # of one task, so that lines are about as long
+        chosen = [asked[int(n)] for n in torch.randint(len(asked), (12,), generator=order)]
         width = max(len(prompt) + len(answer) + 1 for prompt, answer in chosen)
-        ids, labels = torch.zeros(24, width, dtype=torch.long), torch.full((24, width), -100)
+        ids, labels = torch.zeros(12, width, dtype=torch.long), torch.full((12, width), -100)
         for row, (prompt, answer) in enumerate(chosen):
             line = torch.tensor([*prompt, *answer, end])
             ids[row, : len(line)], labels[row, len(prompt) : len(line)] = line, line[len(prompt) :]

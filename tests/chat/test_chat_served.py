@@ -13,13 +13,14 @@ from tests.chat_models import PLAIN, save_chat, teach
 from tests.serving import served
 
 TASKS = ("nano_topic", "nano_sentiment", "nano_en_fr")
+LESSONS = ("nano_topic", "nano_sentiment", "nano_topic", "nano_en_fr")
 ITEMS = 50
 
 
 def test_the_same_letters_and_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fastapi")
     pytest.importorskip("uvicorn")
-    folder = teach(save_chat(tmp_path / "talker", PLAIN, ends=("<|im_end|>",)), TASKS)
+    folder = teach(save_chat(tmp_path / "talker", PLAIN, ends=("<|im_end|>",)), LESSONS)
     monkeypatch.setenv("OPENAI_API_KEY", "none is asked for")
     with served(folder, tmp_path / "log") as url:
         outcome = evaluate(
