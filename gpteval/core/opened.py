@@ -10,7 +10,8 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from site import getsitepackages, getusersitepackages
 from types import ModuleType
 from typing import Any
@@ -58,12 +59,19 @@ class Opened:
         known = [vars(module) for module in came if isinstance(module, ModuleType)]
         modules = (names.get("__file__") for names in known)  # none is asked: some then import, and may fail
         read = {os.path.abspath(path) for path in (*self.files, *modules) if isinstance(path, str)}
-        read = {path for path in read if not os.path.realpath(path).startswith(left_out)}
+        real = cache(os.path.realpath)  # of folders: thousands of files lie in a few
+        read = {path for path in read if not _real(path, real).startswith(left_out)}
         found: FileStates = {path: state for path in read if (state := state_of(path))}
         for folder in _folders(found):
             found |= unheard_in(folder)
         changed = any(max(state[1:]) >= self.began for state in found.values())
         return None if changed or len(found) > MOST else found
+
+
+def _real(path: str, real: Callable[[str], str]) -> str:
+    """The path without links, by those of folders."""
+    folder, name = os.path.split(path)
+    return os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)
 
 
 def unchanged(states: Mapping[str, Sequence[int]]) -> bool:
