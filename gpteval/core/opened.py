@@ -10,8 +10,7 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from site import getsitepackages, getusersitepackages
 from types import ModuleType
 from typing import Any
@@ -59,8 +58,8 @@ class Opened:
         known = [vars(module) for module in came if isinstance(module, ModuleType)]
         modules = (names.get("__file__") for names in known)  # none is asked: some then import, and may fail
         read = {os.path.abspath(path) for path in (*self.files, *modules) if isinstance(path, str)}
-        real = cache(os.path.realpath)  # of folders: thousands of files lie in a few
-        read = {path for path in read if not _real(path, real).startswith(left_out)}
+        folders: dict[str, str] = {}
+        read = {path for path in read if not _real(path, folders).startswith(left_out)}
         found: FileStates = {path: state for path in read if (state := state_of(path))}
         for folder in _folders(found):
             found |= unheard_in(folder)
@@ -68,10 +67,14 @@ class Opened:
         return None if changed or len(found) > MOST else found
 
 
-def _real(path: str, real: Callable[[str], str]) -> str:
-    """The path without links, by those of folders."""
+def _real(path: str, folders: dict[str, str]) -> str:
+    """An absolute path without links. ``folders``: those of folders that are known; thousands of files lie in a few."""
     folder, name = os.path.split(path)
-    return os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)
+    if os.path.islink(path) or not name:
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = _real(folder, folders)
+    return os.path.join(folders[folder], name)
 
 
 def unchanged(states: Mapping[str, Sequence[int]]) -> bool:
