@@ -13,6 +13,7 @@ import torch
 from gpteval.engine.batches import form_batches
 from gpteval.engine.engine import Engine
 from gpteval.engine.floor import Rates, Shape, floor_seconds, unique_tokens
+from gpteval.models.kernels import product
 from gpteval.models.loader import HFModel
 from gpteval.tokens.queries import GenerateQuery, Sampling, ScoreQuery, TokenQuery, Tokens
 
@@ -32,18 +33,20 @@ class Measured:
 
 
 def rates(model: HFModel, tokens: int) -> Rates:
-    """Best of several: a product [tokens, width] x [width, 4 width] in the model's dtype, and a copy of 256 MiB."""
+    """Best of several: a product [tokens, width] x [width, 4 width] in the model's dtype, computed as the engine does,
+    and a copy of 256 MiB.
+    """
     width = model.config.get_text_config().hidden_size
     dtype = model.module.dtype
     a = torch.randn(tokens, width, device=model.device).to(dtype)
-    b = torch.randn(width, 4 * width, device=model.device).to(dtype)
+    b = torch.randn(4 * width, width, device=model.device).to(dtype)
     source = torch.ones(2**26, device=model.device)
     target = torch.empty_like(source)
     repeat = max(1, int(2e10 / (8 * tokens * width * width)))
 
     def products() -> None:
         for _ in range(repeat):
-            a @ b
+            product(a, b)
 
     flops = repeat * 8 * tokens * width * width / min(_timed(model, products) for _ in range(5))
     copied = 2 * source.nbytes / min(_timed(model, lambda: target.copy_(source)) for _ in range(5))

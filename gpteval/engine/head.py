@@ -15,9 +15,8 @@ import torch
 
 from gpteval.engine.trials import ANEW, NO, Trials
 from gpteval.models.causal_lm import CausalLM, Reading
-from gpteval.models.kernels import FEW, times_transposed
+from gpteval.models.kernels import product
 
-LINE = 16  # float32 in a line of a CPU's cache
 ALIGNED = 64
 LOUD = 100.0  # the largest logit at which an output layer is tried
 LAYER, OWN_CODE = "output layer", "the model's own code"
@@ -38,12 +37,10 @@ class OutputLayer:
 
     On CUDA, logits of a model in half precision come out in float32: rounded to 8 bits, one of -100 could be wrong by a
     quarter. And there its weights are held once more, filled up with zeros to a multiple of ``ALIGNED`` rows: with
-    GPT-2's 50,257 the product takes seven times as long. On a CPU, logits are written into memory that the next call
-    uses again: to get fresh memory of that size from the system takes longer than to fill it.
+    GPT-2's 50,257 the product takes seven times as long.
     """
 
     def __init__(self) -> None:
-        self._memory = torch.empty(0)
         self._filled: torch.Tensor | None = None
 
     def __call__(self, model: CausalLM, states: torch.Tensor) -> torch.Tensor:
@@ -51,7 +48,9 @@ class OutputLayer:
         if not isinstance(layer, torch.nn.Linear):
             own: torch.Tensor = layer(states)
             return own
-        logits = self._aligned(layer, states) if states.is_cuda else self._reusing(layer, states)
+        if not states.is_cuda:
+            return product(states, layer.weight, layer.bias)
+        logits = self._aligned(layer, states)
         return logits if layer.bias is None else logits.add_(layer.bias)
 
     def _aligned(self, layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
@@ -65,18 +64,6 @@ class OutputLayer:
             else torch.mm(states, weights, out_dtype=torch.float32)
         )
         return logits[:, : layer.out_features]
-
-    def _reusing(self, layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
-        """Few places as the transposed product; of more the softmax takes half the time when a place is a line."""
-        count, few = len(states), len(states) <= FEW
-        lines = -(-count // LINE) | 1  # an even count of a cache's lines would lie on the same few of them
-        wide = lines * LINE if few else count
-        if self._memory.numel() < layer.out_features * wide or self._memory.dtype != states.dtype:
-            self._memory = states.new_empty(layer.out_features * wide)
-        memory = self._memory[: layer.out_features * wide]
-        if few:
-            return times_transposed(layer.weight, states, out=memory.view(-1, wide)[:, :count])
-        return torch.mm(states, layer.weight.T, out=memory.view(count, -1))
 
 
 def after_the_trunk(model: CausalLM, states: torch.Tensor) -> torch.Tensor:

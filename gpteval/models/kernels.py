@@ -1,25 +1,25 @@
 """Faster kernels than transformers runs: the same numbers up to rounding, in less time and memory.
 
 transformers has no fused attention for GPT-1, GPT-Neo and GPT-J, which mask or scale their scores in their own
-ways, and computes GPT-1's, GPT-2's, GPT-Neo's and GPT-J's tanh form of GELU in eight passes over memory. On a CPU a
-product of few rows with a large matrix takes half the time when it is computed as its transpose, and oneDNN applies
-GELU to a product while it is still in the caches.
+ways, and computes GPT-1's, GPT-2's, GPT-Neo's and GPT-J's tanh form of GELU in eight passes over memory. On a CPU,
+torch leaves products in float32 to MKL. oneDNN, which torch has too, takes AVX-512 on every maker's processors, is
+faster at few rows on all, reads a matrix as it is stored, and applies GELU while a product is still in the caches.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import torch
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 from transformers.activations import GELUActivation, NewGELUActivation
 from transformers.models.gpt_neo.modeling_gpt_neo import GPTNeoSelfAttention
 from transformers.models.gptj.modeling_gptj import GPTJAttention
 from transformers.models.openai import modeling_openai
 from transformers.pytorch_utils import Conv1D
 
-FEW = 128  # rows, up to which a product is computed as its transpose
+TURNED = (2, 3, 4)  # rows of which a product is computed as its transpose
 
 
 class _GPTNeoAttention(GPTNeoSelfAttention):  # type: ignore[misc]  # transformers is not type-checked
@@ -61,49 +61,62 @@ class _GPT1Attention(modeling_openai.Attention):  # type: ignore[misc]
         return [scaled_dot_product_attention(q, k.transpose(2, 3), v, attn_mask=mask, dropout_p=dropout)]
 
 
-class _FewRows(torch.nn.Linear):
-    """A linear layer, [..., in] to [..., out], as ``few_rows`` puts it in."""
+def product(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, then: str = "none", form: str = ""
+) -> torch.Tensor:
+    """``states @ weight.T + bias``, [..., in] and [out, in] to [..., out]. ``then``: ``gelu``, in a ``form`` of
+    torch's.
+    """
+    if states.dtype != torch.float32 or states.device.type != "cpu" or not has_one_dnn():
+        plain = linear(states, weight, bias)
+        return plain if then == "none" else gelu(plain, approximate=form)
+    if then == "none" and weight.is_contiguous() and states.numel() in (n * weight.shape[1] for n in TURNED):
+        turned = torch.mm(weight, states.reshape(-1, weight.shape[1]).T).T.reshape(*states.shape[:-1], -1)
+        return turned if bias is None else turned + bias
+    return _by_one_dnn(states, weight, bias, then, form)
+
+
+def _by_one_dnn(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, then: str, form: str
+) -> torch.Tensor:
+    found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, then, [], form)
+    return found
+
+
+@cache
+def has_one_dnn() -> bool:
+    """Whether this torch has oneDNN's product, and it gives torch's numbers."""
+    states, weight, bias = torch.linspace(-1, 1, 112).reshape(1, 7, 16), torch.eye(32, 16), torch.ones(32)
+    try:
+        return bool(torch.allclose(_by_one_dnn(states, weight, bias, "none", ""), linear(states, weight, bias)))
+    except Exception:  # another build may lack the operator
+        return False
+
+
+class _OneDNN(torch.nn.Linear):
+    """A linear layer, [..., in] to [..., out], as ``one_dnn`` puts it in."""
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        if states.numel() > FEW * self.in_features:
-            wide: torch.Tensor = super().forward(states)
-            return wide
-        product = times_transposed(self.weight, states.flatten(0, -2))
-        if self.bias is not None:
-            product = product + self.bias
-        return product.reshape(*states.shape[:-1], self.out_features)
+        return product(states, self.weight, self.bias)
 
     @classmethod
     def put(cls, module: torch.nn.Module, name: str) -> None:
-        """In the place of the layer ``name``, with its own weights; those of a ``Conv1D`` are stored the other way
-        round.
-        """
+        """In the place of the layer ``name``, with its own weights, which are not moved."""
         layer = getattr(module, name)
-        transposed = isinstance(layer, Conv1D)
-        weight = layer.weight.T.contiguous() if transposed else layer.weight
+        stored = layer.weight
+        weight = torch.nn.Parameter(stored.T, requires_grad=False) if isinstance(layer, Conv1D) else stored
         new = cls(weight.shape[1], weight.shape[0], bias=False, device="meta")
-        new.weight = torch.nn.Parameter(weight, requires_grad=False) if transposed else weight
-        new.bias = layer.bias
+        new.weight, new.bias = weight, layer.bias
         setattr(module, name, new)
 
 
-class _LinearGelu(_FewRows):
+class _LinearGelu(_OneDNN):
     """A linear layer and the GELU behind it, as ``join_gelu`` puts them in. ``approximate``: as in torch's GELU."""
 
     approximate = "none"
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        if states.numel() <= FEW * self.in_features or states.dtype != torch.float32:
-            return gelu(super().forward(states), approximate=self.approximate)
-        joined: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            states, self.weight, self.bias, "gelu", [], self.approximate
-        )
-        return joined
-
-
-def times_transposed(weight: torch.Tensor, states: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-    """``states @ weight.T``, [rows, out], laid out by column. ``out``: [out, rows]."""
-    return torch.mm(weight, states.T, out=out).T
+        return product(states, self.weight, self.bias, "gelu", self.approximate)
 
 
 _FUSED = {
@@ -126,22 +139,18 @@ def fuse(model: Any) -> str:
     return attention
 
 
-def few_rows(model: Any) -> None:
-    """Make the linear layers of a float32 model on a CPU fast for few rows, in place, for evaluation only."""
-    parts = [
-        (module, name)
-        for module in model.modules()
-        for name, child in module.named_children()
-        if type(child) in (torch.nn.Linear, Conv1D)
-    ]
-    with ThreadPoolExecutor(torch.get_num_threads()) as turning:  # torch itself turns a matrix on one core
-        list(turning.map(_FewRows.put, *zip(*parts, strict=True)))
+def one_dnn(model: Any) -> None:
+    """Let oneDNN compute the linear layers of a float32 model on a CPU, in place, for evaluation only."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) in (torch.nn.Linear, Conv1D):
+                _OneDNN.put(module, name)
 
 
 def join_gelu(model: Any) -> None:
     """Compute each GELU together with the linear layer before it, in place, for evaluation on a CPU in float32 only.
 
-    After ``fuse`` and ``few_rows``. Which layer stands before a GELU is found out on random states, once for each
+    After ``fuse`` and ``one_dnn``. Which layer stands before a GELU is found out on random states, once for each
     class of modules: the one with which the module gives the same numbers when both are joined.
     """
     before: dict[type, str | None] = {}
@@ -152,7 +161,7 @@ def join_gelu(model: Any) -> None:
             continue
         (name,) = activations
         if type(module) not in before:
-            linear = [name for name, child in children if type(child) is _FewRows]
+            linear = [name for name, child in children if type(child) is _OneDNN]
             before[type(module)] = next((one for one in linear if _joins(module, one, name)), None)
         if first := before[type(module)]:
             _join(module, first, name)
@@ -168,7 +177,7 @@ def _join(module: Any, linear: str, activation: str) -> None:
 @torch.inference_mode()
 def _joins(module: Any, linear: str, activation: str) -> bool:
     layer, function = getattr(module, linear), getattr(module, activation)
-    states = torch.linspace(-3, 3, (FEW + 1) * layer.in_features).reshape(1, FEW + 1, -1)
+    states = torch.linspace(-3, 3, 7 * layer.in_features).reshape(1, 7, -1)
     try:
         expected = module(states)
         _join(module, linear, activation)
@@ -176,5 +185,5 @@ def _joins(module: Any, linear: str, activation: str) -> bool:
     except Exception:  # a module may need more than states, and another torch may lack the operator
         return False
     finally:
-        layer.__class__ = _FewRows
+        layer.__class__ = _OneDNN
         setattr(module, activation, function)

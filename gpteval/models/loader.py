@@ -196,14 +196,14 @@ class HFModel:
     @cached_property
     def module(self) -> CausalLM:
         """The model on its device, in evaluation mode."""
-        from gpteval.models.kernels import few_rows, join_gelu
+        from gpteval.models.kernels import join_gelu, one_dnn
 
         if self.spread:
             spread: CausalLM = self.fresh(self.dtype, LAYOUT).eval()
             return spread
         model = self.fresh(self.dtype)
         if (self.device, self.dtype) == ("cpu", "float32"):
-            few_rows(model)
+            one_dnn(model)
             join_gelu(model)
         whole: CausalLM = model.to(self.device).eval()
         return whole

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from gpteval.models.kernels import FEW, few_rows, fuse, join_gelu
+from gpteval.models.kernels import fuse, has_one_dnn, join_gelu, one_dnn, product
 from tests.tiny import ARCHITECTURES, save_tiny
 
 ROWS, LENGTH, PADDED = 3, 40, 7
@@ -42,22 +42,41 @@ def test_whole_sequences(pair: tuple[Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, ROWS, 2 * ROWS])
-def test_few_rows_and_many(pair: tuple[Any, Any], rows: int) -> None:
+@pytest.mark.parametrize("length", [1, LENGTH])
+def test_linear_layers(pair: tuple[Any, Any], rows: int, length: int) -> None:
     original, fused = pair
     weight = fused.get_output_embeddings().weight
-    few_rows(fused)
+    stored = {name: each.data_ptr() for name, each in fused.state_dict().items()}
+    one_dnn(fused)
     assert fused.get_output_embeddings().weight is weight, "tied weights stay tied"
-    ids = tokens(original).repeat(2, 1)[:rows]
-    assert (ids.numel() > FEW) == (rows > ROWS)
+    assert {name: each.data_ptr() for name, each in fused.state_dict().items()} == stored, "nothing is copied"
+    ids = tokens(original).repeat(2, 1)[:rows, :length]
     with torch.no_grad():
         expected, got = (model(input_ids=ids).logits for model in pair)
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("stored", ["as it is", "turned"])
+@pytest.mark.parametrize("shape", [(0, 48), (1, 48), (2, 48), (1, 3, 48), (4, 48), (5, 48), (2, 1, 48), (130, 48)])
+def test_a_product_is_that_of_float64(shape: tuple[int, ...], stored: str) -> None:
+    assert has_one_dnn(), "on this project's machines"
+    made = torch.Generator().manual_seed(len(shape))
+    states, bias = torch.randn(*shape, generator=made), torch.randn(33, generator=made)
+    weight = torch.randn(33, 48, generator=made) if stored == "as it is" else torch.randn(48, 33, generator=made).T
+    expected = torch.nn.functional.linear(states.double(), weight.double())
+    torch.testing.assert_close(product(states, weight).double(), expected, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(product(states, weight, bias).double(), expected + bias, atol=1e-4, rtol=1e-5)
+    for form in ("none", "tanh"):
+        after = torch.nn.functional.gelu(expected + bias, approximate=form)
+        torch.testing.assert_close(product(states, weight, bias, "gelu", form).double(), after, atol=1e-4, rtol=1e-5)
+    shown = torch.randn(*shape[:-1], 96, generator=made)[..., ::2]  # not side by side in memory
+    torch.testing.assert_close(product(shown, weight), torch.nn.functional.linear(shown, weight), atol=1e-4, rtol=1e-5)
+
+
 @pytest.mark.parametrize("rows", [1, 2 * ROWS])
 def test_gelu_joined_with_the_layer_before_it(pair: tuple[Any, Any], rows: int) -> None:
     original, fused = pair
-    few_rows(fused)
+    one_dnn(fused)
     join_gelu(fused)
     kind = original.config.model_type
     joined = [type(m).__name__ == "_LinearGelu" for m in fused.modules()].count(True)
@@ -79,9 +98,9 @@ def test_a_gelu_behind_something_else_is_left_alone() -> None:
             return self.act(2 * self.wide(states))
 
     model = torch.nn.Sequential(Twice())
-    few_rows(model)
+    one_dnn(model)
     join_gelu(model)
-    assert [type(part).__name__ for part in model[0].children()] == ["_FewRows", "GELU"]
+    assert [type(part).__name__ for part in model[0].children()] == ["_OneDNN", "GELU"]
 
 
 def test_padding_on_the_left(pair: tuple[Any, Any]) -> None:
