@@ -73,12 +73,13 @@ def product(
     if then == "none" and weight.is_contiguous() and states.numel() in (n * weight.shape[1] for n in TURNED):
         turned = torch.mm(weight, states.reshape(-1, weight.shape[1]).T).T.reshape(*states.shape[:-1], -1)
         return turned if bias is None else turned + bias
-    return _by_one_dnn(states, weight, bias, then, form)
+    return by_one_dnn(states, weight, bias, then, form)
 
 
-def _by_one_dnn(
-    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, then: str, form: str
+def by_one_dnn(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None, then: str = "none", form: str = ""
 ) -> torch.Tensor:
+    """``product`` by oneDNN, of whatever rows. Raises where torch was built without it."""
     found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, then, [], form)
     return found
 
@@ -88,7 +89,7 @@ def has_one_dnn() -> bool:
     """Whether this torch has oneDNN's product, and it gives torch's numbers."""
     states, weight, bias = torch.linspace(-1, 1, 112).reshape(1, 7, 16), torch.eye(32, 16), torch.ones(32)
     try:
-        return bool(torch.allclose(_by_one_dnn(states, weight, bias, "none", ""), linear(states, weight, bias)))
+        return bool(torch.allclose(by_one_dnn(states, weight, bias), linear(states, weight, bias)))
     except Exception:  # another build may lack the operator
         return False
 
