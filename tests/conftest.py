@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,8 @@ if forks.FOLDER not in os.environ:  # the first process's folder, for all that i
 for _name in [name for name in os.environ if name.startswith(("GPTEVAL_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_"))]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that tests start compiles everything anew
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a script starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.set_threshold(50_000, 20, 20)  # libraries are a million objects; to look through them often takes time
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side: threads of one would only wait for those of the other
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -102,7 +102,7 @@ def agree(found: torch.Tensor, expected: torch.Tensor) -> bool:
 
 def find_head(model: CausalLM, trials: Trials = ANEW) -> Logits | None:
     """What turns states, [places, width], into the model's logits, [places, vocabulary]; None where nothing does.
-    The caller may write into the logits, and has them until its next call.
+    The caller may write into the logits.
     """
     way = trials.which("head", (LAYER, OWN_CODE), lambda: _way_of(model))
     if way == LAYER:
