@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 
 from gpteval.models.kernels import fuse, has_one_dnn, join_gelu, one_dnn, product
 from tests.tiny import ARCHITECTURES, save_tiny
@@ -48,6 +49,7 @@ def test_linear_layers(pair: tuple[Any, Any], rows: int, length: int) -> None:
     weight = fused.get_output_embeddings().weight
     stored = {name: each.data_ptr() for name, each in fused.state_dict().items()}
     one_dnn(fused)
+    assert not any(type(part) in (torch.nn.Linear, Conv1D) for part in fused.modules()), "each is oneDNN's"
     assert fused.get_output_embeddings().weight is weight, "tied weights stay tied"
     assert {name: each.data_ptr() for name, each in fused.state_dict().items()} == stored, "nothing is copied"
     ids = tokens(original).repeat(2, 1)[:rows, :length]
